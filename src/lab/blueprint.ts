@@ -1,0 +1,75 @@
+/**
+ * What a lab world is at its beginning: plain data, made from an example or from a person's own cluster file, and
+ * written once into the world's folder. Everything that happens later is state of the emulators.
+ */
+export interface Blueprint {
+  cluster: string
+  hosts: HostBlueprint[]
+  nas: NasBlueprint
+  /** Version that the API server reports, without the leading `v`: `1.34.2`. */
+  kubernetesVersion: string
+  /** What the Git repository renders to, by path in it: `applications/grafana` to its objects. Served to the lab's Argo CD. */
+  repository: Record<string, KubernetesObject[]>
+  /** 1Password: item path (`vaults/home/items/grafana`) to its fields. */
+  items: Record<string, Record<string, string>>
+  /** Milliseconds that each emulator takes for one request, install, sync or copy. All zero by default. */
+  latency: { ssh: number; install: number; boot: number; nas: number; api: number; controllers: number }
+}
+
+/** Any Kubernetes object, as parsed from YAML. */
+export interface KubernetesObject {
+  apiVersion: string
+  kind: string
+  metadata: { name?: string; generateName?: string; namespace?: string; [key: string]: unknown }
+  [key: string]: unknown
+}
+
+export interface HostBlueprint {
+  name: string
+  role: 'controller' | 'controller+worker' | 'single' | 'worker'
+  /** Serial of the machine itself (DMI). */
+  machineSerial: string
+  mac: string
+  disks: DiskBlueprint[]
+  /** `old-os`: the dead cluster's system still runs; `installer`: a live stick is booted; `off`: nobody is at home. */
+  begins: 'old-os' | 'installer' | 'off'
+  /** Initiator name of the old system, as it shows in the NAS's sessions. */
+  oldInitiator: string
+}
+
+export interface DiskBlueprint {
+  /** Kernel name without /dev: `nvme0n1`. */
+  kernelName: string
+  serial: string
+  wwn: string
+  model: string
+  sizeBytes: number
+  /** What is on it at the beginning, as lsblk would tell: a label for a person, and file systems by partition. */
+  content: { partition: string; fsType: string; label: string }[]
+}
+
+export interface NasBlueprint {
+  account: string
+  password: string
+  hostname: string
+  model: string
+  volumePath: string
+  volumeSizeBytes: number
+  /** `SYNO.Core.System info type=define`. */
+  limits: { luns: number; targets: number; snapshotsPerLun: number }
+  csrf: boolean
+  luns: LunBlueprint[]
+}
+
+export interface LunBlueprint {
+  uuid: string
+  /** The PersistentVolume that owned it: `pvc-…`; the LUN is named `k8s-csi-<pv>`. */
+  pv: string
+  /** `namespace/claim`; written to the LUN's description only when `described`. */
+  claim: string
+  described: boolean
+  sizeBytes: number
+  fsType: 'btrfs' | 'ext4' | 'xfs'
+  /** Path inside the volume to its text. */
+  files: Record<string, string>
+}

@@ -1,0 +1,47 @@
+/**
+ * Where the emulators touch each other: the wires between machines, the API server and the NAS that in a real home are
+ * the network itself. Each emulator implements its own seam and is given the others'.
+ */
+
+/** What the API server needs to know of the machines. */
+export interface MachinesSeam {
+  /** True while at least one controller runs k0s; the API server refuses connections otherwise. */
+  controlPlaneUp(): boolean
+  /** Identity of the control plane's data directory; a new one means an empty cluster with a new kube-system UID. */
+  controlPlaneEpoch(): string
+  /** Machines whose k0s (controller+worker or worker) runs and has joined. */
+  nodes(): { name: string; address: string; initiator: string; kubeletVersion: string }[]
+}
+
+/** What the machines need to know of the API server. */
+export interface ApiSeam {
+  /** Admin kubeconfig as `k0s kubeconfig admin` prints it. */
+  adminKubeconfig(): string
+  /** UID of the kube-system namespace. */
+  clusterUid(): string
+  /** `ok` from /readyz. */
+  ready(): boolean
+  /** Whether a node of this name is registered, and Ready. */
+  node(name: string): { ready: boolean } | undefined
+  /** Applies YAML as `k0s kubectl apply -f -` does. */
+  apply(yaml: string): void
+}
+
+/** What machines and the CSI emulation need of the NAS. */
+export interface NasSeam {
+  lun(
+    uuid: string,
+  ): { uuid: string; name: string; sizeBytes: number; description: string; fsType: string | null } | undefined
+  /** LUN, target and mapping as the CSI driver makes them; the name decides (`k8s-csi-<pv>`), repeating is harmless. Throws when full or at a limit. */
+  createVolume(volume: { name: string; sizeBytes: number; description: string }): { uuid: string }
+  deleteVolume(uuid: string): void
+  /** The folder with the LUN's real files. */
+  filesOf(uuid: string): string
+  /** iSCSI login by a machine. Throws an Error with iscsiadm's words when the target is disabled, unmapped or at max_sessions. */
+  login(uuid: string, initiator: string, ip: string): void
+  logout(uuid: string, initiator: string): void
+  /** Every session of an initiator ends, as when its machine loses power. */
+  dropSessions(initiator: string): void
+  /** mkfs. The files in it are gone. */
+  format(uuid: string, fsType: string): void
+}
