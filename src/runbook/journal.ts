@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  write,
+  writeFileSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { Fault } from './fault.ts'
+import { type JournalRecord, type RecordBody, type Replay, readJournal } from './replay.ts'
+
+/** The append-only record of a run. `append` resolves when the record is on the disk, not before. */
+export interface Journal {
+  readonly path: string
+  append(body: RecordBody): Promise<JournalRecord>
+  close(): Promise<void>
+}
+
+export interface JournalOptions {
+  /** Removes secrets from a line before it is written. The line stays valid JSON: masking replaces text inside strings. */
+  mask?: (text: string) => string
+  /** Called around every write with the sequence number; tests end the process here. */
+  onPoint?: (point: 'before' | 'after', seq: number) => void
+}
+
+/** Starts a journal in a file that must not exist. */
+export function createJournal(path: string, options: JournalOptions = {}): Journal {
+  const fd = guarded(path, () =>
+    openSync(
+      path,
+      constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_APPEND | dsync,
+      0o600,
+    ),
+  )
+  // The file's name must survive a power cut, too: a directory entry is only durable once the directory is flushed.
+  guarded(path, () => flushDirectory(dirname(path)))
+  return appender(path, fd, 0, '', options)
+}
+
+/**
+ * Opens a journal to go on with it. A torn last line is cut off, kept beside the journal as `….torn-SEQ`, and told in
+ * `replay.torn`; damage elsewhere throws Fault `journal-damaged`.
+ */
+export function reopenJournal(
+  path: string,
+  options: JournalOptions = {},
+): { journal: Journal; replay: Replay } {
+  const replay = readJournal(path)
+  const fd = guarded(path, () => {
+    const opened = openSync(path, constants.O_WRONLY | constants.O_APPEND | dsync)
+    if (replay.torn) {
+      const keep = `${path}.torn-${replay.records.length + 1}`
+      if (!existsSync(keep)) writeFileSync(keep, replay.torn.bytes, { mode: 0o600 })
+      ftruncateSync(opened, replay.torn.offset)
+      fsyncSync(opened)
+    }
+    return opened
+  })
+  const last = replay.records.at(-1)
+  return { journal: appender(path, fd, last?.seq ?? 0, last?.hash ?? '', options), replay }
+}
+
+// O_DSYNC makes one write one flush; without it (no such flag outside Linux) a record would only be in a cache.
+const dsync = constants.O_DSYNC ?? constants.O_SYNC ?? 0
+
+interface Waiting {
+  record: JournalRecord
+  line: string
+  resolve: (record: JournalRecord) => void
+  reject: (fault: Fault) => void
+}
+
+function appender(
+  path: string,
+  fd: number,
+  lastSeq: number,
+  lastHash: string,
+  options: JournalOptions,
+): Journal {
+  let seq = lastSeq
+  let hash = lastHash
+  let queue: Waiting[] = []
+  let writing = false
+  let broken: Fault | undefined
+  let idle: (() => void)[] = []
+
+  const flush = (): void => {
+    if (broken) {
+      for (const waiting of queue) waiting.reject(broken)
+      queue = []
+    }
+    if (queue.length === 0) {
+      writing = false
+      for (const resolve of idle) resolve()
+      idle = []
+      return
+    }
+    writing = true
+    const batch = queue
+    queue = []
+    if (options.onPoint) for (const { record } of batch) options.onPoint('before', record.seq)
+    const bytes = Buffer.from(batch.length === 1 ? batch[0]!.line : batch.map(w => w.line).join(''))
+    writeWhole(fd, bytes, 0, error => {
+      if (error) {
+        broken = unwritable(path, error)
+        for (const waiting of batch) waiting.reject(broken)
+      } else
+        for (const { record, resolve } of batch) {
+          options.onPoint?.('after', record.seq)
+          resolve(record)
+        }
+      flush()
+    })
+  }
+
+  return {
+    path,
+    append(body) {
+      if (broken) return Promise.reject(broken)
+      seq += 1
+      const at = new Date().toISOString()
+      let text = JSON.stringify({ seq, at, ...body })
+      if (options.mask) text = options.mask(text)
+      hash = chain(hash, text)
+      const line = `${text.slice(0, -1)},"hash":"${hash}"}\n`
+      const record = { seq, at, ...body, hash } as JournalRecord
+      return new Promise((resolve, reject) => {
+        queue.push({ record, line, resolve, reject })
+        // Records made in the same turn of the event loop share one flush, as do all that come while a flush is under way.
+        if (!writing) {
+          writing = true
+          queueMicrotask(flush)
+        }
+      })
+    },
+    async close() {
+      if (writing) await new Promise<void>(resolve => idle.push(resolve))
+      closeSync(fd)
+      broken = unwritable(path, new Error('the journal is closed'))
+    },
+  }
+}
+
+/** The hash of a line: over the hash before it and its own text without the hash. 32 hex digits of SHA-256. */
+export function chain(before: string, text: string): string {
+  return createHash('sha256').update(before).update(text).digest('hex').slice(0, 32)
+}
+
+function writeWhole(fd: number, bytes: Buffer, from: number, settled: (error: Error | null) => void): void {
+  write(fd, bytes, from, bytes.length - from, null, (error, written) => {
+    if (error) settled(error)
+    else if (from + written < bytes.length) writeWhole(fd, bytes, from + written, settled)
+    else settled(null)
+  })
+}
+
+/** Flushes a directory, so that names created in it survive a power cut. */
+export function flushDirectory(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function guarded<T>(path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    throw error instanceof Fault ? error : unwritable(path, error)
+  }
+}
+
+function unwritable(path: string, cause: unknown): Fault {
+  const code = (cause as NodeJS.ErrnoException).code
+  const remedies: Record<string, string> = {
+    ENOSPC: 'Free space on that disk, then run `recover resume`',
+    EROFS: 'Make the file system writable or set XDG_STATE_HOME to one that is, then run `recover resume`',
+    EACCES: 'Give yourself write permission there, then run `recover resume`',
+    EEXIST: 'A run of that name exists; run `recover resume`',
+  }
+  return new Fault({
+    code: 'journal-unwritable',
+    blame: 'operator',
+    message: `cannot write the journal ${path}${code ? ` (${code})` : ''}; nothing was changed after its last record`,
+    remedy: remedies[code ?? ''] ?? 'See the cause; then run `recover resume`',
+    cause,
+  })
+}
