@@ -58,7 +58,7 @@ export async function openPki(
       extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
     }),
   )
-  const ca = stored['ca']
+  const ca = stored.ca
   if (!ca) throw new Error('the lab has no certificate authority')
   const signingKey =
     pairs.get('ca')?.privateKey ??

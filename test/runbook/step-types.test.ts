@@ -54,7 +54,7 @@ test('the types carry the rules of a step', () => {
     bounds,
     output: none,
     async observe() {
-      return due()
+      return due('wipe it')
     },
     async apply() {},
   })
@@ -66,19 +66,19 @@ test('the types carry the rules of a step', () => {
     bounds,
     output: none,
     async observe() {
-      return due()
+      return due('read it')
     },
     async apply() {},
   })
-  // @ts-expect-error an output must fit its schema
   step({
-    id: 'a/o',
-    title: 'O',
+    id: 'a/output',
+    title: 'Output',
     danger: 'reads',
     bounds,
     output: none,
+    // @ts-expect-error what observe finds must fit the output's schema
     async observe() {
-      return done({ x: 1 }, '')
+      return done({ x: 1 }, 'seen')
     },
   })
 })

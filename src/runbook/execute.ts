@@ -1,0 +1,478 @@
+import { agreedTo, type ConsentDesk, compareVictim } from './consent.ts'
+import { milliseconds } from './duration.ts'
+import type { DoneHow, EventSink, RunEventBody, RunState } from './events.ts'
+import { Fault, toFault } from './fault.ts'
+import { type Instance, StepGraph } from './graph.ts'
+import type { Journal } from './journal.ts'
+import { Limits } from './limits.ts'
+import { look, notSo, surroundings } from './lookaround.ts'
+import type { Claim, Claims } from './replay.ts'
+import type { Runbook } from './runbook.ts'
+import type { AnyFanOut, Observation, StepFailure, Victim } from './step.ts'
+import { deadline, pause, Stopped, waiter } from './time.ts'
+
+export interface ExecuteOptions<R extends object, W extends R> {
+  run: string
+  runbook: Runbook
+  readers: R
+  writers: W
+  journal: Journal
+  /** What the journal claims already; its beginning is in it. */
+  claims: Claims
+  /** True when this process goes on with what another began. */
+  resumed: boolean
+  consent: ConsentDesk
+  sink: EventSink
+  /** Stop after what is going on now. */
+  stop: AbortSignal
+  /** Stop at once. */
+  now: AbortSignal
+  /** How many may hold a resource at once, by name or by the part before its colon; 1 when not named. */
+  limits?: Record<string, number>
+  /** Scales the time between looks and between attempts (not limits); 1 is real life. */
+  pace?: number
+  /** Steps that a person wants done again although they were done and the world moved. */
+  redo?: ReadonlySet<string>
+  /** Called around every effect; tests end the process here. */
+  onPoint?: (point: 'before-effect' | 'after-effect', step: string) => void
+}
+
+export interface Execution {
+  state: RunState
+  failures: StepFailure[]
+  /** Steps not done. */
+  left: number
+  tookMs: number
+}
+
+/**
+ * Runs a runbook: every step the moment its needs are done, each observed before and after. Never rejects for what
+ * happens in a step; rejects with Fault `journal-unwritable` when its own record cannot be kept.
+ */
+export async function execute<R extends object, W extends R>(
+  options: ExecuteOptions<R, W>,
+): Promise<Execution> {
+  return new Executor(options).run()
+}
+
+class Executor<R extends object, W extends R> {
+  private readonly o: ExecuteOptions<R, W>
+  private readonly graph: StepGraph
+  private readonly limits: Limits
+  private readonly pace: number
+  private readonly beganAt = performance.now()
+  private readonly begun = new Set<string>()
+  private readonly failures: StepFailure[] = []
+  private queue: Instance[] = []
+  private running = 0
+  private fatal: unknown
+  private wake: () => void = () => {}
+  private asking: Promise<unknown> = Promise.resolve()
+  private readonly consents: Victim[]
+
+  constructor(options: ExecuteOptions<R, W>) {
+    this.o = options
+    this.limits = new Limits(options.limits ?? {})
+    this.pace = options.pace ?? 1
+    this.consents = [...options.claims.consents]
+    for (const [id, claim] of options.claims.steps)
+      if (claim.intents > 0 || claim.checkpoint) this.begun.add(id)
+    this.graph = new StepGraph(options.runbook, {
+      ready: instance => this.queue.push(instance),
+      known: instances => {
+        const steps = instances.map(i => ({
+          id: i.id,
+          phase: i.phase,
+          title: i.title,
+          danger: i.step.danger,
+          expectedMs: milliseconds(i.step.bounds.expected),
+        }))
+        if (steps.length > 0) this.emit({ code: 'steps-known', steps })
+      },
+      subjects: (fan, source) => this.subjects(fan, source),
+    })
+  }
+
+  async run(): Promise<Execution> {
+    const { o } = this
+    this.emit({
+      code: 'run-started',
+      run: o.run,
+      runbook: o.runbook.id,
+      resumed: o.resumed,
+      phases: o.runbook.phases.map(p => ({ id: p.id, title: p.title })),
+    })
+    const ended = new Promise<void>(resolve => {
+      this.wake = resolve
+    })
+    const onStop = () => {
+      this.emit({ code: 'run-stopping', how: o.now.aborted ? 'now' : 'after-current' })
+      if (this.running === 0 || o.now.aborted) this.wake()
+    }
+    o.stop.addEventListener('abort', onStop)
+    o.now.addEventListener('abort', onStop)
+    try {
+      this.guard(() => this.graph.begin(o.readers))
+      this.pump()
+      if (this.running > 0) await ended
+    } finally {
+      o.stop.removeEventListener('abort', onStop)
+      o.now.removeEventListener('abort', onStop)
+    }
+    if (this.fatal !== undefined) throw this.fatal
+    let left = [...this.graph.unexpanded()].length
+    for (const instance of this.graph.instances()) if (!instance.result) left += 1
+    const state: RunState = left === 0 ? 'finished' : this.failures.length > 0 ? 'failed' : 'stopped'
+    const failed = this.failures.map(f => f.step)
+    const tookMs = Math.round(performance.now() - this.beganAt)
+    await o.journal.append({ kind: 'ended', state, failed, left, tookMs })
+    this.emit({ code: 'run-ended', run: o.run, state, failed, left, tookMs })
+    return { state, failures: this.failures, left, tookMs }
+  }
+
+  private emit(event: RunEventBody): void {
+    try {
+      this.o.sink({ ...event, atMs: Math.round(performance.now() - this.beganAt) })
+    } catch {
+      // A view that breaks must not stop a recovery.
+    }
+  }
+
+  private guard(action: () => void): void {
+    try {
+      action()
+    } catch (thrown) {
+      this.fatal ??= thrown
+    }
+  }
+
+  /** Starts everything that may start. */
+  private pump(): void {
+    if (this.queue.length > 0 && !this.o.stop.aborted && !this.o.now.aborted && this.fatal === undefined) {
+      const kept: Instance[] = []
+      const queue = this.queue
+      this.queue = []
+      for (const instance of queue) {
+        const uses = instance.step.uses?.(instance.subject) ?? []
+        if (uses.length > 0 && !this.limits.take(uses)) {
+          kept.push(instance)
+          continue
+        }
+        this.running += 1
+        void this.start(instance, uses)
+      }
+      this.queue = this.queue.length > 0 ? [...kept, ...this.queue] : kept
+    }
+    if (this.running === 0) this.wake()
+  }
+
+  private async start(instance: Instance, uses: readonly string[]): Promise<void> {
+    const began = performance.now()
+    try {
+      const output = await this.perform(instance, began)
+      this.guard(() => this.graph.settle(instance, { output }))
+    } catch (thrown) {
+      await this.fail(instance, thrown, began)
+    }
+    this.limits.give(uses)
+    this.running -= 1
+    this.pump()
+  }
+
+  private async fail(instance: Instance, thrown: unknown, began: number): Promise<void> {
+    if (thrown instanceof Stopped || this.o.now.aborted) return
+    const fault = toFault(thrown, instance.title)
+    if (fault.code === 'journal-unwritable') {
+      this.fatal ??= fault
+      return
+    }
+    this.failures.push({ step: instance.id, title: instance.title, fault })
+    const tookMs = Math.round(performance.now() - began)
+    this.emit({ code: 'step-failed', step: instance.id, fault: fault.toJSON(), tookMs })
+    try {
+      await this.o.journal.append({ kind: 'failed', step: instance.id, fault: fault.toJSON(), tookMs })
+    } catch (unwritable) {
+      this.fatal ??= unwritable
+    }
+  }
+
+  /** One step, from its first look to its checkpoint. Resolves with its output. */
+  private async perform(instance: Instance, began: number): Promise<unknown> {
+    const claim = this.o.claims.steps.get(instance.id)
+    if (claim?.checkpoint && this.isOver(instance)) {
+      const { output, evidence } = claim.checkpoint
+      this.emit({ code: 'step-done', step: instance.id, how: 'kept', evidence, tookMs: 0 })
+      return output
+    }
+    this.emit({ code: 'step-looking', step: instance.id })
+    const times = instance.step.retry?.times ?? 1
+    for (let attempt = 1; ; attempt += 1)
+      try {
+        return await this.attempt(instance, claim, attempt, began)
+      } catch (thrown) {
+        const transient = thrown instanceof Fault && thrown.transient
+        if (!transient || attempt >= times || this.o.now.aborted) throw thrown
+        const delayMs = milliseconds(instance.step.retry?.delay ?? '1s') * 2 ** (attempt - 1) * this.pace
+        this.emit({
+          code: 'step-retrying',
+          step: instance.id,
+          fault: thrown.toJSON(),
+          attempt,
+          of: times,
+          delayMs,
+        })
+        await pause(delayMs, [this.o.stop, this.o.now])
+      }
+  }
+
+  private async attempt(
+    instance: Instance,
+    claim: Claim | undefined,
+    attempt: number,
+    began: number,
+  ): Promise<unknown> {
+    const { step, id } = instance
+    const limit = deadline(milliseconds(step.bounds.limit), this.o.now, instance.title)
+    const acting = {
+      note: (text: string) => {
+        this.emit({ code: 'step-note', step: id, text })
+        this.o.journal.append({ kind: 'note', step: id, text }).catch(() => {})
+      },
+      progress: (done: number, total: number, unit: string) =>
+        this.emit({ code: 'step-progress', step: id, done, total, unit }),
+      askHand: (text: string) =>
+        this.emit({ code: 'hand-needed', step: id, subject: instance.key ?? '', text }),
+      wait: waiter(limit, this.o.stop, this.pace, (what, limitMs) =>
+        this.emit({ code: 'step-waiting', step: id, what, limitMs }),
+      ),
+    }
+    const reading = surroundings(this.o.readers, instance, this.graph, limit.signal)
+    const observe = () => limit.within(this.observe(instance, reading))
+    try {
+      const first = await observe()
+      if (first.state === 'done') return await this.checkpoint(instance, claim, first, began, false)
+      if (first.state !== 'due') throw refusal(instance, first)
+      this.emit({ code: 'step-due', step: id, changes: first.changes })
+
+      if (step.danger === 'reads') {
+        if (!step.settle) throw notSo(instance, first.changes)
+        await limit.within(
+          step.settle(surroundings(this.o.readers, instance, this.graph, limit.signal, acting)),
+        )
+      } else {
+        await this.announce(instance, claim, attempt, first.changes, reading)
+        this.begun.add(id)
+        this.o.onPoint?.('before-effect', id)
+        this.emit({ code: 'step-applying', step: id, attempt })
+        await limit.within(
+          step.apply!(surroundings(this.o.writers, instance, this.graph, limit.signal, acting)),
+        )
+        this.o.onPoint?.('after-effect', id)
+      }
+      const second = await observe()
+      if (second.state === 'done') return await this.checkpoint(instance, claim, second, began, true)
+      if (second.state === 'due') throw withoutEffect(instance, second.changes)
+      throw refusal(instance, second)
+    } finally {
+      limit.clear()
+    }
+  }
+
+  private async observe(instance: Instance, reading: object): Promise<Observation<unknown>> {
+    const observation = await look(instance.step, reading)
+    if (observation.state !== 'done') return observation
+    const parsed = instance.step.output.safeParse(observation.output)
+    if (parsed.success) return { ...observation, output: parsed.data }
+    throw new Fault({
+      code: 'output-invalid',
+      blame: 'bug',
+      message: `${instance.id} found something that does not fit what it promises: ${parsed.error.message}`,
+      remedy: 'Report it with the run folder’s journal',
+    })
+  }
+
+  /** Everything that must be true and durable before an effect. */
+  private async announce(
+    instance: Instance,
+    claim: Claim | undefined,
+    attempt: number,
+    changes: string[],
+    reading: object,
+  ): Promise<void> {
+    const { step, id } = instance
+    const redo = this.o.redo?.has(id) || this.o.redo?.has(step.id)
+    if (claim?.checkpoint) {
+      const because = `it was done (${claim.checkpoint.evidence}), and now it is not: ${changes.join('; ')}`
+      if (step.danger === 'destroys' && !redo)
+        throw new Fault({
+          code: 'world-moved',
+          blame: 'operator',
+          message: `${instance.title}: ${because}; a step that destroys is never done a second time by itself`,
+          remedy: `Find out who changed it. To do it again, run \`recover resume --redo '${id}'\`; you will be asked about every victim`,
+        })
+      await this.o.journal.append({ kind: 'moved', step: id, because })
+      this.emit({ code: 'step-moved', step: id, because })
+    } else if ((claim?.intents ?? 0) > 0 && attempt === 1)
+      this.emit({
+        code: 'step-repeating',
+        step: id,
+        because: 'an earlier attempt was begun and never seen to finish, and its result is not there',
+      })
+    let victims: Victim[] | undefined
+    if (step.danger === 'destroys') {
+      victims = await step.victims!(reading)
+      if (victims.length === 0)
+        throw new Fault({
+          code: 'victims-missing',
+          blame: 'bug',
+          message: `${instance.title} would destroy something and cannot name it; nothing was done`,
+          remedy: 'Report it with the run folder’s journal',
+        })
+      await this.consentTo(
+        instance,
+        victims,
+        ((claim?.intents ?? 0) > 0 || attempt > 1) && !redo,
+        Boolean(redo),
+      )
+    }
+    await this.o.journal.append({
+      kind: 'intent',
+      step: id,
+      attempt,
+      changes,
+      ...(victims ? { victims } : {}),
+    })
+  }
+
+  /** Makes sure that a person agreed to exactly these victims; asks where nobody was asked. */
+  private async consentTo(
+    instance: Instance,
+    victims: Victim[],
+    ours: boolean,
+    again: boolean,
+  ): Promise<void> {
+    const missing = victims.filter(v => again || !agreedTo(this.consents, v))
+    if (missing.length > 0) {
+      this.emit({ code: 'consent-needed', step: instance.id, victims: missing })
+      // One question at a time: two prompts at once cannot be answered.
+      const asked = this.asking.then(() => this.o.consent({ victims: missing }))
+      this.asking = asked.catch(() => {})
+      const answer = await asked
+      if (!answer)
+        throw new Fault({
+          code: 'consent-missing',
+          blame: 'operator',
+          message: `nobody agreed to destroying ${missing.map(v => `${v.kind} ${v.name}`).join(', ')}; nothing was written`,
+          remedy:
+            'Run `recover resume` at a terminal and answer, or approve a saved plan that names these victims with --approve',
+        })
+      await this.o.journal.append({ kind: 'consent', victims: missing, ...answer })
+      for (const victim of missing) {
+        const old = agreedTo(this.consents, victim)
+        if (old) this.consents.splice(this.consents.indexOf(old), 1)
+        this.consents.push(victim)
+      }
+      this.emit({ code: 'consent-given', by: answer.by, how: answer.how, victims: missing })
+    }
+    for (const victim of victims) {
+      const agreed = agreedTo(this.consents, victim)!
+      if (compareVictim(agreed, victim, ours) === 'ours')
+        this.emit({
+          code: 'step-repeating',
+          step: instance.id,
+          because: `${victim.kind} ${victim.name} holds what our own earlier attempt left; it is written again`,
+        })
+    }
+  }
+
+  private async checkpoint(
+    instance: Instance,
+    claim: Claim | undefined,
+    observation: Extract<Observation<unknown>, { state: 'done' }>,
+    began: number,
+    applied: boolean,
+  ): Promise<unknown> {
+    const { output, evidence } = observation
+    const before = claim?.checkpoint
+    const how: DoneHow = applied ? 'applied' : before || (claim?.intents ?? 0) > 0 ? 'confirmed' : 'already'
+    const tookMs = Math.round(performance.now() - began)
+    const same = before && !applied && JSON.stringify(before.output) === JSON.stringify(output)
+    if (!same)
+      await this.o.journal.append({ kind: 'checkpoint', step: instance.id, how, output, evidence, tookMs })
+    this.begun.add(instance.id)
+    this.emit({ code: 'step-done', step: instance.id, how, evidence, tookMs })
+    return output
+  }
+
+  /** Whether a later step has ended this one's claim on purpose. */
+  private isOver(instance: Instance): boolean {
+    const { holdsUntil, each } = instance.step
+    if (holdsUntil === undefined) return false
+    const later = this.o.runbook.steps.find(s => s.id === holdsUntil)
+    if (later?.each !== undefined && later.each === each)
+      return this.begun.has(`${holdsUntil}[${instance.key}]`)
+    for (const id of this.begun) if (id === holdsUntil || id.startsWith(`${holdsUntil}[`)) return true
+    return false
+  }
+
+  private readonly fanOuts = new Map<string, { key: string; subject: unknown }[]>()
+
+  private subjects(fan: AnyFanOut, source: unknown): { key: string; subject: unknown }[] {
+    const known = this.fanOuts.get(fan.name)
+    if (known) return known
+    const found = fan.subjects(source).map(s => ({ key: fan.key(s), subject: fan.schema.parse(s) }))
+    const journalled = this.o.claims.fanOuts.get(fan.name)
+    if (journalled) {
+      const then = journalled.map(s => s.key).join(', ')
+      const today = found.map(s => s.key).join(', ')
+      if (then !== today)
+        this.emit({
+          code: 'notice',
+          about: 'fan-out-moved',
+          text: `This run works on ${fan.name}s ${then}; looking now gives ${today || 'none'}. It goes on with its own list`,
+        })
+      const kept = journalled.map(s => ({ key: s.key, subject: fan.schema.parse(s.subject) }))
+      this.fanOuts.set(fan.name, kept)
+      return kept
+    }
+    const twice = found.find((s, i) => found.findIndex(t => t.key === s.key) !== i)
+    if (twice)
+      throw new Fault({
+        code: 'fan-out-ambiguous',
+        blame: 'bug',
+        message: `two ${fan.name}s are called ${twice.key}`,
+        remedy: 'Report it with the run folder’s journal',
+      })
+    this.fanOuts.set(fan.name, found)
+    // Durable before any of its steps can be: the journal keeps the order of its records.
+    this.o.journal.append({ kind: 'fan-out', name: fan.name, subjects: found }).catch(thrown => {
+      this.fatal ??= thrown
+    })
+    return found
+  }
+}
+
+function refusal(instance: Instance, seen: Exclude<Observation<unknown>, { state: 'done' | 'due' }>): Fault {
+  if (seen.state === 'blocked')
+    return new Fault({
+      code: seen.code,
+      blame: 'operator',
+      message: `${instance.title}: ${seen.reason}`,
+      remedy: seen.remedy,
+    })
+  return new Fault({
+    code: 'need-undeclared',
+    blame: 'bug',
+    message: `${instance.id} reads ${seen.until} and does not wait for it`,
+    remedy: 'Report it: the runbook lacks a need',
+  })
+}
+
+function withoutEffect(instance: Instance, changes: string[]): Fault {
+  return new Fault({
+    code: 'apply-without-effect',
+    blame: 'host',
+    message: `${instance.title}: everything reported success, yet looking again shows it is not done: ${changes.join('; ')}`,
+    remedy: 'Look at the log of this run for what was answered, mend it, then run `recover resume`',
+  })
+}

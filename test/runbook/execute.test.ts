@@ -1,0 +1,237 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { nobody } from '../../src/runbook/consent.ts'
+import { Fault } from '../../src/runbook/fault.ts'
+import { makePlan } from '../../src/runbook/make-plan.ts'
+import { readJournal } from '../../src/runbook/replay.ts'
+import { phase, runbook } from '../../src/runbook/runbook.ts'
+import { done, due, kit } from '../../src/runbook/step.ts'
+import { runPart, scratch } from './harness.ts'
+import { furnish, pottery, WorkshopReader, WorkshopWriter, worldOf } from './workshop.ts'
+
+function workshop() {
+  const dir = scratch('workshop')
+  furnish(dir, ['north', 'south'])
+  const journal = join(scratch('journal'), 'journal.ndjson')
+  const run = (options: Parameters<typeof runPart>[4] = {}) =>
+    runPart(
+      journal,
+      pottery,
+      { workshop: new WorkshopReader(dir) },
+      { workshop: new WorkshopWriter(dir) },
+      options as never,
+    )
+  return { dir, journal, run }
+}
+
+describe('a run', () => {
+  test('observes, acts, observes again, and leaves a journal that says so', async () => {
+    const { dir, journal, run } = workshop()
+    const result = await run()
+    expect(result).toMatchObject({ state: 'finished', left: 0, failures: [] })
+    expect(worldOf(dir)).toMatchObject({ sign: 'open, 2 pots', 'north-pot': 'pot for north S-north, fired' })
+    expect(worldOf(dir)).not.toHaveProperty('north-junk')
+    const { records } = readJournal(journal)
+    const clear = records.filter(r => 'step' in r && r.step === 'shelves/clear[north]').map(r => r.kind)
+    expect(clear).toEqual(['intent', 'checkpoint'])
+    expect(records.find(r => r.kind === 'fan-out')).toMatchObject({
+      name: 'shelf',
+      subjects: [{ key: 'north' }, { key: 'south' }],
+    })
+    expect(records.at(-1)).toMatchObject({ kind: 'ended', state: 'finished' })
+  })
+
+  test('a second process confirms and changes nothing', async () => {
+    const { dir, run } = workshop()
+    await run()
+    const touched = readFileSync(join(dir, 'touched.log'), 'utf8')
+    const again = await run()
+    expect(again.state).toBe('finished')
+    expect(readFileSync(join(dir, 'touched.log'), 'utf8')).toBe(touched)
+    const how = again.events.flatMap(e => (e.code === 'step-done' ? [`${e.step} ${e.how}`] : []))
+    // The shop is open on purpose: its being shut is taken from the journal, not done again.
+    expect(how).toContain('prepare/shut-the-shop kept')
+    expect(how).toContain('shelves/clear[north] confirmed')
+  })
+
+  test('without consent nothing is destroyed, and the fault says how to give it', async () => {
+    const { dir, run } = workshop()
+    const before = worldOf(dir)
+    const result = await run({ consent: nobody })
+    expect(result.state).toBe('failed')
+    expect(result.failures.map(f => f.fault.code)).toEqual(['consent-missing', 'consent-missing'])
+    expect(worldOf(dir)).toEqual({ ...before, sign: 'shut' })
+    expect((await run()).state).toBe('finished')
+  })
+
+  test('another identity than the agreed one is refused, other content too', async () => {
+    const { dir, run } = workshop()
+    const shelf = (name: string) => ({
+      kind: 'shelf',
+      name,
+      identity: { serial: `S-${name}` },
+      content: [`${name}-junk`, `${name}-old`],
+    })
+    writeFileSync(join(dir, 'north.serial'), 'S-other')
+    writeFileSync(join(dir, 'south-photos'), 'photos')
+    const before = worldOf(dir)
+    const result = await run({ agreedBefore: [shelf('north'), shelf('south')] })
+    expect(result.failures.map(f => [f.step, f.fault.code])).toEqual([
+      ['shelves/clear[north]', 'victim-differs'],
+      ['shelves/clear[south]', 'victim-content-changed'],
+    ])
+    expect(worldOf(dir)).toEqual({ ...before, sign: 'shut' })
+    expect(result.failures[0]?.fault.message).toContain('serial was S-north and is S-other')
+  })
+
+  test('a step that was done and is not any more: changes are redone with a word, destroying stops', async () => {
+    const { dir, run } = workshop()
+    await run()
+    rmSync(join(dir, 'north-pot'))
+    const again = await run()
+    expect(again.state).toBe('finished')
+    expect(again.events).toContainEqual(
+      expect.objectContaining({ code: 'step-moved', step: 'shelves/make-pot[north]' }),
+    )
+
+    writeFileSync(join(dir, 'south.owner'), 'somebody else')
+    writeFileSync(join(dir, 'south-photos'), 'photos')
+    const third = await run()
+    expect(third.failures.map(f => f.fault.code)).toEqual(['world-moved'])
+    expect(worldOf(dir)['south-photos']).toBe('photos')
+
+    const redone = await run({ redo: new Set(['shelves/clear[south]']) })
+    expect(redone.state).toBe('finished')
+    expect(worldOf(dir)).not.toHaveProperty('south-photos')
+  })
+
+  test('stop after the current action ends the run resumable; resuming finishes it', async () => {
+    const { dir, run } = workshop()
+    const stop = new AbortController()
+    const part = await run({
+      stop: stop.signal,
+      onPoint: (point, step) => step.startsWith('shelves/clear') && point === 'before-effect' && stop.abort(),
+    })
+    expect(part.state).toBe('stopped')
+    expect(part.left).toBeGreaterThan(0)
+    expect((await run()).state).toBe('finished')
+    expect(worldOf(dir).sign).toBe('open, 2 pots')
+  })
+})
+
+describe('lies', () => {
+  const { step } = kit<object, object>()
+  const common = {
+    title: 'Lie',
+    danger: 'changes',
+    bounds: { expected: '1ms', limit: '200ms' },
+    output: z.strictObject({}),
+  } as const
+  const alone = async (definition: Parameters<typeof step>[0]) => {
+    const book = runbook('lies', 'Lies', [phase('a', 'A', [step(definition)])])
+    return runPart(join(scratch('journal'), 'journal.ndjson'), book, {}, {})
+  }
+
+  test('an apply that reports success and did nothing', async () => {
+    const result = await alone({
+      ...common,
+      id: 'a/lie',
+      observe: async () => due('do it'),
+      apply: async () => {},
+    })
+    expect(result.failures[0]?.fault).toMatchObject({ code: 'apply-without-effect' })
+  })
+
+  test('an observe that throws is a coded fault, not a crash', async () => {
+    const result = await alone({
+      ...common,
+      id: 'a/throw',
+      observe: async () => {
+        throw new TypeError('undefined is not a function')
+      },
+      apply: async () => {},
+    })
+    expect(result.failures[0]?.fault).toMatchObject({ code: 'bug', blame: 'bug' })
+  })
+
+  test('an apply that never ends meets its limit', async () => {
+    const result = await alone({
+      ...common,
+      id: 'a/hang',
+      observe: async () => due('hang'),
+      apply: () => new Promise(() => {}),
+    })
+    expect(result.failures[0]?.fault).toMatchObject({ code: 'step-timed-out' })
+  })
+
+  test('an output that is not what the step promises', async () => {
+    const result = await alone({
+      ...common,
+      id: 'a/output',
+      observe: async () => done({ extra: 1 } as never, 'seen'),
+      apply: async () => {},
+    })
+    expect(result.failures[0]?.fault).toMatchObject({ code: 'output-invalid' })
+  })
+
+  test('a fault that passes by itself is retried only where the step says so', async () => {
+    let tries = 0
+    const flaky = async () => {
+      tries += 1
+      if (tries < 3)
+        throw new Fault({ code: 'busy', blame: 'network', message: 'busy', remedy: 'wait', transient: true })
+      return done({}, 'there')
+    }
+    const once = await alone({ ...common, id: 'a/once', observe: flaky, apply: async () => {} })
+    expect(once.failures[0]?.fault.code).toBe('busy')
+    tries = 0
+    const thrice = await alone({
+      ...common,
+      id: 'a/thrice',
+      retry: { times: 3, delay: '1s' },
+      observe: flaky,
+      apply: async () => {},
+    })
+    expect(thrice.state).toBe('finished')
+  })
+})
+
+describe('a plan', () => {
+  test('changes nothing and names victims, and what is not known yet', async () => {
+    const dir = scratch('workshop')
+    furnish(dir, ['north', 'south'])
+    const before = worldOf(dir)
+    const plan = await makePlan({
+      runbook: pottery,
+      readers: { workshop: new WorkshopReader(dir) },
+      now: new AbortController().signal,
+    })
+    expect(worldOf(dir)).toEqual(before)
+    expect(plan.victims.map(v => v.name)).toEqual(['north', 'south'])
+    expect(Object.fromEntries(plan.entries.map(e => [e.step, e.state]))).toEqual({
+      'prepare/look-around': 'done',
+      'prepare/shut-the-shop': 'due',
+      'shelves/clear[north]': 'due',
+      'shelves/clear[south]': 'due',
+      'shelves/make-pot[north]': 'unknown',
+      'shelves/make-pot[south]': 'unknown',
+      'finish/open-the-shop': 'unknown',
+      'finish/await-customer': 'unknown',
+    })
+    const again = await makePlan({
+      runbook: pottery,
+      readers: { workshop: new WorkshopReader(dir) },
+      now: new AbortController().signal,
+    })
+    expect(again.hash).toBe(plan.hash)
+    writeFileSync(join(dir, 'north-photos'), 'photos')
+    const moved = await makePlan({
+      runbook: pottery,
+      readers: { workshop: new WorkshopReader(dir) },
+      now: new AbortController().signal,
+    })
+    expect(moved.hash).not.toBe(plan.hash)
+  })
+})
