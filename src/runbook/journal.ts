@@ -1,13 +1,16 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import {
   closeSync,
   constants,
   existsSync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   openSync,
+  unlinkSync,
   write,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { Fault } from './fault.ts'
@@ -27,18 +30,36 @@ export interface JournalOptions {
   onPoint?: (point: 'before' | 'after', seq: number) => void
 }
 
-/** Starts a journal in a file that must not exist. */
-export function createJournal(path: string, options: JournalOptions = {}): Journal {
-  const fd = guarded(path, () =>
-    openSync(
-      path,
+/**
+ * Starts a journal in a file that must not exist. The file appears with its whole first record or not at all, so that a
+ * run which was killed before it began leaves nothing to stumble over.
+ */
+export function createJournal(path: string, first: RecordBody, options: JournalOptions = {}): Journal {
+  const text = seal({ seq: 1, at: new Date().toISOString(), ...first }, options)
+  const hash = chain('', text)
+  const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  const fd = guarded(path, () => {
+    options.onPoint?.('before', 1)
+    const opened = openSync(
+      own,
       constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_APPEND | dsync,
       0o600,
-    ),
-  )
-  // The file's name must survive a power cut, too: a directory entry is only durable once the directory is flushed.
-  guarded(path, () => flushDirectory(dirname(path)))
-  return appender(path, fd, 0, '', options)
+    )
+    try {
+      writeSync(opened, line(text, hash))
+      linkSync(own, path)
+      // The name must survive a power cut, too: a directory entry is only durable once the directory is flushed.
+      flushDirectory(dirname(path))
+    } catch (error) {
+      closeSync(opened)
+      throw error
+    } finally {
+      unlinkSync(own)
+    }
+    options.onPoint?.('after', 1)
+    return opened
+  })
+  return appender(path, fd, 1, hash, options)
 }
 
 /**
@@ -123,13 +144,11 @@ function appender(
       if (broken) return Promise.reject(broken)
       seq += 1
       const at = new Date().toISOString()
-      let text = JSON.stringify({ seq, at, ...body })
-      if (options.mask) text = options.mask(text)
+      const text = seal({ seq, at, ...body }, options)
       hash = chain(hash, text)
-      const line = `${text.slice(0, -1)},"hash":"${hash}"}\n`
       const record = { seq, at, ...body, hash } as JournalRecord
       return new Promise((resolve, reject) => {
-        queue.push({ record, line, resolve, reject })
+        queue.push({ record, line: line(text, hash), resolve, reject })
         // Records made in the same turn of the event loop share one flush, as do all that come while a flush is under way.
         if (!writing) {
           writing = true
@@ -143,6 +162,15 @@ function appender(
       broken = unwritable(path, new Error('the journal is closed'))
     },
   }
+}
+
+function seal(record: object, options: JournalOptions): string {
+  const text = JSON.stringify(record)
+  return options.mask ? options.mask(text) : text
+}
+
+function line(text: string, hash: string): string {
+  return `${text.slice(0, -1)},"hash":"${hash}"}\n`
 }
 
 /** The hash of a line: over the hash before it and its own text without the hash. 32 hex digits of SHA-256. */

@@ -31,23 +31,27 @@ export async function runPart<R extends object, W extends R>(
 ): Promise<Execution & { events: RunEvent[] }> {
   const events: RunEvent[] = []
   const resumed = existsSync(path)
-  let journal = resumed ? undefined : createJournal(path, options.journalOptions)
-  if (journal)
-    await journal.append({
-      kind: 'run-began',
-      run: 'test',
-      runbook: book.id,
-      runbookHash: book.hash,
-      stepHashes: book.stepHashes,
-      inputHash: 'none',
-      input: 'none',
-      program: 'test',
-      by: 'tester',
-      mode: 'test',
-    })
-  await journal?.close()
+  if (!resumed) {
+    const begun = createJournal(
+      path,
+      {
+        kind: 'run-began',
+        run: 'test',
+        runbook: book.id,
+        runbookHash: book.hash,
+        stepHashes: book.stepHashes,
+        inputHash: 'none',
+        input: 'none',
+        program: 'test',
+        by: 'tester',
+        mode: 'test',
+      },
+      options.journalOptions,
+    )
+    await begun.close()
+  }
   const reopened = reopenJournal(path, options.journalOptions)
-  journal = reopened.journal
+  const { journal } = reopened
   if (resumed)
     await journal.append({
       kind: 'resumed',
