@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { ConsentDesk } from '../../src/runbook/consent.ts'
 import type { RunEvent } from '../../src/runbook/events.ts'
 import { type ExecuteOptions, type Execution, execute } from '../../src/runbook/execute.ts'
-import { createJournal, type JournalOptions, reopenJournal } from '../../src/runbook/journal.ts'
+import { createJournal, type Journal, type JournalOptions, reopenJournal } from '../../src/runbook/journal.ts'
 import { claims, readJournal } from '../../src/runbook/replay.ts'
 import type { Runbook } from '../../src/runbook/runbook.ts'
 import type { Victim } from '../../src/runbook/step.ts'
@@ -17,6 +17,8 @@ export function scratch(name: string): string {
 
 export interface PartOptions<R extends object, W extends R> extends Partial<ExecuteOptions<R, W>> {
   journalOptions?: JournalOptions
+  /** Stands between the engine and the journal. */
+  wrapJournal?: (journal: Journal) => Journal
   /** Victims that a person agreed to before this part began. */
   agreedBefore?: Victim[]
 }
@@ -70,7 +72,7 @@ export async function runPart<R extends object, W extends R>(
       runbook: book,
       readers,
       writers,
-      journal,
+      journal: options.wrapJournal?.(journal) ?? journal,
       claims: claims(readJournal(path), path),
       resumed,
       consent: agree,
