@@ -1,0 +1,214 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { Pki } from '../pki.ts'
+import type { NasSeam } from '../seams.ts'
+import type { World } from '../world.ts'
+import { type Call, methods } from './methods.ts'
+import { DsmError, NasStore } from './store.ts'
+
+/**
+ * A Synology NAS behind its real protocol: the Web API over HTTPS that the CSI driver and our client speak, with one
+ * folder of real files per LUN. Whatever it answered survives the end of its process.
+ */
+export class NasEmulator {
+  readonly fingerprint: string
+  readonly seam: NasSeam
+  private readonly world: World
+  private readonly store: NasStore
+  private readonly server: Server
+  private sessions: Record<string, { token: string }>
+
+  constructor(world: World, pki: Pki) {
+    this.world = world
+    this.store = new NasStore(world)
+    this.seam = seamOf(this.store)
+    this.sessions = world.read('nas-sessions') ?? {}
+    const identity = pki.server('nas')
+    this.fingerprint = identity.fingerprint
+    this.server = createServer({ cert: identity.certificate, key: identity.key }, (request, response) => {
+      this.answer(request, response).catch(error => {
+        response.statusCode = 500
+        response.end(String(error))
+      })
+    })
+  }
+
+  /** Listens on 127.0.0.1; with port 0 the system chooses. Resolves with the port. */
+  listen(port = 0): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject)
+      this.server.listen(port, '127.0.0.1', () => resolve((this.server.address() as AddressInfo).port))
+    })
+  }
+
+  close(): Promise<void> {
+    this.server.closeAllConnections()
+    return new Promise(resolve => this.server.close(() => resolve()))
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'https://nas')
+    const parameters = new URLSearchParams(url.search)
+    if (request.method === 'POST')
+      for (const [name, value] of new URLSearchParams(await bodyOf(request))) parameters.append(name, value)
+    const latency = this.world.blueprint.latency.nas
+    if (latency > 0) await new Promise(resolve => setTimeout(resolve, latency))
+
+    const call: Call = Object.fromEntries([...parameters].map(([name, value]) => [name, decode(value)]))
+    const envelope = this.dispatch(url.pathname, parameters, call, request)
+    response.setHeader('content-type', 'application/json; charset="UTF-8"')
+    response.end(JSON.stringify(envelope))
+  }
+
+  private dispatch(path: string, raw: URLSearchParams, call: Call, request: IncomingMessage): object {
+    const api = raw.get('api')
+    const method = raw.get('method')
+    const refuse = (code: number) => ({ success: false, error: { code } })
+    if (!api || !method || !raw.get('version')) return refuse(101)
+    if (api === 'SYNO.API.Info') return { success: true, data: discovery() }
+    if (path !== '/webapi/entry.cgi' && path !== '/webapi/auth.cgi') return refuse(102)
+    if (api === 'SYNO.API.Auth') return this.authenticate(method, raw)
+
+    // DSM wants the cookie; `_sid` alone is refused.
+    const sid = /(?:^|;\s*)id=([^;]+)/.exec(request.headers.cookie ?? '')?.[1]
+    const session = sid === undefined ? undefined : this.sessions[sid]
+    if (sid === undefined || !session) return refuse(119)
+    if (this.world.strikes('nas-session-expires', 'nas')) {
+      delete this.sessions[sid]
+      this.saveSessions()
+      return refuse(106)
+    }
+    if (this.world.blueprint.nas.csrf) {
+      const token = request.headers['x-syno-token'] ?? raw.get('SynoToken')
+      if (token !== session.token) return refuse(105)
+    }
+    const known = methods[`${api} ${method}`]
+    if (!known) return refuse(Object.keys(methods).some(name => name.startsWith(`${api} `)) ? 103 : 102)
+    if (raw.get('version') !== '1') return refuse(104)
+    try {
+      if (known.changes) this.world.countMutation('nas', `${api} ${method}`)
+      return { success: true, data: known.run(this.store, call) }
+    } catch (error) {
+      if (error instanceof DsmError) return refuse(error.code)
+      throw error
+    } finally {
+      // Even a refused call may have changed something, as on the real one.
+      if (known.changes) this.store.save()
+    }
+  }
+
+  private authenticate(method: string, raw: URLSearchParams): object {
+    const { nas } = this.world.blueprint
+    if (method === 'logout') return { success: true }
+    if (method !== 'login') return { success: false, error: { code: 103 } }
+    if (raw.get('account') !== nas.account || raw.get('passwd') !== nas.password)
+      return { success: false, error: { code: 400 } }
+    const sid = randomBytes(16).toString('hex')
+    const token = randomBytes(8).toString('hex')
+    this.sessions[sid] = { token }
+    this.saveSessions()
+    return {
+      success: true,
+      data: {
+        sid,
+        is_portal_port: false,
+        ...(raw.get('enable_syno_token') === 'yes' ? { synotoken: token } : {}),
+      },
+    }
+  }
+
+  private saveSessions(): void {
+    this.world.write('nas-sessions', this.sessions)
+  }
+}
+
+/** A parameter is JSON where it parses as JSON, and the bare word otherwise. */
+function decode(value: string): unknown {
+  try {
+    return JSON.parse(value)
+  } catch {
+    return value
+  }
+}
+
+function discovery(): object {
+  const apis = new Set(Object.keys(methods).map(name => name.split(' ')[0] ?? ''))
+  return {
+    'SYNO.API.Auth': { path: 'entry.cgi', minVersion: 1, maxVersion: 7 },
+    ...Object.fromEntries(
+      [...apis].map(api => [api, { path: 'entry.cgi', minVersion: 1, maxVersion: 1, requestFormat: 'JSON' }]),
+    ),
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The iSCSI side of the NAS, for machines and the CSI driver's emulation. */
+function seamOf(store: NasStore): NasSeam {
+  const targetOf = (uuid: string) => store.state.targets.find(t => t.mappings.some(m => m.lun === uuid))
+  return {
+    lun(uuid) {
+      const lun = store.state.luns.find(l => l.uuid === uuid)
+      return (
+        lun && { uuid, name: lun.name, sizeBytes: lun.size, description: lun.description, fsType: lun.fsType }
+      )
+    },
+    createVolume({ name, sizeBytes, description }) {
+      const there = store.state.luns.find(l => l.name === name)
+      const { nas } = store.world.blueprint
+      const lun =
+        there ??
+        store.createLun({ name, size: sizeBytes, type: 'BLUN', location: nas.volumePath, description })
+      const iqn = `iqn.2000-01.com.synology:${nas.hostname}.${name.replace(/^k8s-csi-/, '')}`
+      const target = store.state.targets.find(t => t.name === name) ?? store.createTarget(name, iqn, 1)
+      store.map(lun, target)
+      store.save()
+      return { uuid: lun.uuid }
+    },
+    deleteVolume(uuid) {
+      const target = targetOf(uuid)
+      const lun = store.state.luns.find(l => l.uuid === uuid)
+      if (lun) store.deleteLun(lun)
+      if (target && target.mappings.length === 0)
+        store.state.targets = store.state.targets.filter(t => t !== target)
+      store.save()
+    },
+    filesOf: uuid => store.filesOf(uuid),
+    login(uuid, initiator, ip) {
+      const target = targetOf(uuid)
+      if (!target) throw new Error('iscsiadm: No records found')
+      const known = target.sessions.some(s => s.iqn === initiator)
+      const full = target.maxSessions > 0 && target.sessions.length >= target.maxSessions
+      if (!target.enabled || (full && !known))
+        throw new Error(
+          'iscsiadm: initiator reported error (19 - encountered non-retryable iSCSI login failure)',
+        )
+      if (known) return
+      target.sessions.push({ iqn: initiator, ip })
+      store.save()
+    },
+    logout(uuid, initiator) {
+      const target = targetOf(uuid)
+      if (!target) return
+      target.sessions = target.sessions.filter(s => s.iqn !== initiator)
+      store.save()
+    },
+    dropSessions(initiator) {
+      for (const target of store.state.targets)
+        target.sessions = target.sessions.filter(s => s.iqn !== initiator)
+      store.save()
+    },
+    format(uuid, fsType) {
+      const lun = store.lun(uuid)
+      lun.fsType = fsType
+      store.emptyFiles(uuid)
+      store.save()
+    },
+  }
+}

@@ -1,0 +1,273 @@
+import { DsmError, type LunState, type NasStore, type SnapshotState, type TargetState } from './store.ts'
+
+/** Parameters of a call, decoded as DSM does: JSON where it is JSON, the raw text otherwise. */
+export type Call = Record<string, unknown>
+
+/** One method of the NAS: `api method` to what it does. `changes` are counted as mutating requests. */
+export interface Method {
+  changes: boolean
+  run(store: NasStore, call: Call): unknown
+}
+
+const reads = (run: Method['run']): Method => ({ changes: false, run })
+const changes = (run: Method['run']): Method => ({ changes: true, run })
+
+/** Everything that the CSI driver and our client ask of a NAS, as its own clients and recordings show it. */
+export const methods: Record<string, Method> = {
+  'SYNO.Core.System info': reads((store, call) => {
+    const { nas } = store.world.blueprint
+    if (call.type === 'network') return { hostname: nas.hostname }
+    if (call.type === 'define')
+      return {
+        max_iscsiluns: nas.limits.luns,
+        max_iscsitrgs: nas.limits.targets,
+        max_snapshot_per_lun: nas.limits.snapshotsPerLun,
+        support_iscsi_target: 'yes',
+        supportsnapshot: 'yes',
+      }
+    return { model: nas.model, firmware_ver: 'DSM 7.2.2-72806', serial: 'LAB0000000001' }
+  }),
+  'SYNO.Core.Storage.Volume list': reads(store => ({ volumes: [volumeJson(store)] })),
+  'SYNO.Core.Storage.Volume get': reads((store, call) => {
+    if (call.volume_path !== store.world.blueprint.nas.volumePath) throw new DsmError(117)
+    return { volume: volumeJson(store) }
+  }),
+  'SYNO.Core.Network.Interface list': reads(() => [
+    {
+      ifname: 'eth0',
+      ip: '127.0.0.1',
+      mask: '255.0.0.0',
+      speed: 1000,
+      status: 'connected',
+      type: 'lan',
+      use_dhcp: false,
+    },
+  ]),
+  'SYNO.Core.Share list': reads(() => ({ shares: [], total: 0, offset: 0 })),
+  'SYNO.Core.Share get': reads(() => {
+    throw new DsmError(402)
+  }),
+  'SYNO.Core.ISCSI.Node list': reads(store => ({ nodes: [{ uuid: store.world.uuidFor('nas') }] })),
+
+  'SYNO.Core.ISCSI.LUN list': reads((store, call) => ({
+    luns: store.state.luns.map(l => lunJson(store, l, additional(call))),
+  })),
+  'SYNO.Core.ISCSI.LUN get': reads((store, call) => ({
+    lun: lunJson(store, store.lun(text(call, 'uuid')), additional(call)),
+  })),
+  'SYNO.Core.ISCSI.LUN create': changes((store, call) => {
+    const lun = store.createLun({
+      name: text(call, 'name'),
+      size: number(call, 'size'),
+      type: text(call, 'type'),
+      location: text(call, 'location'),
+      description: String(call.description ?? ''),
+    })
+    return { uuid: lun.uuid, lun_id: lun.lunId }
+  }),
+  'SYNO.Core.ISCSI.LUN set': changes((store, call) => {
+    const lun = store.lun(text(call, 'uuid'))
+    if (call.new_size !== undefined) {
+      if (number(call, 'new_size') < lun.size) throw new DsmError(18990502)
+      lun.size = number(call, 'new_size')
+    }
+    if (call.new_name !== undefined) lun.name = text(call, 'new_name')
+    if (call.description !== undefined) lun.description = String(call.description)
+    return {}
+  }),
+  'SYNO.Core.ISCSI.LUN delete': changes((store, call) => {
+    const uuids = Array.isArray(call.uuids) ? call.uuids.map(String) : [text(call, 'uuid')]
+    for (const uuid of uuids) store.deleteLun(store.lun(uuid))
+    return {}
+  }),
+  'SYNO.Core.ISCSI.LUN clone': changes((store, call) => {
+    const source = store.lun(text(call, 'src_lun_uuid'))
+    return {
+      dst_lun_uuid: store.cloneOf(source, store.filesOf(source.uuid), text(call, 'dst_lun_name')).uuid,
+    }
+  }),
+  'SYNO.Core.ISCSI.LUN clone_snapshot': changes((store, call) => {
+    const source = store.lun(text(call, 'src_lun_uuid'))
+    const snapshot = store.snapshot(text(call, 'snapshot_uuid'))
+    if (snapshot.lun !== source.uuid) throw new DsmError(18990532)
+    const made = store.cloneOf(source, store.snapshotFilesOf(snapshot.uuid), text(call, 'cloned_lun_name'))
+    return { cloned_lun_uuid: made.uuid }
+  }),
+  'SYNO.Core.ISCSI.LUN stop_clone': changes(() => ({})),
+  'SYNO.Core.ISCSI.LUN map_target': changes((store, call) => {
+    const lun = store.lun(text(call, 'uuid'))
+    for (const id of list(call, 'target_ids')) store.map(lun, store.targetById(Number(id)))
+    return {}
+  }),
+  'SYNO.Core.ISCSI.LUN unmap_target': changes((store, call) => {
+    const lun = store.lun(text(call, 'uuid'))
+    for (const id of list(call, 'target_ids')) {
+      const target = store.targetById(Number(id))
+      target.mappings = target.mappings.filter(m => m.lun !== lun.uuid)
+    }
+    return {}
+  }),
+  'SYNO.Core.ISCSI.LUN take_snapshot': changes((store, call) => {
+    const lun = store.lun(text(call, 'src_lun_uuid'))
+    const name = text(call, 'snapshot_name')
+    return {
+      snapshot_uuid: store.takeSnapshot(
+        lun,
+        name,
+        String(call.description ?? ''),
+        String(call.taken_by ?? ''),
+      ).uuid,
+    }
+  }),
+  'SYNO.Core.ISCSI.LUN list_snapshot': reads((store, call) => {
+    const uuid = store.lun(text(call, 'src_lun_uuid')).uuid
+    const snapshots = store.state.snapshots.filter(s => s.lun === uuid).map(snapshotJson)
+    return { snapshots, count: snapshots.length }
+  }),
+  'SYNO.Core.ISCSI.LUN get_snapshot': reads((store, call) => ({
+    snapshot: snapshotJson(store.snapshot(text(call, 'snapshot_uuid'))),
+  })),
+  'SYNO.Core.ISCSI.LUN delete_snapshot': changes((store, call) => {
+    const snapshot = store.snapshot(text(call, 'snapshot_uuid'))
+    store.state.snapshots = store.state.snapshots.filter(s => s !== snapshot)
+    return {}
+  }),
+
+  'SYNO.Core.ISCSI.Target list': reads((store, call) => ({
+    targets: store.state.targets.map(t => targetJson(t, additional(call))),
+  })),
+  'SYNO.Core.ISCSI.Target get': reads((store, call) => ({
+    target: targetJson(store.target(call.target_id), additional(call)),
+  })),
+  'SYNO.Core.ISCSI.Target create': changes((store, call) => ({
+    target_id: store.createTarget(text(call, 'name'), text(call, 'iqn'), Number(call.max_sessions ?? 1)).id,
+  })),
+  'SYNO.Core.ISCSI.Target set': changes((store, call) => {
+    const target = store.target(call.target_id)
+    if (call.max_sessions !== undefined) target.maxSessions = number(call, 'max_sessions')
+    if (call.name !== undefined) target.name = text(call, 'name')
+    return {}
+  }),
+  'SYNO.Core.ISCSI.Target delete': changes((store, call) => {
+    const target = store.target(call.target_id)
+    store.state.targets = store.state.targets.filter(t => t !== target)
+    return {}
+  }),
+  'SYNO.Core.ISCSI.Target enable': changes((store, call) => {
+    store.target(call.target_id).enabled = true
+    return {}
+  }),
+  'SYNO.Core.ISCSI.Target disable': changes((store, call) => {
+    const target = store.target(call.target_id)
+    target.enabled = false
+    // A machine that only lost its network reconnects for ever; the fault is one whose session outlives the order.
+    const zombies = store.world.blueprint.hosts.filter(h => store.world.suffers('zombie-host', h.name))
+    target.sessions = target.sessions.filter(s => zombies.some(h => h.oldInitiator === s.iqn))
+    return {}
+  }),
+}
+
+function volumeJson(store: NasStore) {
+  const { nas } = store.world.blueprint
+  const full = store.world.suffers('nas-full', 'nas')
+  return {
+    display_name: 'Volume 1',
+    volume_path: nas.volumePath,
+    status: 'normal',
+    fs_type: 'btrfs',
+    size_total_byte: String(nas.volumeSizeBytes),
+    size_free_byte: String(full ? 0 : store.freeBytes()),
+    container: 'internal',
+    location: 'internal',
+    readonly: false,
+    raid_type: 'raid_1',
+    volume_id: 1,
+  }
+}
+
+const lunTypes: Record<string, number> = { FILE: 3, ADV: 15, BLUN: 263, BLUN_THICK: 259 }
+
+function lunJson(store: NasStore, lun: LunState, asked: Set<string>) {
+  const optional = {
+    allocated_size: lun.size,
+    status: 'normal',
+    flashcache_status: 'no_cache',
+    is_action_locked: lun.lockedUntil > Date.now(),
+    is_mapped: store.state.targets.some(t => t.mappings.some(m => m.lun === lun.uuid)),
+    family_config: { parent_lun_uuid: lun.parent },
+    acls: [],
+  }
+  return {
+    name: lun.name,
+    uuid: lun.uuid,
+    lun_id: lun.lunId,
+    type: lunTypes[lun.type] ?? 263,
+    type_str: lun.type,
+    location: lun.location,
+    size: lun.size,
+    description: lun.description,
+    dev_attribs: [],
+    block_size: 512,
+    vpd_unit_sn: lun.uuid,
+    max_snapshot_count: 256,
+    ...Object.fromEntries(Object.entries(optional).filter(([name]) => asked.has(name))),
+  }
+}
+
+function targetJson(target: TargetState, asked: Set<string>) {
+  return {
+    name: target.name,
+    iqn: target.iqn,
+    target_id: target.id,
+    is_enabled: target.enabled,
+    is_default_target: false,
+    auth_type: 0,
+    max_sessions: target.maxSessions,
+    mapping_index: -1,
+    network_portals: [{ interface_name: 'all', ip: '', port: 3260, controller_id: 0 }],
+    ...(asked.has('mapped_lun')
+      ? { mapped_luns: target.mappings.map(m => ({ lun_uuid: m.lun, mapping_index: m.index })) }
+      : {}),
+    ...(asked.has('connected_sessions') ? { connected_sessions: target.sessions } : {}),
+    ...(asked.has('status') ? { status: target.enabled ? 'online' : 'offline' } : {}),
+  }
+}
+
+function snapshotJson(snapshot: SnapshotState) {
+  return {
+    name: snapshot.name,
+    uuid: snapshot.uuid,
+    parent_uuid: snapshot.lun,
+    snapshot_id: snapshot.id,
+    status: 'Healthy',
+    total_size: snapshot.size,
+    create_time: snapshot.created,
+    root_path: '/volume1',
+    description: snapshot.description,
+    taken_by: snapshot.takenBy,
+    is_user_locked: false,
+  }
+}
+
+function text(call: Call, name: string): string {
+  const value = call[name]
+  if (value === undefined) throw new DsmError(18990508)
+  if (typeof value !== 'string') throw new DsmError(120)
+  return value
+}
+
+function number(call: Call, name: string): number {
+  const value = call[name]
+  if (typeof value !== 'number') throw new DsmError(18990502)
+  return value
+}
+
+function list(call: Call, name: string): unknown[] {
+  const value = call[name]
+  if (!Array.isArray(value)) throw new DsmError(120)
+  return value
+}
+
+function additional(call: Call): Set<string> {
+  return new Set(Array.isArray(call.additional) ? call.additional.map(String) : [])
+}

@@ -1,0 +1,241 @@
+import { constants, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import type { World } from '../world.ts'
+
+/** The emulated NAS's disks and tables. LUN contents are folders of real files, so that what comes back can be compared. */
+export interface NasState {
+  nextLun: number
+  nextTarget: number
+  luns: LunState[]
+  targets: TargetState[]
+  snapshots: SnapshotState[]
+}
+
+export interface LunState {
+  uuid: string
+  lunId: number
+  name: string
+  size: number
+  type: string
+  location: string
+  description: string
+  parent: string
+  /** Epoch milliseconds until which the NAS works on it. */
+  lockedUntil: number
+  /** What blkid would say; null for an unformatted one. */
+  fsType: string | null
+}
+
+export interface TargetState {
+  id: number
+  name: string
+  iqn: string
+  enabled: boolean
+  maxSessions: number
+  mappings: { lun: string; index: number }[]
+  sessions: { iqn: string; ip: string }[]
+}
+
+export interface SnapshotState {
+  uuid: string
+  id: number
+  name: string
+  lun: string
+  description: string
+  takenBy: string
+  size: number
+  created: number
+}
+
+/** Refused with a DSM error code. */
+export class DsmError extends Error {
+  readonly code: number
+  constructor(code: number) {
+    super(`DSM error ${code}`)
+    this.code = code
+  }
+}
+
+/** Tables and files of the NAS, written to the world before anyone is told. */
+export class NasStore {
+  readonly state: NasState
+  readonly world: World
+
+  constructor(world: World) {
+    this.world = world
+    const stored = world.read<NasState>('nas')
+    this.state = stored ?? { nextLun: 1, nextTarget: 1, luns: [], targets: [], snapshots: [] }
+    if (!stored) this.seed()
+  }
+
+  save(): void {
+    this.world.write('nas', this.state)
+  }
+
+  lun(uuidOrName: string): LunState {
+    const lun = this.state.luns.find(l => l.uuid === uuidOrName || l.name === uuidOrName)
+    if (!lun) throw new DsmError(18990531)
+    return lun
+  }
+
+  target(idOrName: unknown): TargetState {
+    // An id that is not quoted arrives as a number, which DSM refuses.
+    const target =
+      typeof idOrName === 'string'
+        ? this.state.targets.find(t => String(t.id) === idOrName || t.name === idOrName)
+        : undefined
+    if (!target) throw new DsmError(18990710)
+    return target
+  }
+
+  targetById(id: number): TargetState {
+    const target = this.state.targets.find(t => t.id === id)
+    if (!target) throw new DsmError(18990710)
+    return target
+  }
+
+  createLun(
+    lun: Pick<LunState, 'name' | 'size' | 'type' | 'location' | 'description'> & Partial<LunState>,
+  ): LunState {
+    const { blueprint } = this.world
+    if (!/^[A-Za-z0-9.:()-]+$/.test(lun.name)) throw new DsmError(18990503)
+    if (this.state.luns.some(l => l.name === lun.name)) throw new DsmError(18990538)
+    if (this.state.luns.length >= blueprint.nas.limits.luns) throw new DsmError(18990541)
+    if (lun.location !== blueprint.nas.volumePath) throw new DsmError(18990501)
+    if (this.world.suffers('nas-full', 'nas') || lun.size > this.freeBytes()) throw new DsmError(18990002)
+    const made: LunState = {
+      uuid: this.world.newUuid(),
+      lunId: this.state.nextLun,
+      parent: '',
+      lockedUntil: 0,
+      fsType: null,
+      ...lun,
+    }
+    this.state.nextLun += 1
+    mkdirSync(this.filesOf(made.uuid), { recursive: true })
+    this.state.luns.push(made)
+    return made
+  }
+
+  /** Thin LUNs are promised, not filled; the emulator counts promises, so that "full" can be reached on purpose. */
+  freeBytes(): number {
+    const promised = this.state.luns.reduce((sum, l) => sum + (l.parent ? 0 : l.size), 0)
+    return Math.max(0, this.world.blueprint.nas.volumeSizeBytes - promised)
+  }
+
+  cloneOf(source: LunState, from: string, name: string): LunState {
+    const made = this.createLun({
+      name,
+      size: source.size,
+      type: source.type,
+      location: source.location,
+      description: '',
+      parent: source.uuid,
+      fsType: source.fsType,
+      lockedUntil: Date.now() + this.world.blueprint.latency.nas,
+    })
+    copyTree(from, this.filesOf(made.uuid))
+    return made
+  }
+
+  createTarget(name: string, iqn: string, maxSessions: number): TargetState {
+    if (this.state.targets.some(t => t.name === name)) throw new DsmError(18990744)
+    if (this.state.targets.some(t => t.iqn === iqn)) throw new DsmError(18990745)
+    if (this.state.targets.length >= this.world.blueprint.nas.limits.targets) throw new DsmError(18990542)
+    const target: TargetState = {
+      id: this.state.nextTarget,
+      name,
+      iqn,
+      enabled: true,
+      maxSessions,
+      mappings: [],
+      sessions: [],
+    }
+    this.state.nextTarget += 1
+    this.state.targets.push(target)
+    return target
+  }
+
+  map(lun: LunState, target: TargetState): void {
+    if (target.mappings.some(m => m.lun === lun.uuid)) return
+    let index = 1
+    while (target.mappings.some(m => m.index === index)) index += 1
+    target.mappings.push({ lun: lun.uuid, index })
+  }
+
+  deleteLun(lun: LunState): void {
+    this.state.luns = this.state.luns.filter(l => l !== lun)
+    this.state.snapshots = this.state.snapshots.filter(s => s.lun !== lun.uuid)
+    for (const target of this.state.targets) target.mappings = target.mappings.filter(m => m.lun !== lun.uuid)
+    rmSync(this.filesOf(lun.uuid), { recursive: true, force: true })
+  }
+
+  takeSnapshot(lun: LunState, name: string, description: string, takenBy: string): SnapshotState {
+    const others = this.state.snapshots.filter(s => s.lun === lun.uuid)
+    if (others.some(s => s.name === name)) throw new DsmError(18990513)
+    if (others.length >= this.world.blueprint.nas.limits.snapshotsPerLun) throw new DsmError(18990543)
+    const snapshot: SnapshotState = {
+      uuid: this.world.newUuid(),
+      id: this.state.snapshots.length + 1,
+      name,
+      lun: lun.uuid,
+      description,
+      takenBy,
+      size: lun.size,
+      created: Math.floor(Date.now() / 1000),
+    }
+    copyTree(this.filesOf(lun.uuid), this.snapshotFilesOf(snapshot.uuid))
+    this.state.snapshots.push(snapshot)
+    return snapshot
+  }
+
+  snapshot(uuid: string): SnapshotState {
+    const snapshot = this.state.snapshots.find(s => s.uuid === uuid)
+    if (!snapshot) throw new DsmError(18990532)
+    return snapshot
+  }
+
+  filesOf(lun: string): string {
+    return this.world.path('nas', 'luns', lun)
+  }
+
+  snapshotFilesOf(snapshot: string): string {
+    return this.world.path('nas', 'snapshots', snapshot)
+  }
+
+  /** mkfs: whatever was in it is gone. */
+  emptyFiles(lun: string): void {
+    rmSync(this.filesOf(lun), { recursive: true, force: true })
+    mkdirSync(this.filesOf(lun), { recursive: true })
+  }
+
+  private seed(): void {
+    const { nas } = this.world.blueprint
+    for (const lun of nas.luns) {
+      const made = this.createLun({
+        uuid: lun.uuid,
+        name: `k8s-csi-${lun.pv}`,
+        size: lun.sizeBytes,
+        type: 'BLUN',
+        location: nas.volumePath,
+        description: lun.described ? lun.claim : '',
+        fsType: lun.fsType,
+      })
+      const iqn = `iqn.2000-01.com.synology:${nas.hostname}.${lun.pv}`
+      this.map(made, this.createTarget(`k8s-csi-${lun.pv}`, iqn, 1))
+      for (const [name, text] of Object.entries(lun.files)) {
+        const path = join(this.filesOf(lun.uuid), normalize(`/${name}`))
+        mkdirSync(dirname(path), { recursive: true })
+        writeFileSync(path, text)
+      }
+    }
+    this.save()
+  }
+}
+
+/** Copies a tree whole; where the file system can share blocks (btrfs, xfs), it does, as the NAS itself would. */
+function copyTree(from: string, to: string): void {
+  mkdirSync(to, { recursive: true })
+  if (existsSync(from))
+    cpSync(from, to, { recursive: true, mode: constants.COPYFILE_FICLONE, preserveTimestamps: true })
+}

@@ -1,0 +1,74 @@
+/** A block volume on the NAS. */
+export interface Lun {
+  uuid: string
+  name: string
+  sizeBytes: number
+  /** Free text; the CSI driver writes `namespace/claim` here when it is told to. */
+  description: string
+  /** Where on the NAS: `/volume1`. */
+  location: string
+  /** `normal` when nothing is wrong. */
+  status: string
+  /** True while the NAS still works on it (a clone being made). */
+  locked: boolean
+  /** The LUN that this one was cloned from. */
+  parent?: string
+}
+
+/** An iSCSI target: what an initiator logs in to. */
+export interface Target {
+  id: number
+  name: string
+  iqn: string
+  enabled: boolean
+  /** LUNs behind it, by uuid, with the number under which an initiator sees them. */
+  mappings: { lun: string; index: number }[]
+  /** Who is logged in now. */
+  sessions: { initiator: string; ip: string }[]
+  /** 0 means no bound. */
+  maxSessions: number
+  authenticated: boolean
+}
+
+export interface Snapshot {
+  uuid: string
+  name: string
+  lun: string
+  description: string
+  sizeBytes: number
+}
+
+export interface NasDescription {
+  model: string
+  hostname: string
+  volumes: { path: string; fileSystem: string; status: string; sizeBytes: number; freeBytes: number }[]
+  limits: { luns: number; targets: number; snapshotsPerLun: number }
+}
+
+/** Everything that may be asked of a NAS without changing it. Lists are read anew at every call. */
+export interface NasReader {
+  describe(): Promise<NasDescription>
+  luns(): Promise<Lun[]>
+  targets(): Promise<Target[]>
+  snapshots(lun: string): Promise<Snapshot[]>
+}
+
+/** What changes a NAS. Every method looks first, so that repeating one is harmless, and reads back what it did. */
+export interface NasWriter extends NasReader {
+  /** A snapshot of that name; an existing one of the same name is returned as it is. */
+  takeSnapshot(lun: string, name: string, description: string): Promise<Snapshot>
+  /** Lets initiators in, or ends every session and keeps them out. */
+  setTargetEnabled(target: number, enabled: boolean): Promise<Target>
+  /** A copy of a LUN (or of one of its snapshots) without moving data, with a target of its own. Waits until it is usable. */
+  clone(source: { lun: string; snapshot?: string }, as: { name: string; description: string }): Promise<Lun>
+  /**
+   * Deletes a clone that this run made. Refuses with Fault `not-our-clone` unless its name, its description and its
+   * parent all say so: no other LUN can be deleted through here.
+   */
+  dropOwnClone(clone: { uuid: string; parent: string; run: string }): Promise<void>
+}
+
+/** Name under which a run's own clones stand; the prefix `k8s-csi` makes the CSI driver see them. */
+export function cloneName(run: string, volume: string): string {
+  return `k8s-csi-recover-${run}-${volume}`
+}

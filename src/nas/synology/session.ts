@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto'
+import { connect, type PeerCertificate } from 'node:tls'
+import { Agent, request } from 'undici'
+import { Fault } from '../../runbook/fault.ts'
+import { dsmCodes } from './codes.ts'
+
+export interface SynologyAccess {
+  /** `https://192.0.2.17:5001`. */
+  url: string
+  /** SHA-256 of the NAS's certificate (DER): `sha256:` and hex. Nothing is sent to a NAS with another one. */
+  fingerprint: string
+  account: string
+  /** Asked for once per login, never kept. */
+  password: () => Promise<string>
+  signal?: AbortSignal
+  /** Milliseconds for one request; default 30 s. */
+  requestTimeoutMs?: number
+  /** Scales the time between two looks at a clone that is being made; 1 is real life. */
+  pace?: number
+}
+
+/** Values are sent as JSON text, as DSM wants them: an unquoted `3` for an id that is a string would be refused. */
+export type Parameters_ = Record<string, string | number | boolean | string[] | number[] | object[]>
+
+/** A logged-in conversation with DSM: logs in when first needed, and once more when the session was lost. */
+export interface SynologySession {
+  call<T>(api: string, method: string, version: number, parameters?: Parameters_): Promise<T>
+  close(): Promise<void>
+}
+
+// Only these say "log in again"; a wrong password repeated would lock the account and the CSI driver out with it.
+const sessionLost = new Set([105, 106, 119])
+
+export function openSession(access: SynologyAccess): SynologySession {
+  const agent = pinnedAgent(access)
+  let session: { sid: string; token?: string } | undefined
+  let loggingIn: Promise<{ sid: string; token?: string }> | undefined
+
+  const post = async (
+    cgi: string,
+    form: URLSearchParams,
+    headers: Record<string, string>,
+  ): Promise<Envelope> => {
+    const timeout = AbortSignal.timeout(access.requestTimeoutMs ?? 30_000)
+    try {
+      const { statusCode, body } = await request(`${access.url}/webapi/${cgi}`, {
+        method: 'POST',
+        dispatcher: agent,
+        headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+        body: form.toString(),
+        signal: access.signal ? AbortSignal.any([access.signal, timeout]) : timeout,
+      })
+      const text = await body.text()
+      if (statusCode !== 200 && statusCode !== 302)
+        throw unreachable(access, new Error(`it answered with HTTP status ${statusCode}`))
+      return JSON.parse(text) as Envelope
+    } catch (cause) {
+      if (cause instanceof Fault) throw cause
+      if (access.signal?.aborted) throw access.signal.reason
+      throw certificateFault(cause) ?? unreachable(access, cause)
+    }
+  }
+
+  const login = async () => {
+    const form = new URLSearchParams({
+      api: 'SYNO.API.Auth',
+      method: 'login',
+      version: '6',
+      account: access.account,
+      passwd: await access.password(),
+      format: 'sid',
+      enable_syno_token: 'yes',
+    })
+    const answer = await post('auth.cgi', form, {})
+    if (!answer.success) throw loginFault(access, answer.error?.code ?? 100)
+    const data = answer.data as { sid: string; synotoken?: string }
+    return { sid: data.sid, ...(data.synotoken === undefined ? {} : { token: data.synotoken }) }
+  }
+
+  const loggedIn = async () => {
+    if (session) return session
+    loggingIn ??= login().finally(() => {
+      loggingIn = undefined
+    })
+    const fresh = await loggingIn
+    session ??= fresh
+    return session
+  }
+
+  return {
+    async call<T>(api: string, method: string, version: number, parameters: Parameters_ = {}): Promise<T> {
+      for (let attempt = 1; ; attempt += 1) {
+        const current = await loggedIn()
+        const form = new URLSearchParams({ api, method, version: String(version), _sid: current.sid })
+        for (const [name, value] of Object.entries(parameters)) form.set(name, JSON.stringify(value))
+        const answer = await post('entry.cgi', form, {
+          cookie: `id=${current.sid}`,
+          ...(current.token === undefined ? {} : { 'x-syno-token': current.token }),
+        })
+        if (answer.success) return (answer.data ?? {}) as T
+        const code = answer.error?.code ?? 100
+        if (attempt === 1 && sessionLost.has(code)) {
+          if (session === current) session = undefined
+          continue
+        }
+        throw new DsmFault(access.url, `${api} ${method}`, code)
+      }
+    },
+    async close() {
+      if (session) {
+        const form = new URLSearchParams({
+          api: 'SYNO.API.Auth',
+          method: 'logout',
+          version: '6',
+          _sid: session.sid,
+        })
+        await post('entry.cgi', form, { cookie: `id=${session.sid}` }).catch(() => undefined)
+      }
+      await agent.close()
+    },
+  }
+}
+
+interface Envelope {
+  success: boolean
+  data?: unknown
+  error?: { code: number }
+}
+
+/** DSM refused a call. `dsm` is its own number. */
+export class DsmFault extends Fault {
+  readonly dsm: number
+  constructor(url: string, what: string, dsm: number) {
+    const known = dsmCodes[dsm]
+    super({
+      code: dsm === 18990002 ? 'nas-full' : 'nas-refused',
+      blame: 'host',
+      message: `the NAS at ${url} refused ${what}: ${known?.meaning ?? 'it does not say why'} (DSM code ${dsm})`,
+      remedy:
+        dsm === 18990002
+          ? 'Free space on the NAS’s volume (old snapshots, deleted LUNs that are still being reclaimed), then run `recover resume`'
+          : 'Look at the NAS’s own log; when it is mended, run `recover resume`',
+      transient: known?.transient ?? false,
+    })
+    this.dsm = dsm
+  }
+}
+
+function loginFault(access: SynologyAccess, dsm: number): Fault {
+  return new Fault({
+    code: 'nas-login-refused',
+    blame: 'operator',
+    message: `the NAS at ${access.url} refused the login of ${access.account}: ${dsmCodes[dsm]?.meaning ?? 'it does not say why'} (DSM code ${dsm})`,
+    remedy:
+      'Check the account and its password. It is not tried again by itself: after a few failures the NAS blocks this address, and the CSI driver’s with it',
+  })
+}
+
+function unreachable(access: SynologyAccess, cause: unknown): Fault {
+  return new Fault({
+    code: 'nas-unreachable',
+    blame: 'network',
+    message: `the NAS at ${access.url} does not answer`,
+    remedy: 'Check that it is switched on and reachable from here, then run `recover resume`',
+    cause,
+    transient: true,
+  })
+}
+
+/** A connection is only handed out after its certificate was compared: a password never reaches a stranger. */
+function pinnedAgent(access: SynologyAccess): Agent {
+  return new Agent({
+    connect: (options, callback) => {
+      const socket = connect({
+        host: options.hostname,
+        port: Number(options.port || 443),
+        rejectUnauthorized: false,
+        ...(options.servername ? { servername: options.servername } : {}),
+      })
+      const timer = setTimeout(
+        () => socket.destroy(new Error('no TLS connection within 10 s')),
+        Math.min(10_000, access.requestTimeoutMs ?? 10_000),
+      )
+      socket.once('secureConnect', () => {
+        clearTimeout(timer)
+        const seen = fingerprintOf(socket.getPeerCertificate())
+        if (seen === access.fingerprint) return callback(null, socket)
+        socket.destroy()
+        callback(new Error('certificate', { cause: certificateChanged(access, seen) }), null)
+      })
+      socket.once('error', error => {
+        clearTimeout(timer)
+        callback(error, null)
+      })
+    },
+  })
+}
+
+/** The fingerprint of a NAS's certificate, for a person to compare and pin; sends nothing. */
+export function fingerprintOf(certificate: PeerCertificate): string {
+  return `sha256:${createHash('sha256').update(certificate.raw).digest('hex')}`
+}
+
+function certificateChanged(access: SynologyAccess, seen: string): Fault {
+  return new Fault({
+    code: 'nas-certificate-changed',
+    blame: 'operator',
+    message: `what answers at ${access.url} shows the certificate ${seen}, not ${access.fingerprint}; nothing was sent to it`,
+    remedy:
+      'If you renewed the NAS’s certificate, put the new fingerprint into recover.yaml (nas.fingerprint); if not, something else answers at that address',
+  })
+}
+
+function certificateFault(thrown: unknown): Fault | undefined {
+  for (let error = thrown; error instanceof Error; error = error.cause)
+    if (error instanceof Fault) return error
+  return undefined
+}

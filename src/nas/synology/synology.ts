@@ -1,0 +1,335 @@
+import { Fault } from '../../runbook/fault.ts'
+import { cloneName, type Lun, type NasReader, type NasWriter, type Snapshot, type Target } from '../nas.ts'
+import { DsmFault, openSession, type SynologyAccess, type SynologySession } from './session.ts'
+
+/** A Synology NAS as two handles on one session; the reader has no way to change anything. */
+export function connectSynology(access: SynologyAccess): {
+  reader: NasReader
+  writer: NasWriter
+  close(): Promise<void>
+} {
+  const session = openSession(access)
+  const reader = readerOf(session)
+  return {
+    reader,
+    writer: { ...reader, ...changesOf(session, reader, access) },
+    close: () => session.close(),
+  }
+}
+
+interface DsmLun {
+  uuid: string
+  name: string
+  size: number
+  description?: string
+  location?: string
+  status?: string
+  is_action_locked?: boolean
+  family_config?: { parent_lun_uuid?: string }
+}
+
+interface DsmTarget {
+  target_id: number
+  name: string
+  iqn: string
+  is_enabled: boolean
+  auth_type: number
+  max_sessions: number
+  mapped_luns?: { lun_uuid: string; mapping_index: number }[]
+  connected_sessions?: { iqn: string; ip: string }[]
+}
+
+interface DsmSnapshot {
+  uuid: string
+  name: string
+  parent_uuid: string
+  description?: string
+  total_size: number
+}
+
+const lunFields = ['status', 'is_action_locked', 'family_config', 'allocated_size']
+const targetFields = ['mapped_lun', 'connected_sessions', 'status']
+
+function readerOf(session: SynologySession): NasReader {
+  return {
+    async describe() {
+      const system = await session.call<{ model: string }>('SYNO.Core.System', 'info', 1)
+      const network = await session.call<{ hostname: string }>('SYNO.Core.System', 'info', 1, {
+        type: 'network',
+      })
+      const define = await session.call<Record<string, number>>('SYNO.Core.System', 'info', 1, {
+        type: 'define',
+      })
+      const { volumes } = await session.call<{ volumes: Record<string, string>[] }>(
+        'SYNO.Core.Storage.Volume',
+        'list',
+        1,
+        { offset: 0, limit: -1, location: 'all' },
+      )
+      return {
+        model: system.model,
+        hostname: network.hostname,
+        volumes: volumes.map(v => ({
+          path: v.volume_path ?? '',
+          fileSystem: v.fs_type ?? '',
+          status: v.status ?? '',
+          // DSM gives volume sizes as decimal strings.
+          sizeBytes: Number(v.size_total_byte),
+          freeBytes: Number(v.size_free_byte),
+        })),
+        limits: {
+          luns: Number(define.max_iscsiluns ?? 0),
+          targets: Number(define.max_iscsitrgs ?? 0),
+          snapshotsPerLun: Number(define.max_snapshot_per_lun ?? 0),
+        },
+      }
+    },
+    async luns() {
+      // Without `types` DSM lists every kind; the driver's own list of types would hide some.
+      const { luns } = await session.call<{ luns: DsmLun[] }>('SYNO.Core.ISCSI.LUN', 'list', 1, {
+        additional: lunFields,
+      })
+      return luns.map(lunOf)
+    },
+    async targets() {
+      const { targets } = await session.call<{ targets: DsmTarget[] }>('SYNO.Core.ISCSI.Target', 'list', 1, {
+        additional: targetFields,
+      })
+      return targets.map(targetOf)
+    },
+    async snapshots(lun) {
+      const { snapshots } = await session.call<{ snapshots: DsmSnapshot[] }>(
+        'SYNO.Core.ISCSI.LUN',
+        'list_snapshot',
+        1,
+        { src_lun_uuid: lun },
+      )
+      return snapshots.map(snapshotOf)
+    },
+  }
+}
+
+function changesOf(
+  session: SynologySession,
+  reader: NasReader,
+  access: SynologyAccess,
+): Omit<NasWriter, keyof NasReader> {
+  const lunNamed = async (name: string) => (await reader.luns()).find(l => l.name === name)
+  const targetNamed = async (name: string) => (await reader.targets()).find(t => t.name === name)
+  const missing = (what: string, name: string) =>
+    new Fault({
+      code: 'nas-without-effect',
+      blame: 'host',
+      message: `the NAS at ${access.url} reported success, but ${what} ${name} is not there`,
+      remedy: 'Look at the NAS’s own log, then run `recover resume`',
+    })
+  /** Makes a thing that is found by name: a request whose answer was lost, or whose twin came first, has made it too. */
+  const unless = async <T>(
+    find: () => Promise<T | undefined>,
+    make: () => Promise<unknown>,
+    what: string,
+    name: string,
+  ) => {
+    const there = await find()
+    if (there) return there
+    try {
+      await make()
+    } catch (thrown) {
+      const maybeMade =
+        thrown instanceof Fault &&
+        (thrown.code === 'nas-unreachable' ||
+          (thrown instanceof DsmFault && [18990538, 18990513, 18990744].includes(thrown.dsm)))
+      if (!maybeMade) throw thrown
+      const made = await find()
+      if (!made) throw thrown
+      return made
+    }
+    const made = await find()
+    if (!made) throw missing(what, name)
+    return made
+  }
+
+  return {
+    takeSnapshot(lun, name, description) {
+      return unless(
+        async () => (await reader.snapshots(lun)).find(s => s.name === name),
+        () =>
+          session.call('SYNO.Core.ISCSI.LUN', 'take_snapshot', 1, {
+            src_lun_uuid: lun,
+            snapshot_name: name,
+            description,
+            taken_by: 'recover',
+            is_locked: true,
+            is_app_consistent: false,
+          }),
+        'the snapshot',
+        name,
+      )
+    },
+
+    async setTargetEnabled(id, enabled) {
+      const find = async () => {
+        const target = (await reader.targets()).find(t => t.id === id)
+        if (!target) throw missing('target', String(id))
+        return target
+      }
+      const before = await find()
+      if (before.enabled === enabled) return before
+      await session.call('SYNO.Core.ISCSI.Target', enabled ? 'enable' : 'disable', 1, {
+        target_id: String(id),
+      })
+      const after = await find()
+      if (after.enabled !== enabled)
+        throw missing(enabled ? 'an enabled' : 'a disabled', `target ${after.name}`)
+      return after
+    },
+
+    async clone(source, as) {
+      const original = (await reader.luns()).find(l => l.uuid === source.lun)
+      if (!original) throw missing('the LUN', source.lun)
+      const lun = await unless(
+        () => lunNamed(as.name),
+        () =>
+          source.snapshot === undefined
+            ? session.call('SYNO.Core.ISCSI.LUN', 'clone', 1, {
+                src_lun_uuid: source.lun,
+                dst_lun_name: as.name,
+                dst_location: original.location,
+              })
+            : session.call('SYNO.Core.ISCSI.LUN', 'clone_snapshot', 1, {
+                src_lun_uuid: source.lun,
+                snapshot_uuid: source.snapshot,
+                cloned_lun_name: as.name,
+              }),
+        'the clone',
+        as.name,
+      )
+      if (lun.sizeBytes !== original.sizeBytes || lun.parent !== source.lun)
+        throw new Fault({
+          code: 'nas-name-taken',
+          blame: 'operator',
+          message: `the NAS has a LUN ${as.name} that is not a clone of ${original.name}; it was left alone`,
+          remedy: 'Find out whose it is; rename or delete it on the NAS, then run `recover resume`',
+        })
+      await unlocked(reader, as.name, access)
+      // DSM gives clones no description; ours names the run, and dropOwnClone insists on it.
+      if (lun.description !== as.description)
+        await session.call('SYNO.Core.ISCSI.LUN', 'set', 1, { uuid: lun.uuid, description: as.description })
+      const target = await unless(
+        () => targetNamed(as.name),
+        async () => {
+          const { hostname } = await reader.describe()
+          const iqn = `iqn.2000-01.com.synology:${hostname}.${as.name.replace(/^k8s-csi-/, '')}`
+          return session.call('SYNO.Core.ISCSI.Target', 'create', 1, {
+            name: as.name,
+            iqn: iqn.replaceAll('_', '-').slice(0, 128),
+            auth_type: 0,
+            max_sessions: 1,
+          })
+        },
+        'the target',
+        as.name,
+      )
+      if (!target.mappings.some(m => m.lun === lun.uuid))
+        await session.call('SYNO.Core.ISCSI.LUN', 'map_target', 1, {
+          uuid: lun.uuid,
+          target_ids: [target.id],
+        })
+      const made = (await reader.luns()).find(l => l.uuid === lun.uuid)
+      const mapped = (await targetNamed(as.name))?.mappings.some(m => m.lun === lun.uuid)
+      if (!made || !mapped) throw missing('the mapped clone', as.name)
+      return made
+    },
+
+    async dropOwnClone({ uuid, parent, run }) {
+      const lun = (await reader.luns()).find(l => l.uuid === uuid)
+      if (lun) {
+        const doubts = [
+          ...(lun.name.startsWith(cloneName(run, '')) ? [] : [`its name is ${lun.name}`]),
+          ...(lun.description.includes(run) ? [] : ['its description does not name the run']),
+          ...(lun.parent === parent ? [] : [`it was cloned from ${lun.parent ?? 'nothing'}`]),
+        ]
+        if (doubts.length > 0)
+          throw new Fault({
+            code: 'not-our-clone',
+            blame: 'bug',
+            message: `refused to delete the LUN ${uuid}, since it is not a clone that run ${run} made of ${parent}: ${doubts.join(', ')}`,
+            remedy: 'Report it with the run folder’s journal; nothing was deleted',
+          })
+        await session.call('SYNO.Core.ISCSI.LUN', 'delete', 1, { uuid })
+      }
+      // The LUN's deletion takes the mapping with it and leaves the target.
+      for (const target of await reader.targets())
+        if (target.name.startsWith(cloneName(run, '')) && target.mappings.length === 0)
+          await session.call('SYNO.Core.ISCSI.Target', 'delete', 1, { target_id: String(target.id) })
+      if ((await reader.luns()).some(l => l.uuid === uuid))
+        throw new Fault({
+          code: 'nas-without-effect',
+          blame: 'host',
+          message: `the NAS at ${access.url} reported success, but the clone ${uuid} is still there`,
+          remedy: 'Look at the NAS’s own log, then run `recover resume`',
+        })
+    },
+  }
+}
+
+/** Waits until the NAS has finished a clone; large ones take minutes, and nothing may touch them meanwhile. */
+async function unlocked(reader: NasReader, name: string, access: SynologyAccess): Promise<void> {
+  const end = performance.now() + 10 * 60_000
+  for (let wait = 1_000; ; wait = Math.min(5_000, wait * 1.5)) {
+    const lun = (await reader.luns()).find(l => l.name === name)
+    if (lun && !lun.locked) return
+    if (performance.now() > end)
+      throw new Fault({
+        code: 'nas-clone-unfinished',
+        blame: 'host',
+        message: `the NAS at ${access.url} has worked on the clone ${name} for 10 minutes`,
+        remedy: 'Run `recover resume` once the NAS shows it as ready; it is found by its name',
+        transient: true,
+      })
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, wait * (access.pace ?? 1))
+      access.signal?.addEventListener('abort', () => {
+        clearTimeout(timer)
+        reject(access.signal?.reason)
+      })
+    })
+  }
+}
+
+function lunOf(lun: DsmLun): Lun {
+  const parent = lun.family_config?.parent_lun_uuid
+  return {
+    uuid: lun.uuid,
+    name: lun.name,
+    sizeBytes: lun.size,
+    description: lun.description ?? '',
+    location: lun.location ?? '',
+    status: lun.status ?? 'unknown',
+    locked: lun.is_action_locked ?? false,
+    ...(parent ? { parent } : {}),
+  }
+}
+
+function targetOf(target: DsmTarget): Target {
+  return {
+    id: target.target_id,
+    name: target.name,
+    iqn: target.iqn,
+    enabled: target.is_enabled,
+    mappings: (target.mapped_luns ?? []).map(m => ({ lun: m.lun_uuid, index: m.mapping_index })),
+    sessions: (target.connected_sessions ?? []).map(s => ({ initiator: s.iqn, ip: s.ip })),
+    maxSessions: target.max_sessions,
+    authenticated: target.auth_type !== 0,
+  }
+}
+
+function snapshotOf(snapshot: DsmSnapshot): Snapshot {
+  return {
+    uuid: snapshot.uuid,
+    name: snapshot.name,
+    lun: snapshot.parent_uuid,
+    description: snapshot.description ?? '',
+    sizeBytes: snapshot.total_size,
+  }
+}

@@ -1,0 +1,298 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Blueprint } from '../../src/lab/blueprint.ts'
+import { NasEmulator } from '../../src/lab/nas/emulator.ts'
+import { openPki } from '../../src/lab/pki.ts'
+import { World } from '../../src/lab/world.ts'
+import { cloneName } from '../../src/nas/nas.ts'
+import type { SynologyAccess } from '../../src/nas/synology/session.ts'
+import { connectSynology } from '../../src/nas/synology/synology.ts'
+import { smallBlueprint } from '../lab/small-world.ts'
+import { scratch } from '../runbook/harness.ts'
+
+const closing: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+async function nas(change: (blueprint: Blueprint) => void = () => {}, access: Partial<SynologyAccess> = {}) {
+  const blueprint = smallBlueprint()
+  change(blueprint)
+  const world = World.create(scratch('nas'), blueprint)
+  const emulator = new NasEmulator(world, await openPki(world, ['nas'], []))
+  const port = await emulator.listen()
+  let logins = 0
+  const client = connectSynology({
+    url: `https://127.0.0.1:${port}`,
+    fingerprint: emulator.fingerprint,
+    account: 'recover',
+    password: async () => {
+      logins += 1
+      return 'correct horse battery'
+    },
+    pace: 0.001,
+    ...access,
+  })
+  closing.push(() => emulator.close())
+  closing.push(() => client.close())
+  const lun = blueprint.nas.luns[0]!
+  return { world, emulator, port, lun, ...client, logins: () => logins }
+}
+
+describe('reading', () => {
+  test('says what the NAS is and what is on it, and changes nothing', async () => {
+    const { reader, world, lun } = await nas()
+    expect(await reader.describe()).toEqual({
+      model: 'DS923+',
+      hostname: 'beryllium',
+      volumes: [
+        {
+          path: '/volume1',
+          fileSystem: 'btrfs',
+          status: 'normal',
+          sizeBytes: 4_000_000_000_000,
+          freeBytes: 4_000_000_000_000 - lun.sizeBytes,
+        },
+      ],
+      limits: { luns: 256, targets: 128, snapshotsPerLun: 256 },
+    })
+    expect(await reader.luns()).toEqual([
+      {
+        uuid: lun.uuid,
+        name: `k8s-csi-${lun.pv}`,
+        sizeBytes: lun.sizeBytes,
+        description: 'photos/library',
+        location: '/volume1',
+        status: 'normal',
+        locked: false,
+      },
+    ])
+    expect(await reader.targets()).toMatchObject([
+      {
+        name: `k8s-csi-${lun.pv}`,
+        enabled: true,
+        mappings: [{ lun: lun.uuid, index: 1 }],
+        sessions: [],
+        maxSessions: 1,
+      },
+    ])
+    expect(await reader.snapshots(lun.uuid)).toEqual([])
+    expect(world.mutations.nas).toBe(0)
+    expect(Object.keys(reader).sort()).toEqual(['describe', 'luns', 'snapshots', 'targets'])
+  })
+
+  test('logs in once for many calls at once, and once more when the session was lost', async () => {
+    const { reader, world, logins } = await nas()
+    await Promise.all([reader.luns(), reader.targets(), reader.describe()])
+    expect(logins()).toBe(1)
+    world.arm('nas-session-expires', undefined)
+    expect(await reader.luns()).toHaveLength(1)
+    expect(logins()).toBe(2)
+  })
+
+  test('a refused login is told and not repeated', async () => {
+    let asked = 0
+    const { reader } = await nas(() => {}, {
+      password: async () => {
+        asked += 1
+        return 'wrong'
+      },
+    })
+    await expect(reader.luns()).rejects.toMatchObject({ code: 'nas-login-refused', blame: 'operator' })
+    expect(asked).toBe(1)
+  })
+
+  test('another certificate than the pinned one gets no password', async () => {
+    const { reader } = await nas(() => {}, {
+      fingerprint: `sha256:${'0'.repeat(64)}`,
+      password: async () => 'must not be sent',
+    })
+    await expect(reader.luns()).rejects.toMatchObject({
+      code: 'nas-certificate-changed',
+      message: expect.stringContaining('nothing was sent'),
+    })
+  })
+
+  test('a NAS that does not answer is a fault that may pass', async () => {
+    const { reader, emulator } = await nas()
+    await emulator.close()
+    await expect(reader.luns()).rejects.toMatchObject({ code: 'nas-unreachable', transient: true })
+  })
+})
+
+describe('changing', () => {
+  test('a snapshot is taken once, whatever is repeated', async () => {
+    const { writer, lun } = await nas()
+    const first = await writer.takeSnapshot(lun.uuid, 'recover-r1', 'before run r1')
+    const again = await writer.takeSnapshot(lun.uuid, 'recover-r1', 'before run r1')
+    expect(again).toEqual(first)
+    expect(await writer.snapshots(lun.uuid)).toHaveLength(1)
+  })
+
+  test('a clone of a snapshot has the files of then, its own target, and is made once', async () => {
+    const { writer, emulator, lun } = await nas(b => {
+      b.latency.nas = 2
+    })
+    const snapshot = await writer.takeSnapshot(lun.uuid, 'recover-r1', '')
+    const { writeFileSync } = await import('node:fs')
+    writeFileSync(join(emulator.seam.filesOf(lun.uuid), '2019/wedding.jpg'), 'overwritten')
+    const name = cloneName('r1', 'photos-library')
+    const clone = await writer.clone(
+      { lun: lun.uuid, snapshot: snapshot.uuid },
+      { name, description: 'recover run r1' },
+    )
+    expect(clone).toMatchObject({
+      name,
+      parent: lun.uuid,
+      sizeBytes: lun.sizeBytes,
+      locked: false,
+      description: 'recover run r1',
+    })
+    expect(readFileSync(join(emulator.seam.filesOf(clone.uuid), '2019/wedding.jpg'), 'utf8')).toBe(
+      'two people',
+    )
+    expect((await writer.targets()).find(t => t.name === name)?.mappings).toEqual([
+      { lun: clone.uuid, index: 1 },
+    ])
+    const again = await writer.clone(
+      { lun: lun.uuid, snapshot: snapshot.uuid },
+      { name, description: 'recover run r1' },
+    )
+    expect(again.uuid).toBe(clone.uuid)
+    expect(await writer.luns()).toHaveLength(2)
+  })
+
+  test('only a clone that this run made can be dropped', async () => {
+    const { writer, lun } = await nas()
+    await expect(writer.dropOwnClone({ uuid: lun.uuid, parent: '', run: 'r1' })).rejects.toMatchObject({
+      code: 'not-our-clone',
+    })
+    const clone = await writer.clone(
+      { lun: lun.uuid },
+      { name: cloneName('r1', 'x'), description: 'recover run r1' },
+    )
+    await expect(
+      writer.dropOwnClone({ uuid: clone.uuid, parent: lun.uuid, run: 'r2' }),
+    ).rejects.toMatchObject({
+      code: 'not-our-clone',
+    })
+    await writer.dropOwnClone({ uuid: clone.uuid, parent: lun.uuid, run: 'r1' })
+    await writer.dropOwnClone({ uuid: clone.uuid, parent: lun.uuid, run: 'r1' })
+    expect((await writer.luns()).map(l => l.uuid)).toEqual([lun.uuid])
+    expect(await writer.targets()).toHaveLength(1)
+  })
+
+  test('a disabled target ends sessions and lets nobody in; a zombie stays and is seen', async () => {
+    const { writer, emulator, world, lun } = await nas()
+    const old = 'iqn.2016-04.com.open-iscsi:lithium-old'
+    emulator.seam.login(lun.uuid, old, '127.0.0.1')
+    const [target] = await writer.targets()
+    expect(target?.sessions).toEqual([{ initiator: old, ip: '127.0.0.1' }])
+    expect(() => emulator.seam.login(lun.uuid, 'iqn.new', '127.0.0.1')).toThrow('19 -')
+    world.arm('zombie-host', 'lithium', 99)
+    expect((await writer.setTargetEnabled(target!.id, false)).sessions).toHaveLength(1)
+    world.heal()
+    await writer.setTargetEnabled(target!.id, true)
+    expect((await writer.setTargetEnabled(target!.id, false)).sessions).toEqual([])
+    expect(() => emulator.seam.login(lun.uuid, old, '127.0.0.1')).toThrow('19 -')
+    await writer.setTargetEnabled(target!.id, true)
+    emulator.seam.login(lun.uuid, 'iqn.new', '127.0.0.1')
+  })
+
+  test('a full NAS and a reached limit say so', async () => {
+    const full = await nas()
+    full.world.arm('nas-full', undefined, 99)
+    await expect(
+      full.writer.clone({ lun: full.lun.uuid }, { name: 'k8s-csi-a', description: '' }),
+    ).rejects.toMatchObject({
+      code: 'nas-full',
+      message: expect.stringContaining('18990002'),
+    })
+    const small = await nas(b => {
+      b.nas.limits.targets = 1
+    })
+    const clone = () => small.writer.clone({ lun: small.lun.uuid }, { name: 'k8s-csi-a', description: '' })
+    await expect(clone()).rejects.toMatchObject({ dsm: 18990542 })
+    // The LUN stays behind without a target, as on the real one; a later attempt finds it by its name.
+    small.world.blueprint.nas.limits.targets = 2
+    expect(await clone()).toMatchObject({ name: 'k8s-csi-a' })
+    expect(await small.writer.luns()).toHaveLength(2)
+  })
+
+  test('what was answered outlives the process of the NAS', async () => {
+    const first = await nas()
+    await first.writer.takeSnapshot(first.lun.uuid, 'recover-r1', '')
+    const { dir } = first.world
+    const world = World.open(dir)
+    const emulator = new NasEmulator(world, await openPki(world, ['nas'], []))
+    const port = await emulator.listen()
+    closing.push(() => emulator.close())
+    expect(emulator.fingerprint).toBe(first.emulator.fingerprint)
+    const client = connectSynology({
+      url: `https://127.0.0.1:${port}`,
+      fingerprint: emulator.fingerprint,
+      account: 'recover',
+      password: async () => 'correct horse battery',
+    })
+    closing.push(() => client.close())
+    expect(await client.reader.snapshots(first.lun.uuid)).toMatchObject([{ name: 'recover-r1' }])
+  })
+})
+
+test('the requests of the real CSI driver are answered as it needs them', async () => {
+  const { port, lun } = await nas(b => {
+    b.nas.csrf = false
+  })
+  const { request, Agent } = await import('undici')
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } })
+  const get = async (path: string, cookie?: string) => {
+    const { body } = await request(`https://127.0.0.1:${port}/webapi/${path}`, {
+      dispatcher,
+      headers: cookie ? { cookie } : {},
+    })
+    return (await body.json()) as { success: boolean; data: Record<string, never>; error?: { code: number } }
+  }
+  const login = await get(
+    'auth.cgi?account=recover&api=SYNO.API.Auth&format=sid&method=login&passwd=correct+horse+battery&version=3',
+  )
+  const cookie = `id=${login.data.sid}`
+  expect((await get('entry.cgi?api=SYNO.Core.System&method=info&version=1')).error?.code).toBe(119)
+  const q = (api: string, method: string, rest: Record<string, string>) =>
+    get(`entry.cgi?${new URLSearchParams({ api, method, version: '1', ...rest })}`, cookie)
+  const created = await q('SYNO.Core.ISCSI.LUN', 'create', {
+    name: '"k8s-csi-pvc-u"',
+    size: '1073741824',
+    type: 'BLUN',
+    location: '/volume1',
+    description: 'ns/pvc',
+    dev_attribs: '[]',
+  })
+  expect(created).toMatchObject({
+    success: true,
+    data: { uuid: expect.any(String), lun_id: expect.any(Number) },
+  })
+  const target = await q('SYNO.Core.ISCSI.Target', 'create', {
+    name: 'k8s-csi-pvc-u',
+    iqn: 'iqn.x:y',
+    auth_type: '0',
+  })
+  const id = String(target.data.target_id)
+  expect((await q('SYNO.Core.ISCSI.Target', 'get', { target_id: id })).error?.code).toBe(18990710)
+  expect((await q('SYNO.Core.ISCSI.Target', 'get', { target_id: `"${id}"` })).success).toBe(true)
+  await q('SYNO.Core.ISCSI.LUN', 'map_target', { uuid: `"${created.data.uuid}"`, target_ids: `[${id}]` })
+  const listed = await q('SYNO.Core.ISCSI.Target', 'list', {
+    additional: '["mapped_lun", "connected_sessions"]',
+  })
+  expect(listed.data.targets).toContainEqual(
+    expect.objectContaining({
+      mapped_luns: [{ lun_uuid: created.data.uuid, mapping_index: 1 }],
+      connected_sessions: [],
+    }),
+  )
+  expect((await q('SYNO.Core.ISCSI.LUN', 'get', { uuid: `"${lun.uuid}"` })).data.lun).not.toHaveProperty(
+    'status',
+  )
+  expect((await q('SYNO.Core.Storage.Volume', 'get', { volume_path: '"/volume9"' })).error?.code).toBe(117)
+  await dispatcher.close()
+})
