@@ -1,0 +1,174 @@
+import { Fault } from '../runbook/fault.ts'
+import { factScript, type HostFacts, parseFacts } from './facts.ts'
+import { type CommandResult, connectSsh, type SshAccess, type SshConnection } from './ssh.ts'
+
+/** State of a systemd unit, as `systemctl show` tells it. */
+export interface UnitState {
+  /** `inactive`, `activating`, `active`, `failed`; `absent` when systemd does not know it. */
+  active: string
+  result: string
+  exitCode: number
+}
+
+/** What may be asked of a machine. Every method sends one fixed command that only reads. */
+export interface HostReader {
+  readonly name: string
+  /** The host key that the machine showed. */
+  readonly hostKey: string
+  facts(signal?: AbortSignal): Promise<HostFacts>
+  /** A file's text, or undefined when it is not there. */
+  readFile(path: string, signal?: AbortSignal): Promise<string | undefined>
+  unit(name: string, signal?: AbortSignal): Promise<UnitState>
+}
+
+/** What changes a machine. */
+export interface HostWriter extends HostReader {
+  putFile(path: string, content: string | Buffer, mode: number, signal?: AbortSignal): Promise<void>
+  /**
+   * Starts a script as a systemd unit that outlives our connection. A unit of that name that is there already is left
+   * alone: it is found again, not started twice.
+   */
+  startUnit(name: string, script: string, signal?: AbortSignal): Promise<void>
+  /** Forgets a unit that ended, so that its name can be used again. */
+  forgetUnit(name: string, signal?: AbortSignal): Promise<void>
+  /** Orders a reboot and comes back when the line has dropped. */
+  reboot(signal?: AbortSignal): Promise<void>
+  /** Writes a lock where there is none. Returns whose lock is there afterwards. */
+  placeLock(text: string, signal?: AbortSignal): Promise<string>
+  dropLock(signal?: AbortSignal): Promise<void>
+  stopUnits(names: string[], signal?: AbortSignal): Promise<void>
+  startUnits(names: string[], signal?: AbortSignal): Promise<void>
+}
+
+/** Where a run marks a machine as being worked on; gone with the next boot. */
+export const lockPath = '/run/recover.lock'
+
+export interface HostConnection<H extends HostReader> {
+  host: H
+  close(): void
+}
+
+/** Opens a line for looking. */
+export async function connectReader(
+  access: SshAccess,
+  signal?: AbortSignal,
+): Promise<HostConnection<HostReader>> {
+  const ssh = await connectSsh(access, signal)
+  return { host: readerOn(access.name, ssh), close: () => ssh.close() }
+}
+
+/** Opens a line for changing. */
+export async function connectWriter(
+  access: SshAccess,
+  signal?: AbortSignal,
+): Promise<HostConnection<HostWriter>> {
+  const ssh = await connectSsh(access, signal)
+  return { host: { ...readerOn(access.name, ssh), ...changesOn(access.name, ssh) }, close: () => ssh.close() }
+}
+
+/** Quotes a word for a POSIX shell. */
+export function quote(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`
+}
+
+function readerOn(name: string, ssh: SshConnection): HostReader {
+  return {
+    name,
+    hostKey: ssh.hostKey,
+    async facts(signal) {
+      const { stdout } = await ssh.run('sudo -n sh -s', { stdin: factScript, ...(signal ? { signal } : {}) })
+      return parseFacts(stdout, name)
+    },
+    async readFile(path, signal) {
+      const result = await ssh.run(`sudo -n cat -- ${quote(path)}`, signal ? { signal } : {})
+      if (result.code === 0) return result.stdout
+      if (/No such file/.test(result.stderr)) return undefined
+      throw refused(name, `read ${path}`, result)
+    },
+    async unit(unit, signal) {
+      const result = await ssh.run(
+        `systemctl show -p LoadState -p ActiveState -p Result -p ExecMainStatus -- ${quote(`${unit}.service`)}`,
+        signal ? { signal } : {},
+      )
+      if (result.code !== 0) throw refused(name, `ask for unit ${unit}`, result)
+      const value = Object.fromEntries(result.stdout.split('\n').map(line => line.split('=')))
+      return {
+        active: value.LoadState === 'not-found' ? 'absent' : (value.ActiveState ?? 'absent'),
+        result: value.Result ?? '',
+        exitCode: Number(value.ExecMainStatus ?? 0),
+      }
+    },
+  }
+}
+
+function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof HostReader> {
+  const must = async (what: string, command: string, signal?: AbortSignal, stdin?: string | Buffer) => {
+    const result = await ssh.run(command, {
+      timeoutMs: 15 * 60_000,
+      ...(signal ? { signal } : {}),
+      ...(stdin === undefined ? {} : { stdin }),
+    })
+    if (result.code !== 0) throw refused(name, what, result)
+    return result
+  }
+  const unit = readerOn(name, ssh).unit
+  return {
+    async putFile(path, content, mode, signal) {
+      const octal = mode.toString(8).padStart(4, '0')
+      await must(`write ${path}`, `sudo -n install -D -m ${octal} /dev/stdin ${quote(path)}`, signal, content)
+    },
+    async startUnit(unitName, script, signal) {
+      if ((await unit(unitName, signal)).active !== 'absent') return
+      await must(
+        `start unit ${unitName}`,
+        `sudo -n systemd-run --unit=${quote(unitName)} --property=Type=oneshot --property=RemainAfterExit=yes --no-block -- sh -c ${quote(script)}`,
+        signal,
+      )
+    },
+    async forgetUnit(unitName, signal) {
+      const state = await unit(unitName, signal)
+      if (state.active === 'absent') return
+      const verb = state.active === 'failed' ? 'reset-failed' : 'stop'
+      await must(
+        `forget unit ${unitName}`,
+        `sudo -n systemctl ${verb} ${quote(`${unitName}.service`)}`,
+        signal,
+      )
+    },
+    async reboot(signal) {
+      try {
+        await must('reboot', 'sudo -n systemctl reboot', signal)
+      } catch (thrown) {
+        // A machine that goes down at once takes the answer with it.
+        if (!(thrown instanceof Fault) || thrown.code !== 'host-unreachable') throw thrown
+      }
+      ssh.close()
+    },
+    async placeLock(text, signal) {
+      await ssh.run(`sudo -n sh -c ${quote(`set -C; cat > ${lockPath}`)}`, {
+        stdin: text,
+        ...(signal ? { signal } : {}),
+      })
+      return (await readerOn(name, ssh).readFile(lockPath, signal)) ?? ''
+    },
+    async dropLock(signal) {
+      await must('drop the lock', `sudo -n rm -f -- ${quote(lockPath)}`, signal)
+    },
+    async stopUnits(names, signal) {
+      await must(`stop ${names.join(', ')}`, `sudo -n systemctl stop ${names.map(quote).join(' ')}`, signal)
+    },
+    async startUnits(names, signal) {
+      await must(`start ${names.join(', ')}`, `sudo -n systemctl start ${names.map(quote).join(' ')}`, signal)
+    },
+  }
+}
+
+function refused(host: string, what: string, result: CommandResult): Fault {
+  const said = result.stderr.trim().split('\n').slice(-3).join(' / ')
+  return new Fault({
+    code: 'host-refused',
+    blame: 'host',
+    message: `${host} could not ${what} (exit ${result.code}${said ? `: ${said}` : ''})`,
+    remedy: 'Log in to it and look; when that is mended, run `recover resume`',
+  })
+}

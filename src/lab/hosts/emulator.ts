@@ -1,0 +1,133 @@
+import type { AddressInfo } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
+import ssh2 from 'ssh2'
+import type { NasSeam } from '../seams.ts'
+import type { World } from '../world.ts'
+import { Machine, type MachineState } from './machine.ts'
+
+/**
+ * The lab's machines: one real SSH server each, on a loopback port of its own that stays the same for the life of the
+ * world. What a machine answered survives the end of this process.
+ */
+export class MachinesEmulator {
+  readonly machines: Map<string, Machine>
+  private readonly world: World
+  private readonly operatorKey: string
+  private readonly servers: Server[] = []
+  private readonly lines = new Map<string, Set<Socket>>()
+
+  /** @param operatorKey OpenSSH public key of the person, who may log in as `core`. */
+  constructor(world: World, operatorKey: string, nas: () => NasSeam | undefined) {
+    this.world = world
+    this.operatorKey = operatorKey
+    const stored = world.read<Record<string, MachineState>>('hosts') ?? {}
+    const save = () =>
+      world.write('hosts', Object.fromEntries([...this.machines].map(([name, m]) => [name, m.state])))
+    this.machines = new Map()
+    for (const host of world.blueprint.hosts)
+      this.machines.set(host.name, new Machine(world, host, stored[host.name], nas, save))
+    save()
+  }
+
+  machine(name: string): Machine {
+    const machine = this.machines.get(name)
+    if (!machine) throw new Error(`the lab has no machine ${name}`)
+    return machine
+  }
+
+  /** Listens on 127.0.0.1 and resolves with each machine's port. */
+  async listen(): Promise<Record<string, number>> {
+    const wanted = this.world.read<Record<string, number>>('host-ports') ?? {}
+    const ports: Record<string, number> = {}
+    for (const [name, machine] of this.machines) {
+      const lines = new Set<Socket>()
+      this.lines.set(name, lines)
+      const server = createServer(socket => this.accept(machine, socket, lines))
+      this.servers.push(server)
+      ports[name] = await listenOn(server, wanted[name] ?? 0)
+    }
+    this.world.write('host-ports', ports)
+    return ports
+  }
+
+  async close(): Promise<void> {
+    for (const name of this.machines.keys()) this.dropLines(name)
+    await Promise.all(this.servers.map(s => new Promise(resolve => s.close(resolve))))
+  }
+
+  /** Every connection to a machine ends, as when it loses power. */
+  dropLines(name: string): void {
+    for (const socket of this.lines.get(name) ?? []) socket.destroy()
+  }
+
+  private accept(machine: Machine, socket: Socket, lines: Set<Socket>): void {
+    const { name } = machine.state
+    // A machine that is off does not even refuse; on loopback, closing at once is the nearest thing.
+    if (!machine.reachable() || this.world.strikes('ssh-throttled', name)) {
+      socket.destroy()
+      return
+    }
+    lines.add(socket)
+    socket.on('close', () => lines.delete(socket))
+    socket.on('error', () => {})
+    socket.setNoDelay(true)
+    const bootId = machine.state.bootId
+    const server = new ssh2.Server({ hostKeys: [machine.state.hostKey] }, client => {
+      client.on('error', () => {})
+      client.on('authentication', context => {
+        const parsed = ssh2.utils.parseKey(this.operatorKey)
+        if (parsed instanceof Error) return context.reject(['publickey'])
+        const allowed =
+          context.method === 'publickey' &&
+          context.username === 'core' &&
+          machine.hasLogin() &&
+          context.key.data.equals(parsed.getPublicSSH()) &&
+          (!context.signature ||
+            !context.blob ||
+            parsed.verify(context.blob, context.signature, context.hashAlgo) === true)
+        if (allowed) context.accept()
+        else context.reject(['publickey'])
+      })
+      client.on('session', accept => {
+        const session = accept()
+        session.on('exec', (acceptExec, _rejectExec, info) => {
+          const stream = acceptExec()
+          const input: Buffer[] = []
+          stream.on('error', () => {})
+          stream.on('data', (chunk: Buffer) => input.push(chunk))
+          stream.on('end', () => {
+            const finish = () => {
+              if (!machine.reachable() || machine.state.bootId !== bootId) return socket.destroy()
+              const output = machine.run(info.command, Buffer.concat(input).toString())
+              if (output.drops) return this.dropLines(name)
+              stream.stderr.write(output.stderr)
+              stream.write(output.stdout)
+              stream.exit(output.code)
+              stream.end()
+            }
+            const latency = this.world.blueprint.latency.ssh
+            if (latency > 0) setTimeout(finish, latency)
+            else finish()
+          })
+        })
+      })
+    })
+    server.injectSocket(socket)
+  }
+}
+
+/** Takes the wanted port when it is free, another otherwise. */
+function listenOn(server: Server, wanted: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const taken = (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE' || wanted === 0) return reject(error)
+      server.once('error', reject)
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+    }
+    server.once('error', taken)
+    server.listen(wanted, '127.0.0.1', () => {
+      server.off('error', taken)
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}

@@ -1,0 +1,406 @@
+import { createHash } from 'node:crypto'
+import { factScript } from '../../hosts/facts.ts'
+import { mintHostKey } from '../../hosts/keys.ts'
+import type { DiskBlueprint, HostBlueprint } from '../blueprint.ts'
+import type { NasSeam } from '../seams.ts'
+import type { World } from '../world.ts'
+import { words } from './shell.ts'
+
+export type System = 'old-os' | 'installer' | 'flatcar'
+
+/** Everything that a machine remembers. Times are epoch milliseconds of the lab's own clock. */
+export interface MachineState {
+  name: string
+  system: System | 'off'
+  /** Not reachable before: it boots. */
+  upAt: number
+  bootId: string
+  /** Host key of the running system, OpenSSH private format. */
+  hostKey: string
+  files: Record<string, { text: string; mode: string }>
+  units: Record<string, UnitModel>
+  disks: DiskModel[]
+}
+
+export interface DiskModel extends DiskBlueprint {
+  /** What would boot from it. */
+  system?: 'old-os' | 'flatcar' | 'half-written'
+  /** The config that the installer put on it. */
+  ignition?: string
+  /** How often it was written whole. */
+  writes: number
+}
+
+interface UnitModel {
+  active: string
+  result: string
+  exitCode: number
+  endsAt?: number
+  script?: string
+}
+
+export interface Output {
+  code: number
+  stdout: string
+  stderr: string
+  /** The line drops after this answer, or instead of it. */
+  drops?: boolean
+}
+
+/** One emulated machine: what it is, and the small vocabulary of commands that it understands. */
+export class Machine {
+  readonly state: MachineState
+  private readonly world: World
+  private readonly blueprint: HostBlueprint
+  private readonly nas: () => NasSeam | undefined
+  private readonly save: () => void
+
+  constructor(
+    world: World,
+    blueprint: HostBlueprint,
+    stored: MachineState | undefined,
+    nas: () => NasSeam | undefined,
+    save: () => void,
+  ) {
+    this.world = world
+    this.blueprint = blueprint
+    this.nas = nas
+    this.save = save
+    this.state = stored ?? {
+      name: blueprint.name,
+      system: 'off',
+      upAt: 0,
+      bootId: '',
+      hostKey: '',
+      files: {},
+      units: {},
+      disks: blueprint.disks.map((d, i) => ({
+        ...d,
+        writes: 0,
+        ...(i === 0 ? { system: 'old-os' as const } : {}),
+      })),
+    }
+    if (!stored && blueprint.begins !== 'off') this.start(blueprint.begins)
+  }
+
+  /** Whether a connection would get through to a running sshd now. */
+  reachable(): boolean {
+    this.settle()
+    return this.state.system !== 'off' && Date.now() >= this.state.upAt
+  }
+
+  /** A person puts in the stick and presses the button. */
+  insertStick(): void {
+    this.start('installer')
+    this.save()
+  }
+
+  powerOff(): void {
+    if (!this.world.suffers('zombie-host', this.state.name)) this.nas()?.dropSessions(this.initiator())
+    this.state.system = 'off'
+    this.save()
+  }
+
+  /** Boots what the first disk holds. */
+  boot(): void {
+    const disk = this.state.disks.find(d => d.system === 'flatcar' || d.system === 'old-os')
+    const returns =
+      disk?.system === 'flatcar' && this.world.strikes('old-os-returns', this.state.name)
+        ? 'old-os'
+        : disk?.system
+    if (returns === undefined || returns === 'half-written') this.powerOff()
+    else this.start(returns, disk?.ignition)
+    this.save()
+  }
+
+  swapDisk(serial: string): void {
+    const [first] = this.state.disks
+    if (first) first.serial = serial
+    this.save()
+  }
+
+  initiator(): string {
+    return this.state.system === 'old-os'
+      ? this.blueprint.oldInitiator
+      : `iqn.2016-04.com.open-iscsi:${this.world.uuidFor(`${this.state.name}-initiator`).slice(0, 12)}`
+  }
+
+  /** Whether this system lets in the person who holds the lab's key. */
+  hasLogin(): boolean {
+    if (this.state.system !== 'flatcar') return true
+    const ignition = this.state.disks.find(d => d.system === 'flatcar')?.ignition
+    const users = ignition
+      ? ((JSON.parse(ignition) as { passwd?: { users?: { sshAuthorizedKeys?: string[] }[] } }).passwd
+          ?.users ?? [])
+      : []
+    return users.some(u => (u.sshAuthorizedKeys?.length ?? 0) > 0)
+  }
+
+  /** Runs one command line as the user `core`. */
+  run(line: string, stdin: string): Output {
+    this.settle()
+    let argv: string[]
+    try {
+      argv = words(line)
+    } catch {
+      return failed(2, 'sh: syntax error: unterminated quoted string')
+    }
+    if (argv[0] === 'sudo') {
+      argv = argv.slice(argv[1] === '-n' ? 2 : 1)
+      if (argv[0] === '--') argv = argv.slice(1)
+    }
+    const answer = this.command(argv, stdin)
+    this.save()
+    return answer
+  }
+
+  private command(argv: string[], stdin: string): Output {
+    const [program = '', ...args] = argv
+    const { files } = this.state
+    switch (program) {
+      case 'sh': {
+        if (args[0] === '-s' && stdin === factScript) return said(this.facts())
+        const lock = args[0] === '-c' ? /^set -C; cat > (\S+)$/.exec(args[1] ?? '')?.[1] : undefined
+        if (lock === undefined)
+          return failed(127, 'sh: this is not a shell; the lab knows a few commands only')
+        if (files[lock]) return failed(2, `sh: cannot create ${lock}: File exists`)
+        this.changed(`lock ${lock}`)
+        files[lock] = { text: stdin, mode: '0644' }
+        return said('')
+      }
+      case 'true':
+        return said('')
+      case 'cat': {
+        const path = args.at(-1) ?? ''
+        const file = files[path]
+        return file ? said(file.text) : failed(1, `cat: ${path}: No such file or directory`)
+      }
+      case 'rm': {
+        this.changed(`rm ${args.at(-1)}`)
+        delete files[args.at(-1) ?? '']
+        return said('')
+      }
+      case 'install': {
+        const path = args.at(-1) ?? ''
+        const mode = args[args.indexOf('-m') + 1] ?? '0755'
+        this.changed(`write ${path}`)
+        files[path] = { text: stdin, mode }
+        return said('')
+      }
+      case 'systemctl':
+        return this.systemctl(args)
+      case 'systemd-run': {
+        const name = args.find(a => a.startsWith('--unit='))?.slice('--unit='.length) ?? ''
+        if (this.state.units[name])
+          return failed(1, `Failed to start transient service unit: Unit ${name}.service already exists.`)
+        const script = args[args.indexOf('-c') + 1] ?? ''
+        this.changed(`start unit ${name}`)
+        this.state.units[name] = {
+          active: 'activating',
+          result: 'success',
+          exitCode: 0,
+          script,
+          endsAt: Date.now() + this.world.blueprint.latency.install,
+        }
+        this.settle()
+        return said('')
+      }
+      default:
+        return failed(127, `sh: ${program}: command not found`)
+    }
+  }
+
+  private systemctl(args: string[]): Output {
+    const [verb, ...rest] = args
+    const names = rest.filter(a => !a.startsWith('-')).map(n => n.replace(/\.service$/, ''))
+    if (verb === 'reboot') {
+      this.changed('reboot')
+      this.boot()
+      return { code: 0, stdout: '', stderr: '', drops: true }
+    }
+    if (verb === 'show') {
+      const unit = this.state.units[names.at(-1) ?? '']
+      return said(
+        unit
+          ? `LoadState=loaded\nActiveState=${unit.active}\nResult=${unit.result}\nExecMainStatus=${unit.exitCode}\n`
+          : 'LoadState=not-found\nActiveState=inactive\nResult=success\nExecMainStatus=0\n',
+      )
+    }
+    if (verb === 'stop' || verb === 'start' || verb === 'reset-failed') {
+      this.changed(`${verb} ${names.join(' ')}`)
+      for (const name of names) {
+        const unit = this.state.units[name]
+        // A transient unit is gone once it is stopped or its failure forgotten.
+        if (unit?.script !== undefined) delete this.state.units[name]
+        else
+          this.state.units[name] = {
+            active: verb === 'start' ? 'active' : 'inactive',
+            result: 'success',
+            exitCode: 0,
+          }
+      }
+      return said('')
+    }
+    return failed(1, `Unknown command verb ${verb}.`)
+  }
+
+  /** Lets everything happen that is due by now: units that end. */
+  private settle(): void {
+    for (const [name, unit] of Object.entries(this.state.units)) {
+      if (unit.endsAt === undefined || Date.now() < unit.endsAt) continue
+      delete unit.endsAt
+      const code = this.script(unit.script ?? '')
+      if (this.state.system === 'off') return
+      this.state.units[name] = {
+        ...unit,
+        active: code === 0 ? 'active' : 'failed',
+        result: code === 0 ? 'success' : 'exit-code',
+        exitCode: code,
+      }
+    }
+  }
+
+  /** A unit's script, one simple command a line, ended by the first that fails. */
+  private script(text: string): number {
+    for (const line of text.split('\n')) {
+      if (line === '' || line === 'set -eu') continue
+      const serial = /^\[ "\$\(lsblk -dno SERIAL (\S+)\)" = (.+) \]$/.exec(line)
+      const sum = /^echo (.+) \| sha256sum -c -$/.exec(line)
+      if (serial) {
+        const disk = this.state.disks.find(d => `/dev/${d.kernelName}` === serial[1])
+        if (disk?.serial !== words(serial[2] ?? '')[0]) return 1
+      } else if (sum) {
+        const [hash, path = ''] = (words(sum[1] ?? '')[0] ?? '').split('  ')
+        const file = this.state.files[path]
+        if (!file || createHash('sha256').update(file.text).digest('hex') !== hash) return 1
+      } else if (line.startsWith('flatcar-install ')) {
+        const code = this.flatcarInstall(words(line).slice(1))
+        if (code !== 0) return code
+      } else return 127
+    }
+    return 0
+  }
+
+  private flatcarInstall(args: string[]): number {
+    const option = (name: string) => args[args.indexOf(name) + 1] ?? ''
+    const disk = this.state.disks.find(d => `/dev/${d.kernelName}` === option('-d'))
+    const ignition = this.state.files[option('-i')]
+    const image = this.state.files[option('-f')]
+    // It cannot write over the disk that it runs from, nor a partition, nor without a config or an image.
+    if (!disk || !ignition || !image || this.state.system !== 'installer') return 1
+    disk.writes += 1
+    if (this.world.strikes('host-dies-during-install', this.state.name)) {
+      disk.system = 'half-written'
+      disk.content = []
+      delete disk.ignition
+      this.powerOff()
+      return 1
+    }
+    disk.system = 'flatcar'
+    disk.ignition = ignition.text
+    disk.content = [
+      { partition: `${disk.kernelName}p6`, fsType: 'btrfs', label: 'OEM' },
+      { partition: `${disk.kernelName}p9`, fsType: 'ext4', label: 'ROOT' },
+    ]
+    return 0
+  }
+
+  private start(system: System, ignition?: string): void {
+    const { state } = this
+    const known = state.bootId === ''
+    state.system = system
+    state.bootId = this.world.newUuid()
+    state.upAt = known ? 0 : Date.now() + this.world.blueprint.latency.boot
+    state.units = {
+      'update-engine': { active: 'active', result: 'success', exitCode: 0 },
+      locksmithd: { active: 'active', result: 'success', exitCode: 0 },
+    }
+    state.files = {
+      '/etc/iscsi/initiatorname.iscsi': { text: `InitiatorName=${this.initiator()}\n`, mode: '0644' },
+    }
+    const own = mintHostKey(
+      Buffer.from(this.world.uuidFor('host keys')),
+      `${state.name} ${system}`,
+    ).privateKey
+    state.hostKey = own
+    if (system !== 'flatcar' || ignition === undefined) return
+    const config = JSON.parse(ignition) as {
+      storage?: { files?: { path: string; mode?: number; contents?: { source?: string } }[] }
+    }
+    for (const file of config.storage?.files ?? [])
+      state.files[file.path] = {
+        text: dataUrl(file.contents?.source ?? ''),
+        mode: (file.mode ?? 0o644).toString(8).padStart(4, '0'),
+      }
+    const given = state.files['/etc/ssh/ssh_host_ed25519_key']?.text
+    state.hostKey = given !== undefined && !this.world.strikes('host-key-differs', state.name) ? given : own
+  }
+
+  private facts(): string {
+    const { state, blueprint } = this
+    const wrong = this.world.suffers('wrong-disk', state.name)
+    const root = state.system === 'installer' ? undefined : state.disks.find(d => d.system === state.system)
+    const lsblk = {
+      blockdevices: state.disks.map((d, i) => ({
+        name: d.kernelName,
+        type: 'disk',
+        serial: wrong && i === 0 ? 'WRONG-DISK-0001' : d.serial,
+        wwn: d.wwn,
+        size: d.sizeBytes,
+        model: d.model,
+        fstype: null,
+        label: null,
+        mountpoint: null,
+        children: d.content.map(c => ({
+          name: c.partition,
+          type: 'part',
+          size: 0,
+          fstype: c.fsType,
+          label: c.label,
+          mountpoint: d === root && c.label === 'ROOT' ? '/' : null,
+        })),
+      })),
+    }
+    const release = {
+      'old-os':
+        'NAME="Fedora CoreOS"\nID=fedora\nVARIANT_ID=coreos\nVERSION_ID=40\nPRETTY_NAME="Fedora CoreOS 40"',
+      installer:
+        'NAME="Flatcar Container Linux by Kinvolk"\nID=flatcar\nVARIANT_ID=installer\nVERSION_ID=4593.2.5\nPRETTY_NAME="Flatcar live"',
+      flatcar:
+        'NAME="Flatcar Container Linux by Kinvolk"\nID=flatcar\nVERSION_ID=4593.2.5\nPRETTY_NAME="Flatcar Container Linux 4593.2.5"',
+      off: '',
+    }[state.system]
+    const units = ['k0scontroller', 'k0sworker', 'update-engine', 'locksmithd']
+    return [
+      '',
+      `=== os-release\n${release}`,
+      `=== boot-id\n${state.bootId}`,
+      `=== hostname\n${state.files['/etc/hostname']?.text.trim() ?? (state.system === 'installer' ? 'localhost' : state.name)}`,
+      `=== machine-serial\n${blueprint.machineSerial}`,
+      `=== macs\n00:00:00:00:00:00\n${blueprint.mac}`,
+      `=== disks\n${JSON.stringify(lsblk)}`,
+      `=== run\n${state.files['/etc/recover/run.json']?.text ?? ''}`,
+      `=== units\n${units.map(u => `${u} ${state.units[u]?.active ?? 'inactive'}`).join('\n')}`,
+      `=== initiator\n${state.files['/etc/iscsi/initiatorname.iscsi']?.text ?? ''}`,
+      '=== end',
+    ].join('\n')
+  }
+
+  private changed(what: string): void {
+    this.world.countMutation('hosts', `${this.state.name}: ${what}`)
+  }
+}
+
+function said(stdout: string): Output {
+  return { code: 0, stdout, stderr: '' }
+}
+
+function failed(code: number, stderr: string): Output {
+  return { code, stdout: '', stderr: `${stderr}\n` }
+}
+
+function dataUrl(source: string): string {
+  const match = /^data:[^,]*?(;base64)?,(.*)$/s.exec(source)
+  if (!match) return ''
+  return match[1] ? Buffer.from(match[2] ?? '', 'base64').toString() : decodeURIComponent(match[2] ?? '')
+}
