@@ -1,0 +1,215 @@
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, dirname, join, relative } from 'node:path'
+import { ClusterFileFault } from './problem.ts'
+import { readYaml } from './yaml-file.ts'
+
+/** A Kubernetes object as a repository has it, with the place where it stands. */
+export interface FoundObject {
+  apiVersion: string
+  kind: string
+  name: string
+  namespace: string | undefined
+  value: Record<string, unknown>
+  at: string
+}
+
+/** Something that a kustomization takes from elsewhere and that is not in the repository. */
+export interface RemoteDependency {
+  kind: 'base' | 'chart'
+  /** URL, or `name version` of a chart. */
+  what: string
+  /** Where the chart comes from. */
+  repository?: string
+  at: string
+}
+
+export interface Rendered {
+  objects: FoundObject[]
+  remote: RemoteDependency[]
+  /** Local files that a kustomization names and that are not there: secrets that Git ignores, most often. */
+  missing: { file: string; at: string }[]
+}
+
+// Kinds without a namespace, of those that home repositories hold; a kustomization's namespace leaves them alone.
+const clusterScoped = new Set([
+  'Namespace',
+  'Node',
+  'PersistentVolume',
+  'StorageClass',
+  'CSIDriver',
+  'CustomResourceDefinition',
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'ClusterIssuer',
+  'IngressClass',
+  'PriorityClass',
+  'MutatingWebhookConfiguration',
+  'ValidatingWebhookConfiguration',
+  'APIService',
+  'CiliumLoadBalancerIPPool',
+  'CiliumClusterwideNetworkPolicy',
+  'VolumeSnapshotClass',
+  'RuntimeClass',
+])
+
+/** Whether objects of this kind live in a namespace. */
+export function isNamespaced(kind: string): boolean {
+  return !clusterScoped.has(kind)
+}
+
+const fileNames = ['kustomization.yaml', 'kustomization.yml', 'Kustomization']
+
+/** The kustomization file of a folder, or undefined. */
+export function kustomizationOf(folder: string): string | undefined {
+  return fileNames.map(name => join(folder, name)).find(file => existsSync(file))
+}
+
+/**
+ * What a folder renders to, as far as the repository itself holds it: resources, components, namespace, prefix and
+ * suffix, patches on claims and volumes. Remote bases and Helm charts are listed, not fetched. A folder without a
+ * kustomization is taken as plain manifests.
+ */
+export function renderLocal(folder: string, root: string): Rendered {
+  return render(folder, root, [])
+}
+
+interface Kustomization {
+  namespace?: string
+  namePrefix?: string
+  nameSuffix?: string
+  resources?: string[]
+  bases?: string[]
+  components?: string[]
+  helmCharts?: { name?: string; version?: string; repo?: string }[]
+  patches?: { path?: string; patch?: string; target?: { kind?: string; name?: string } }[]
+  patchesStrategicMerge?: string[]
+  configMapGenerator?: Generator_[]
+  secretGenerator?: Generator_[]
+}
+
+interface Generator_ {
+  name?: string
+  files?: string[]
+  envs?: string[]
+}
+
+function render(folder: string, root: string, above: string[]): Rendered {
+  const file = kustomizationOf(folder)
+  const shown = (path: string) => relative(root, path) || path
+  if (above.includes(folder))
+    throw fault(shown(folder), `kustomizations include each other in a circle: ${[...above, folder].map(shown).join(' → ')}`)
+  if (!file) return plain(folder, root)
+  const [document] = readYaml(file, shown(file))
+  const kustomization = (document?.value ?? {}) as Kustomization
+  const at = (...path: PropertyKey[]) => document?.at(path) ?? shown(file)
+  const result: Rendered = { objects: [], remote: [], missing: [] }
+  const take = (entry: string, place: string) => {
+    if (/^(https?:\/\/|git@|github\.com\/|ssh:\/\/|oci:\/\/)/.test(entry) || entry.includes('?ref=')) {
+      result.remote.push({ kind: 'base', what: entry, at: place })
+      return
+    }
+    const path = join(folder, entry)
+    if (!existsSync(path)) throw fault(place, `names ${entry}, which is not there`)
+    const rendered = statSync(path).isDirectory() ? render(path, root, [...above, folder]) : manifests(path, root)
+    result.objects.push(...rendered.objects)
+    result.remote.push(...rendered.remote)
+    result.missing.push(...rendered.missing)
+  }
+  for (const field of ['resources', 'bases', 'components'] as const)
+    (kustomization[field] ?? []).forEach((entry, i) => {
+      take(entry, at(field, i))
+    })
+  ;(kustomization.helmCharts ?? []).forEach((chart, i) => {
+    result.remote.push({
+      kind: 'chart',
+      what: `${chart.name} ${chart.version ?? '(no version pinned)'}`,
+      ...(chart.repo === undefined ? {} : { repository: chart.repo }),
+      at: at('helmCharts', i),
+    })
+  })
+  for (const field of ['configMapGenerator', 'secretGenerator'] as const)
+    (kustomization[field] ?? []).forEach((generator, i) => {
+      for (const entry of [...(generator.files ?? []), ...(generator.envs ?? [])]) {
+        const source = entry.includes('=') ? entry.slice(entry.indexOf('=') + 1) : entry
+        if (!existsSync(join(folder, source)))
+          result.missing.push({ file: shown(join(folder, source)), at: at(field, i) })
+      }
+    })
+  result.objects = result.objects.map(object => named(object, kustomization))
+  applyPatches(result.objects, kustomization, folder, root)
+  return result
+}
+
+/** Namespace, prefix and suffix, which kustomize gives to everything that it took in. */
+function named(object: FoundObject, { namespace, namePrefix, nameSuffix }: Kustomization): FoundObject {
+  const given = namespace !== undefined && isNamespaced(object.kind) ? namespace : object.namespace
+  // kustomize leaves the names of namespaces and definitions alone.
+  const fixed = object.kind === 'Namespace' || object.kind === 'CustomResourceDefinition'
+  const name = fixed ? object.name : `${namePrefix ?? ''}${object.name}${nameSuffix ?? ''}`
+  const metadata = { ...(object.value.metadata as object), name, ...(given === undefined ? {} : { namespace: given }) }
+  return { ...object, name, namespace: given, value: { ...object.value, metadata } }
+}
+
+function applyPatches(objects: FoundObject[], kustomization: Kustomization, folder: string, root: string): void {
+  const files = [...(kustomization.patchesStrategicMerge ?? []), ...(kustomization.patches ?? []).map(p => p.path)]
+  for (const entry of files) {
+    if (entry === undefined || !existsSync(join(folder, entry))) continue
+    for (const document of readYaml(join(folder, entry), relative(root, join(folder, entry)))) {
+      // A JSON 6902 patch is a list; none is needed to know a claim.
+      if (Array.isArray(document.value)) continue
+      const patch = document.value as { kind?: string; metadata?: { name?: string } }
+      const target = objects.find(o => o.kind === patch.kind && o.name === patch.metadata?.name)
+      if (target) target.value = merge(target.value, document.value as Record<string, unknown>)
+    }
+  }
+}
+
+function merge(one: Record<string, unknown>, other: Record<string, unknown>): Record<string, unknown> {
+  const result = { ...one }
+  for (const [key, value] of Object.entries(other)) {
+    const there = result[key]
+    if (value === null) delete result[key]
+    else if (isObject(there) && isObject(value)) result[key] = merge(there, value)
+    else if (key !== 'metadata') result[key] = value
+  }
+  return result
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+}
+
+function plain(folder: string, root: string): Rendered {
+  const result: Rendered = { objects: [], remote: [], missing: [] }
+  for (const name of readdirSync(folder).sort())
+    if (/\.ya?ml$/.test(name)) result.objects.push(...manifests(join(folder, name), root).objects)
+  return result
+}
+
+/** The objects of one manifest file; a `List` is taken apart. */
+function manifests(file: string, root: string): Rendered {
+  const shown = relative(root, file) || basename(file)
+  const objects = readYaml(file, shown).flatMap(document => {
+    const value = document.value as Record<string, unknown>
+    const items = value?.kind === 'List' && Array.isArray(value.items) ? value.items : [value]
+    return items.flatMap((item: Record<string, unknown>): FoundObject[] => {
+      const metadata = item?.metadata as { name?: string; namespace?: string } | undefined
+      if (typeof item?.kind !== 'string' || typeof item.apiVersion !== 'string') return []
+      return [
+        {
+          apiVersion: item.apiVersion,
+          kind: item.kind,
+          name: metadata?.name ?? '',
+          namespace: metadata?.namespace,
+          value: item,
+          at: document.at(['kind']),
+        },
+      ]
+    })
+  })
+  return { objects, remote: [], missing: [] }
+}
+
+function fault(at: string, message: string): ClusterFileFault {
+  return new ClusterFileFault('cluster-file-invalid', [{ at, path: '', message }], dirname(at))
+}

@@ -1,0 +1,216 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
+import type { z } from 'zod'
+import { type Inventory, readInventory } from './inventory.ts'
+import { type K0sctlFile, readK0sctl } from './k0sctl-file.ts'
+import { nearest } from './nearest.ts'
+import { ClusterFileFault, type Problem } from './problem.ts'
+import { type ClusterFile, clusterFile, type Strategy } from './schema.ts'
+import { readYaml, type YamlDocument } from './yaml-file.ts'
+
+/** recover.yaml and everything that it names, read and checked. */
+export interface Cluster {
+  /** Absolute path of recover.yaml. */
+  file: string
+  folder: string
+  entry: ClusterFile
+  k0sctl: K0sctlFile
+  inventory: Inventory
+  /** Absolute path of a path in the file. */
+  resolve(path: string): string
+  strategy(claim: string): Strategy
+  /** Hash over recover.yaml and every file that it names: a change between two parts of a run is noticed. */
+  hash: string
+}
+
+/** Where a question is still open: the scalar `?`. */
+const open = '?'
+
+/**
+ * Loads recover.yaml. Throws {@link ClusterFileFault} with every problem at once, each with file, line and column:
+ * `questions-open` when only answers are missing, `cluster-file-invalid` otherwise.
+ */
+export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env): Cluster {
+  const path = resolve(file)
+  const shown = basename(path)
+  const [document, second] = readYaml(path, shown)
+  if (!document) throw invalid([{ at: `${shown}:1:1`, path: '', message: 'the file is empty' }], shown)
+  if (second) throw invalid([{ at: second.at([]), path: '', message: 'one document is enough' }], shown)
+  const questions = openQuestions(document)
+  const parsed = clusterFile.safeParse(document.value)
+  const asked = new Set(questions.map(q => q.path))
+  const problems = parsed.success ? [] : problemsOf(parsed.error, document).filter(p => !asked.has(p.path))
+  if (problems.length > 0) throw invalid([...problems, ...questions], shown)
+  if (questions.length > 0) throw new ClusterFileFault('questions-open', questions, shown)
+  const entry = parsed.data as ClusterFile
+
+  const folder = dirname(path)
+  const at = (p: string) => resolve(folder, p)
+  for (const [where, p] of namedFiles(entry))
+    if (!existsSync(at(p))) problems.push({ at: document.at(where), path: where.join('.'), message: `there is no file ${p}` })
+  if (problems.length > 0) throw invalid(problems, shown)
+
+  const k0sctl = readK0sctl(at(entry.k0sctl), env, entry.k0sctl)
+  const inventory = readInventory(at(entry.gitops.repository))
+  problems.push(...crossChecks(entry, k0sctl, inventory, document))
+  if (problems.length > 0) throw invalid(problems, shown)
+
+  return {
+    file: path,
+    folder,
+    entry,
+    k0sctl,
+    inventory,
+    resolve: at,
+    strategy: claim => entry.volumes[claim] ?? entry.volumes.default,
+    hash: hashOf([path, ...namedFiles(entry).map(([, p]) => at(p))]),
+  }
+}
+
+function openQuestions(document: YamlDocument): Problem[] {
+  const found: Problem[] = []
+  const walk = (value: unknown, path: PropertyKey[]) => {
+    if (value === open) {
+      const comment = document.comment(path).replace(/^QUESTION:\s*/, '')
+      found.push({ at: document.at(path), path: path.join('.'), message: comment || 'not answered yet' })
+    } else if (Array.isArray(value)) value.forEach((item, i) => walk(item, [...path, i]))
+    else if (value !== null && typeof value === 'object')
+      for (const [key, item] of Object.entries(value)) walk(item, [...path, key])
+  }
+  walk(document.value, [])
+  return found
+}
+
+function problemsOf(error: z.ZodError, document: YamlDocument): Problem[] {
+  return flatten(error.issues).flatMap((issue): Problem[] => {
+    const path = issue.path
+    if (issue.code === 'unrecognized_keys') {
+      const known = knownKeys(path)
+      return issue.keys.map(key => {
+        const meant = nearest(key, known)
+        return {
+          at: document.at([...path, key]),
+          path: [...path, key].join('.'),
+          message: `unknown key${meant ? `; did you mean ${meant}?` : `; known here: ${known.join(', ')}`}`,
+        }
+      })
+    }
+    const missing = issue.code === 'invalid_type' && issue.input === undefined && !hasValue(document.value, path)
+    return [{ at: document.at(path), path: path.join('.'), message: missing ? 'missing' : lower(issue.message) }]
+  })
+}
+
+/** A union's failure says nothing by itself; the branch that came furthest says what is wrong. */
+function flatten(issues: z.core.$ZodIssue[], above: PropertyKey[] = []): z.core.$ZodIssue[] {
+  return issues.flatMap(issue => {
+    const path = [...above, ...issue.path]
+    if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [{ ...issue, path }]
+    const deepest = [...issue.errors].sort((a, b) => depth(b) - depth(a))[0] ?? []
+    return flatten(deepest, path)
+  })
+}
+
+function depth(issues: z.core.$ZodIssue[]): number {
+  return Math.max(0, ...issues.map(i => i.path.length))
+}
+
+function knownKeys(path: PropertyKey[]): string[] {
+  let here: unknown = clusterFile
+  for (const key of path) {
+    const schema = unwrap(here)
+    here = schema.shape?.[key as string] ?? schema.element ?? schema.valueType
+  }
+  return Object.keys(unwrap(here).shape ?? {})
+}
+
+interface Shaped {
+  shape?: Record<string, unknown>
+  element?: unknown
+  valueType?: unknown
+  unwrap?: () => unknown
+  options?: unknown[]
+}
+
+function unwrap(schema: unknown): Shaped {
+  const here = (schema ?? {}) as Shaped
+  if (here.shape || here.element || here.valueType) return here
+  if (here.options) return unwrap(here.options.at(-1))
+  return here.unwrap ? unwrap(here.unwrap()) : here
+}
+
+function hasValue(value: unknown, path: PropertyKey[]): boolean {
+  let here = value
+  for (const key of path) here = (here as Record<PropertyKey, unknown> | undefined)?.[key]
+  return here !== undefined
+}
+
+function lower(message: string): string {
+  return message.replace(/^Invalid input: /, '').replace(/^./, c => c.toLowerCase())
+}
+
+/** Every file that recover.yaml names, with the place where it does. */
+function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
+  const files: [PropertyKey[], string][] = [
+    [['k0sctl'], entry.k0sctl],
+    [['gitops', 'repository'], entry.gitops.repository],
+  ]
+  const { bootstrap, applications } = entry.gitops
+  if (typeof bootstrap === 'string') files.push([['gitops', 'bootstrap'], bootstrap])
+  else for (const [i, part] of bootstrap.entries()) files.push([['gitops', 'bootstrap', i, 'rendered'], part.rendered])
+  if (typeof applications === 'string') files.push([['gitops', 'applications'], applications])
+  for (const [name, host] of Object.entries(entry.hosts)) {
+    files.push([['hosts', name, 'ignition'], host.ignition])
+    if (host.image) files.push([['hosts', name, 'image', 'file'], host.image.file])
+  }
+  if (entry.secrets.file) files.push([['secrets', 'file'], entry.secrets.file])
+  if (entry.tools?.k0sctl) files.push([['tools', 'k0sctl'], entry.tools.k0sctl])
+  return files
+}
+
+/** What no single field can be wrong about alone. */
+function crossChecks(entry: ClusterFile, k0sctl: K0sctlFile, inventory: Inventory, document: YamlDocument): Problem[] {
+  const problems: Problem[] = []
+  const wrong = (path: PropertyKey[], message: string) =>
+    problems.push({ at: document.at(path), path: path.join('.'), message })
+  const names = k0sctl.hosts.map(h => h.name)
+  for (const name of names)
+    if (!entry.hosts[name]) wrong(['hosts'], `${name} stands in ${entry.k0sctl} and has no entry here`)
+  for (const name of Object.keys(entry.hosts))
+    if (!names.includes(name)) {
+      const meant = nearest(name, names)
+      wrong(['hosts', name], `${entry.k0sctl} has no such host${meant ? `; did you mean ${meant}?` : ''}`)
+    }
+  const disks = Object.entries(entry.hosts).map(([name, host]) => ({ name, id: host.disk.serial ?? host.disk.wwn }))
+  for (const { name, id } of disks) {
+    const twin = disks.find(d => d.id === id)
+    if (twin && twin.name !== name) wrong(['hosts', name, 'disk'], `names the same disk as ${twin.name}: ${id}`)
+  }
+  const claims = inventory.claims.map(c => c.id)
+  for (const claim of Object.keys(entry.volumes))
+    if (claim !== 'default' && !claims.includes(claim)) {
+      const meant = nearest(claim, claims)
+      wrong(['volumes', claim], `no such claim in ${entry.gitops.repository}${meant ? `; did you mean ${meant}?` : `; there are: ${claims.join(', ')}`}`)
+    }
+  const { version } = k0sctl
+  if (version === undefined || !/^\d+\.\d+\.\d+\+k0s\.\d+$/.test(version))
+    problems.push({
+      at: k0sctl.at(['spec', 'k0s', 'version']).replace(/^[^:]+/, entry.k0sctl),
+      path: 'spec.k0s.version',
+      message:
+        version === undefined
+          ? 'missing: without a pinned version k0sctl asks the internet which is newest'
+          : `expected an exact k0s version such as v1.34.2+k0s.0, got ${version}`,
+    })
+  return problems
+}
+
+function hashOf(files: string[]): string {
+  const hash = createHash('sha256')
+  for (const file of files) hash.update(file).update(statSync(file).isFile() ? readFileSync(file) : 'folder')
+  return hash.digest('hex').slice(0, 32)
+}
+
+function invalid(problems: Problem[], shown: string): ClusterFileFault {
+  return new ClusterFileFault('cluster-file-invalid', problems, shown)
+}

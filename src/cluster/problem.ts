@@ -1,0 +1,36 @@
+import { Fault } from '../runbook/fault.ts'
+
+/** One thing wrong in a file of the person's, with the place where to mend it. */
+export interface Problem {
+  /** `recover.yaml:14:5`. */
+  at: string
+  /** `hosts.lithium.disk`. */
+  path: string
+  message: string
+}
+
+/** Everything wrong in the person's files, reported at once. */
+export class ClusterFileFault extends Fault {
+  readonly problems: Problem[]
+  constructor(code: 'cluster-file-invalid' | 'questions-open', problems: Problem[], file: string) {
+    const list = problems.map(p => `${p.at} ${p.path}${p.path ? ': ' : ''}${p.message}`).join('\n')
+    super({
+      code,
+      blame: 'operator',
+      message:
+        code === 'questions-open'
+          ? `${file} still has ${problems.length} open question${problems.length === 1 ? '' : 's'}:\n${list}`
+          : `${file} cannot be used as it is:\n${list}`,
+      remedy:
+        code === 'questions-open'
+          ? 'Answer each where it stands; the comment beside it says how to find out'
+          : 'Mend each place; nothing was changed',
+      ...(problems[0] ? { at: problems[0].at } : {}),
+    })
+    this.problems = problems
+  }
+
+  override toJSON() {
+    return { ...super.toJSON(), problems: this.problems }
+  }
+}
