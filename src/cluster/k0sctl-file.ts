@@ -39,7 +39,9 @@ export function readK0sctl(file: string, env: NodeJS.ProcessEnv = process.env, s
   const problems: Problem[] = []
   const problem = (at: string, path: string, message: string) => problems.push({ at, path, message })
   const cluster = documents.find(
-    d => (d.value as { kind?: string }).kind === 'Cluster' && String((d.value as { apiVersion?: string }).apiVersion).startsWith('k0sctl.k0sproject.io/'),
+    d =>
+      (d.value as { kind?: string }).kind === 'Cluster' &&
+      String((d.value as { apiVersion?: string }).apiVersion).startsWith('k0sctl.k0sproject.io/'),
   )
   if (!cluster)
     throw new ClusterFileFault(
@@ -61,7 +63,11 @@ export function readK0sctl(file: string, env: NodeJS.ProcessEnv = process.env, s
     const path = ['spec', 'hosts', i]
     const role = roles.find(r => r === raw.role)
     if (!role) {
-      problem(cluster.at([...path, 'role']), `spec.hosts.${i}.role`, `expected one of ${roles.join(', ')}, got ${JSON.stringify(raw.role)}`)
+      problem(
+        cluster.at([...path, 'role']),
+        `spec.hosts.${i}.role`,
+        `expected one of ${roles.join(', ')}, got ${JSON.stringify(raw.role)}`,
+      )
       return []
     }
     const ssh = (raw.ssh ?? raw.openSSH) as Raw | undefined
@@ -115,14 +121,19 @@ function substitute(
   problem: (path: PropertyKey[], message: string) => void,
 ): unknown {
   if (typeof value === 'string')
-    return value.replace(/\$\$|\$\{(\w+)(?::-([^}]*))?\}/g, (all, name: string | undefined, fallback?: string) => {
-      if (all === '$$') return '$'
-      const found = env[name ?? ''] || fallback
-      if (!found) problem(path, `the variable ${name} is not set`)
-      return found ?? ''
-    })
+    return value.replace(
+      /\$\$|\$\{(\w+)(?::-([^}]*))?\}/g,
+      (all, name: string | undefined, fallback?: string) => {
+        if (all === '$$') return '$'
+        const found = env[name ?? ''] || fallback
+        if (!found) problem(path, `the variable ${name} is not set`)
+        return found ?? ''
+      },
+    )
   if (Array.isArray(value)) return value.map((item, i) => substitute(item, [...path, i], env, problem))
   if (value !== null && typeof value === 'object')
-    return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, substitute(v, [...path, k], env, problem)]))
+    return Object.fromEntries(
+      Object.entries(value).map(([k, v]) => [k, substitute(v, [...path, k], env, problem)]),
+    )
   return value
 }

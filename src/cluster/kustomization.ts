@@ -97,7 +97,10 @@ function render(folder: string, root: string, above: string[]): Rendered {
   const file = kustomizationOf(folder)
   const shown = (path: string) => relative(root, path) || path
   if (above.includes(folder))
-    throw fault(shown(folder), `kustomizations include each other in a circle: ${[...above, folder].map(shown).join(' → ')}`)
+    throw fault(
+      shown(folder),
+      `kustomizations include each other in a circle: ${[...above, folder].map(shown).join(' → ')}`,
+    )
   if (!file) return plain(folder, root)
   const [document] = readYaml(file, shown(file))
   const kustomization = (document?.value ?? {}) as Kustomization
@@ -110,7 +113,9 @@ function render(folder: string, root: string, above: string[]): Rendered {
     }
     const path = join(folder, entry)
     if (!existsSync(path)) throw fault(place, `names ${entry}, which is not there`)
-    const rendered = statSync(path).isDirectory() ? render(path, root, [...above, folder]) : manifests(path, root)
+    const rendered = statSync(path).isDirectory()
+      ? render(path, root, [...above, folder])
+      : manifests(path, root)
     result.objects.push(...rendered.objects)
     result.remote.push(...rendered.remote)
     result.missing.push(...rendered.missing)
@@ -146,12 +151,24 @@ function named(object: FoundObject, { namespace, namePrefix, nameSuffix }: Kusto
   // kustomize leaves the names of namespaces and definitions alone.
   const fixed = object.kind === 'Namespace' || object.kind === 'CustomResourceDefinition'
   const name = fixed ? object.name : `${namePrefix ?? ''}${object.name}${nameSuffix ?? ''}`
-  const metadata = { ...(object.value.metadata as object), name, ...(given === undefined ? {} : { namespace: given }) }
+  const metadata = {
+    ...(object.value.metadata as object),
+    name,
+    ...(given === undefined ? {} : { namespace: given }),
+  }
   return { ...object, name, namespace: given, value: { ...object.value, metadata } }
 }
 
-function applyPatches(objects: FoundObject[], kustomization: Kustomization, folder: string, root: string): void {
-  const files = [...(kustomization.patchesStrategicMerge ?? []), ...(kustomization.patches ?? []).map(p => p.path)]
+function applyPatches(
+  objects: FoundObject[],
+  kustomization: Kustomization,
+  folder: string,
+  root: string,
+): void {
+  const files = [
+    ...(kustomization.patchesStrategicMerge ?? []),
+    ...(kustomization.patches ?? []).map(p => p.path),
+  ]
   for (const entry of files) {
     if (entry === undefined || !existsSync(join(folder, entry))) continue
     for (const document of readYaml(join(folder, entry), relative(root, join(folder, entry)))) {

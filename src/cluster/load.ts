@@ -48,7 +48,8 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
   const folder = dirname(path)
   const at = (p: string) => resolve(folder, p)
   for (const [where, p] of namedFiles(entry))
-    if (!existsSync(at(p))) problems.push({ at: document.at(where), path: where.join('.'), message: `there is no file ${p}` })
+    if (!existsSync(at(p)))
+      problems.push({ at: document.at(where), path: where.join('.'), message: `there is no file ${p}` })
   if (problems.length > 0) throw invalid(problems, shown)
 
   const k0sctl = readK0sctl(at(entry.k0sctl), env, entry.k0sctl)
@@ -74,7 +75,7 @@ function openQuestions(document: YamlDocument): Problem[] {
     if (value === open) {
       const comment = document.comment(path).replace(/^QUESTION:\s*/, '')
       found.push({ at: document.at(path), path: path.join('.'), message: comment || 'not answered yet' })
-    } else if (Array.isArray(value)) value.forEach((item, i) => walk(item, [...path, i]))
+    } else if (Array.isArray(value)) for (const [i, item] of value.entries()) walk(item, [...path, i])
     else if (value !== null && typeof value === 'object')
       for (const [key, item] of Object.entries(value)) walk(item, [...path, key])
   }
@@ -96,8 +97,11 @@ function problemsOf(error: z.ZodError, document: YamlDocument): Problem[] {
         }
       })
     }
-    const missing = issue.code === 'invalid_type' && issue.input === undefined && !hasValue(document.value, path)
-    return [{ at: document.at(path), path: path.join('.'), message: missing ? 'missing' : lower(issue.message) }]
+    const missing =
+      issue.code === 'invalid_type' && issue.input === undefined && !hasValue(document.value, path)
+    return [
+      { at: document.at(path), path: path.join('.'), message: missing ? 'missing' : lower(issue.message) },
+    ]
   })
 }
 
@@ -157,7 +161,9 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
   ]
   const { bootstrap, applications } = entry.gitops
   if (typeof bootstrap === 'string') files.push([['gitops', 'bootstrap'], bootstrap])
-  else for (const [i, part] of bootstrap.entries()) files.push([['gitops', 'bootstrap', i, 'rendered'], part.rendered])
+  else
+    for (const [i, part] of bootstrap.entries())
+      files.push([['gitops', 'bootstrap', i, 'rendered'], part.rendered])
   if (typeof applications === 'string') files.push([['gitops', 'applications'], applications])
   for (const [name, host] of Object.entries(entry.hosts)) {
     files.push([['hosts', name, 'ignition'], host.ignition])
@@ -169,7 +175,12 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
 }
 
 /** What no single field can be wrong about alone. */
-function crossChecks(entry: ClusterFile, k0sctl: K0sctlFile, inventory: Inventory, document: YamlDocument): Problem[] {
+function crossChecks(
+  entry: ClusterFile,
+  k0sctl: K0sctlFile,
+  inventory: Inventory,
+  document: YamlDocument,
+): Problem[] {
   const problems: Problem[] = []
   const wrong = (path: PropertyKey[], message: string) =>
     problems.push({ at: document.at(path), path: path.join('.'), message })
@@ -181,16 +192,23 @@ function crossChecks(entry: ClusterFile, k0sctl: K0sctlFile, inventory: Inventor
       const meant = nearest(name, names)
       wrong(['hosts', name], `${entry.k0sctl} has no such host${meant ? `; did you mean ${meant}?` : ''}`)
     }
-  const disks = Object.entries(entry.hosts).map(([name, host]) => ({ name, id: host.disk.serial ?? host.disk.wwn }))
+  const disks = Object.entries(entry.hosts).map(([name, host]) => ({
+    name,
+    id: host.disk.serial ?? host.disk.wwn,
+  }))
   for (const { name, id } of disks) {
     const twin = disks.find(d => d.id === id)
-    if (twin && twin.name !== name) wrong(['hosts', name, 'disk'], `names the same disk as ${twin.name}: ${id}`)
+    if (twin && twin.name !== name)
+      wrong(['hosts', name, 'disk'], `names the same disk as ${twin.name}: ${id}`)
   }
   const claims = inventory.claims.map(c => c.id)
   for (const claim of Object.keys(entry.volumes))
     if (claim !== 'default' && !claims.includes(claim)) {
       const meant = nearest(claim, claims)
-      wrong(['volumes', claim], `no such claim in ${entry.gitops.repository}${meant ? `; did you mean ${meant}?` : `; there are: ${claims.join(', ')}`}`)
+      wrong(
+        ['volumes', claim],
+        `no such claim in ${entry.gitops.repository}${meant ? `; did you mean ${meant}?` : `; there are: ${claims.join(', ')}`}`,
+      )
     }
   const { version } = k0sctl
   if (version === undefined || !/^\d+\.\d+\.\d+\+k0s\.\d+$/.test(version))

@@ -10,35 +10,45 @@ const fingerprint = z
   .string()
   .regex(/^sha256:[0-9a-f]{64}$/, 'expected a fingerprint like sha256:0123… with 64 hex digits')
   .describe('SHA-256 of the certificate; nothing is sent to a server that shows another one')
-const duration = z
-  .string()
-  .regex(/^\d+(\.\d+)?(ms|s|m|h)$/, 'expected a duration like 90s or 10m')
+const duration = z.string().regex(/^\d+(\.\d+)?(ms|s|m|h)$/, 'expected a duration like 90s or 10m')
 
 /** How a volume comes back. */
 export const strategies = ['adopt', 'copy', 'clone', 'new', 'restore'] as const
 export type Strategy = (typeof strategies)[number]
 
 /** The rungs of the install ladder, by name. */
-export const rungs = ['flatcar-reset', 'ssh', 'kexec', 'pxe', 'virtual-media', 'wake-on-lan', 'by-hand'] as const
+export const rungs = [
+  'flatcar-reset',
+  'ssh',
+  'kexec',
+  'pxe',
+  'virtual-media',
+  'wake-on-lan',
+  'by-hand',
+] as const
 
 const strategy = z
   .enum(strategies)
-  .describe('adopt: the old disk itself; copy: its files to a new one; clone: a copy on the NAS; new: an empty disk')
+  .describe(
+    'adopt: the old disk itself; copy: its files to a new one; clone: a copy on the NAS; new: an empty disk',
+  )
 
 const host = z.strictObject({
-  address: text.describe('Literal address; a DNS name that this very cluster serves does not resolve while it is dead'),
+  address: text.describe(
+    'Literal address; a DNS name that this very cluster serves does not resolve while it is dead',
+  ),
   port: z.int().min(1).max(65535).optional().describe('SSH port; 22 by default'),
   user: text.optional().describe('SSH user; core by default'),
   ignition: path.describe('Ready-made Ignition config'),
-  image: z
-    .strictObject({ file: path, sha256 })
-    .optional()
-    .describe('System image to install'),
+  image: z.strictObject({ file: path, sha256 }).optional().describe('System image to install'),
   disk: z
     .strictObject({ serial: text.optional(), wwn: text.optional() })
     .refine(d => d.serial !== undefined || d.wwn !== undefined, 'needs a serial or a wwn')
     .describe('The only disk that may ever be wiped'),
-  install: z.array(z.enum(rungs)).min(1).describe('Ways to get it installed, in the order in which they are tried'),
+  install: z
+    .array(z.enum(rungs))
+    .min(1)
+    .describe('Ways to get it installed, in the order in which they are tried'),
   power: z
     .strictObject({ redfish: z.url(), credentials: text, fingerprint })
     .optional()
@@ -66,7 +76,10 @@ export const clusterFile = z
         .union([
           path,
           z.strictObject({
-            generate: z.array(text).min(1).describe('Folders that become one Application each: applications/*'),
+            generate: z
+              .array(text)
+              .min(1)
+              .describe('Folders that become one Application each: applications/*'),
             project: text.optional(),
           }),
         ])

@@ -1,5 +1,14 @@
 import { readFileSync } from 'node:fs'
-import { type Document, isMap, isNode, isPair, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import {
+  type Document,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+} from 'yaml'
 import { ClusterFileFault, type Problem } from './problem.ts'
 
 /** One YAML document of a file, with the places of everything in it. */

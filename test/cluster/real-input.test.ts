@@ -7,7 +7,8 @@ import { readK0sctl } from '../../src/cluster/k0sctl-file.ts'
 
 const root = fileURLToPath(new URL('../../../shared/inputs/materia-2025-02', import.meta.url))
 const there = existsSync(root)
-if (!there) process.stdout.write('skipped: a real repository is read as it is: it is not beside this checkout\n')
+if (!there)
+  process.stdout.write('skipped: a real repository is read as it is: it is not beside this checkout\n')
 
 describe.skipIf(!there)('a real repository, as it is', () => {
   test('its hosts', () => {
@@ -23,7 +24,11 @@ describe.skipIf(!there)('a real repository, as it is', () => {
 
   test('its seven claims, in namespaces that only the kustomizations name, each with its owner', () => {
     const { claims } = readInventory(root)
-    expect(Object.fromEntries(claims.map(c => [c.id, [c.sizeBytes / 2 ** 30, c.storageClass, c.owners.length > 0]]))).toEqual({
+    expect(
+      Object.fromEntries(
+        claims.map(c => [c.id, [c.sizeBytes / 2 ** 30, c.storageClass, c.owners.length > 0]]),
+      ),
+    ).toEqual({
       'elasticsearch/data': [1, 'beryllium-iscsi', true],
       'grafana/data': [1, 'beryllium-iscsi', true],
       'influxdb/data': [1, 'beryllium-iscsi', true],
@@ -38,8 +43,13 @@ describe.skipIf(!there)('a real repository, as it is', () => {
     const inventory = readInventory(root)
     expect(inventory.volumes).toEqual([])
     expect(inventory.applications).toEqual([])
-    expect(inventory.storageClasses).toMatchObject([{ provisioner: 'csi.san.synology.com', parameters: { dsm: '172.16.2.17' } }])
-    expect(inventory.remote.find(r => r.what === 'cilium 1.17.1')).toMatchObject({ folder: 'system/cilium', repository: 'https://helm.cilium.io' })
+    expect(inventory.storageClasses).toMatchObject([
+      { provisioner: 'csi.san.synology.com', parameters: { dsm: '172.16.2.17' } },
+    ])
+    expect(inventory.remote.find(r => r.what === 'cilium 1.17.1')).toMatchObject({
+      folder: 'system/cilium',
+      repository: 'https://helm.cilium.io',
+    })
     expect(inventory.items.every(i => i.path.startsWith('vaults/materia/items/'))).toBe(true)
     expect(inventory.missing.map(m => m.file)).toContain('bootstrap/1password-credentials.json')
     expect(inventory.folders.filter(f => f.startsWith('applications/'))).toHaveLength(16)

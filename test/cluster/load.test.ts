@@ -1,0 +1,129 @@
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { loadCluster } from '../../src/cluster/load.ts'
+import { ClusterFileFault } from '../../src/cluster/problem.ts'
+import { parseSize, showSize } from '../../src/cluster/size.ts'
+import { scratch } from '../runbook/harness.ts'
+
+const example = fileURLToPath(new URL('../../examples/home', import.meta.url))
+
+/** A copy of the example with something changed in one of its files. */
+function changed(change: (text: string) => string, file = 'recover.yaml'): string {
+  const dir = scratch('cluster')
+  cpSync(example, dir, { recursive: true })
+  writeFileSync(join(dir, file), change(readFileSync(join(dir, file), 'utf8')))
+  return join(dir, 'recover.yaml')
+}
+
+function problems(file: string): string[] {
+  try {
+    loadCluster(file, {})
+  } catch (thrown) {
+    if (thrown instanceof ClusterFileFault) return thrown.problems.map(p => `${p.at} ${p.path}: ${p.message}`)
+    throw thrown
+  }
+  return []
+}
+
+test('the example loads, with its claims and how each comes back', () => {
+  const cluster = loadCluster(join(example, 'recover.yaml'), {})
+  const claims = Object.fromEntries(
+    cluster.inventory.claims.map(c => [c.id, [cluster.strategy(c.id), showSize(c.sizeBytes), c.owners[0]]]),
+  )
+  expect(claims).toEqual({
+    'photos/library': ['adopt', '200Gi', 'Deployment photos/photos'],
+    'grafana/data': ['copy', '1Gi', 'Deployment grafana/grafana'],
+    'miniflux/data-postgres-0': ['adopt', '10Gi', 'StatefulSet miniflux/postgres'],
+    'scratch/cache': ['new', '5Gi', 'Deployment scratch/scratch'],
+  })
+  expect(cluster.hash).toBe(loadCluster(join(example, 'recover.yaml'), {}).hash)
+})
+
+test('a change in any file that it names changes the hash', () => {
+  const file = changed(t => t)
+  const before = loadCluster(file, {}).hash
+  const ignition = join(file, '..', 'ignition', 'hydrogen.ign')
+  writeFileSync(ignition, `${readFileSync(ignition, 'utf8')}\n`)
+  expect(loadCluster(file, {}).hash).not.toBe(before)
+})
+
+describe('what is wrong is said with its place', () => {
+  test('several problems at once, unknown keys with the nearest known one', () => {
+    const found = problems(
+      changed(t =>
+        t
+          .replace('address: 192.0.2.12', 'adress: 192.0.2.12')
+          .replace('synology:', 'synolgy:')
+          .replace('default: adopt', 'default: adpot'),
+      ),
+    )
+    expect(found).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(
+          /^recover\.yaml:18:5 hosts\.hydrogen\.adress: unknown key; did you mean address\?$/,
+        ),
+        expect.stringMatching(/^recover\.yaml:17:3 hosts\.hydrogen\.address: missing$/),
+        expect.stringMatching(/^recover\.yaml:24:3 nas\.synolgy: unknown key; did you mean synology\?$/),
+        expect.stringMatching(/^recover\.yaml:30:3 volumes\.default: /),
+      ]),
+    )
+  })
+
+  test('open questions, with their reason', () => {
+    const file = changed(t =>
+      t.replace(
+        '{ serial: S4EVNX0M123456 } # the only disk that may ever be wiped',
+        '\n      serial: "?" # QUESTION: which disk of lithium may be wiped?',
+      ),
+    )
+    expect(problems(file)).toEqual([
+      'recover.yaml:16:7 hosts.lithium.disk.serial: which disk of lithium may be wiped?',
+    ])
+  })
+
+  test('a host that is in one file only, a disk named twice, a claim that is nowhere', () => {
+    const found = problems(
+      changed(t =>
+        t
+          .replace('  hydrogen:\n', '  hydrogn:\n')
+          .replace('S4EVNX0M654321', 'S4EVNX0M123456')
+          .replace('grafana/data: copy', 'grafana/dta: copy'),
+      ),
+    )
+    expect(found).toEqual([
+      expect.stringContaining('hydrogen stands in ./k0sctl.yaml and has no entry here'),
+      expect.stringContaining('hosts.hydrogn: ./k0sctl.yaml has no such host; did you mean hydrogen?'),
+      expect.stringContaining('names the same disk as lithium'),
+      expect.stringContaining('volumes.grafana/dta: no such claim in .; did you mean grafana/data?'),
+    ])
+  })
+
+  test('a file that is not there, YAML that is none, a version that is not pinned, a variable that is not set', () => {
+    expect(problems(changed(t => t.replace('./ignition/lithium.ign', './ignition/lithum.ign')))).toEqual([
+      'recover.yaml:13:5 hosts.lithium.ignition: there is no file ./ignition/lithum.ign',
+    ])
+    expect(problems(changed(t => `${t}\n  - broken: [`))[0]).toMatch(/^recover\.yaml:\d+:\d+ /)
+    expect(
+      problems(changed(t => t.replace('version: v1.34.2+k0s.0', 'versionChannel: stable'), 'k0sctl.yaml')),
+    ).toEqual([expect.stringMatching(/^\.\/k0sctl\.yaml:\d+:\d+ spec\.k0s\.version: missing/)])
+    expect(problems(changed(t => t.replace('user: core', `user: $\{SSH_USER}`), 'k0sctl.yaml'))).toEqual([
+      expect.stringMatching(
+        /k0sctl\.yaml:\d+:\d+ spec\.hosts\.0\.ssh\.user: the variable SSH_USER is not set$/,
+      ),
+    ])
+  })
+})
+
+test('sizes are read and shown as Kubernetes writes them', () => {
+  expect([parseSize('20Gi', ''), parseSize('500M', ''), parseSize('7', '')]).toEqual([
+    21474836480, 500000000, 7,
+  ])
+  expect([showSize(21474836480), showSize(1610612736), showSize(500000000)]).toEqual([
+    '20Gi',
+    '1536Mi',
+    '500000000',
+  ])
+  expect(() => parseSize('10 gigs', 'f:1:1')).toThrow('expected a size like 10Gi')
+})
