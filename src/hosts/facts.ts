@@ -150,8 +150,8 @@ function runOf(json: string): HostFacts['run'] {
 
 /** What a person names a disk by; any one of these that is given must fit. */
 export interface DiskSelector {
-  serial?: string
-  wwn?: string
+  serial?: string | undefined
+  wwn?: string | undefined
 }
 
 /** The one disk that fits. Throws Fault `disk-not-found` or `disk-ambiguous`, naming what is there. */

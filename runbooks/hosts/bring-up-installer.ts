@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { fingerprintOfText } from '../../src/hosts/ssh.ts'
+import { type DiskSelector, type HostFacts, resolveDisk } from '../../src/hosts/facts.ts'
+import { done, due } from '../../src/runbook/step.ts'
+import { fenceVolume } from '../protect/fence.ts'
+import { checkArtifacts } from '../preflight/check-artifacts.ts'
+import { step } from '../kit.ts'
+import { eachHost } from './each-host.ts'
+
+/** A system from which the host's disk can be written: nothing on that disk is mounted. */
+export function isInstaller(facts: HostFacts, disk: DiskSelector, host: string): boolean {
+  return facts.os.variant === 'installer' && !resolveDisk(facts, disk, host).mounted
+}
+
+/** Gets an installer running on the machine, by the first rung that works. */
+export const bringUpInstaller = step({
+  id: 'hosts/bring-up-installer',
+  title: host => `Get an installer running on ${host.name}`,
+  each: eachHost,
+  needs: [checkArtifacts, fenceVolume],
+  danger: 'changes',
+  bounds: { expected: '3m', limit: '4h' },
+  retry: { times: 6, delay: '5s' },
+  uses: host => [`host:${host.name}`],
+  output: z.strictObject({
+    hostKey: z.string(),
+    machineSerial: z.string(),
+    /** The machine is this run's already: nothing has to be installed. */
+    installed: z.boolean(),
+  }),
+  async observe({ host, hosts, run, cluster, signal }) {
+    const probe = await hosts.probe(host.name, signal)
+    if (probe.state === 'answers') {
+      const facts = await hosts.ours(host.name, signal, h => h.facts(signal))
+      if (facts.run?.run === run.id)
+        return done(
+          { hostKey: probe.hostKey, machineSerial: facts.machineSerial, installed: true },
+          `${host.name} is this run’s machine already`,
+        )
+    }
+    if (probe.state === 'other-key') {
+      const facts = await hosts.anyone(host.name, signal, h => h.facts(signal))
+      if (isInstaller(facts, cluster.entry.hosts[host.name]!.disk, host.name))
+        return done(
+          { hostKey: probe.hostKey, machineSerial: facts.machineSerial, installed: false },
+          `${facts.os.name} answers on ${host.name} with the host key ${fingerprintOfText(probe.hostKey)}`,
+        )
+      return due(`get from ${facts.os.name || 'the system that runs'} on ${host.name} to an installer`)
+    }
+    return due(`get an installer running on ${host.name}, which does not answer`)
+  },
+  async apply({ host, hosts, cluster, signal, note, askHand, wait }) {
+    const selector = cluster.entry.hosts[host.name]!.disk
+    const rungs = hosts.rungs(host.name)
+    const last = rungs.at(-1)
+    if (last) await last.bringUp(host.name, { signal, note, askHand, wait })
+    await wait(
+      `an installer to answer on ${host.name}`,
+      async () => {
+        const probe = await hosts.probe(host.name, signal)
+        if (probe.state !== 'other-key') return undefined
+        const facts = await hosts.anyone(host.name, signal, h => h.facts(signal))
+        return isInstaller(facts, selector, host.name) || undefined
+      },
+      { every: '5s' },
+    )
+  },
+})

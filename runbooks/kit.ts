@@ -1,0 +1,52 @@
+import type { Cluster } from '../src/cluster/load.ts'
+import type { HostReader, HostWriter } from '../src/hosts/host.ts'
+import type { HostKey } from '../src/hosts/keys.ts'
+import type { InstallRung } from '../src/hosts/install/rung.ts'
+import type { Probe } from '../src/hosts/ssh.ts'
+import type { NasReader, NasWriter } from '../src/nas/nas.ts'
+import { kit } from '../src/runbook/step.ts'
+
+/** What this run is, for steps that leave their mark on the world. */
+export interface RunIdentity {
+  id: string
+  /** The host key that this run gives a host. */
+  hostKey(host: string): HostKey
+}
+
+/** Ways to a machine. A line is opened for one piece of work and closed after it. */
+export interface HostsReader {
+  /** Looks who answers, comparing with the host keys that this run gave. */
+  probe(host: string, signal: AbortSignal): Promise<Probe>
+  /** The machine of this run: its host key is the one that we minted. */
+  ours<T>(host: string, signal: AbortSignal, look: (host: HostReader) => Promise<T>): Promise<T>
+  /** Whatever answers now, an old system or an installer: only for looking. */
+  anyone<T>(host: string, signal: AbortSignal, look: (host: HostReader) => Promise<T>): Promise<T>
+}
+
+export interface HostsWriter extends HostsReader {
+  changeOurs<T>(host: string, signal: AbortSignal, act: (host: HostWriter) => Promise<T>): Promise<T>
+  /** An installer, known by the host key that it showed when we looked. */
+  changeInstaller<T>(
+    host: string,
+    hostKey: string,
+    signal: AbortSignal,
+    act: (host: HostWriter) => Promise<T>,
+  ): Promise<T>
+  rungs(host: string): InstallRung[]
+}
+
+/** What observing may reach. Nothing here can change anything. */
+export interface Readers {
+  cluster: Cluster
+  run: RunIdentity
+  hosts: HostsReader
+  nas: NasReader
+}
+
+/** What applying may reach. */
+export interface Writers extends Readers {
+  hosts: HostsWriter
+  nas: NasWriter
+}
+
+export const { step, fanOut, fanOutFrom } = kit<Readers, Writers>()

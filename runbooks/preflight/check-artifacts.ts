@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { checkIgnition } from '../../src/hosts/ignition.ts'
+import { verifiedImage } from '../../src/hosts/install/ssh-installer.ts'
+import { blocked, done } from '../../src/runbook/step.ts'
+import { step } from '../kit.ts'
+
+/** Every file that a host is made from is there, whole, and would make a machine that one can log in to. */
+export const checkArtifacts = step({
+  id: 'preflight/check-artifacts',
+  title: 'Check images and Ignition configs',
+  danger: 'reads',
+  bounds: { expected: '5s', limit: '10m' },
+  output: z.strictObject({ images: z.array(z.string()) }),
+  async observe({ cluster }) {
+    const images = new Set<string>()
+    for (const [name, host] of Object.entries(cluster.entry.hosts)) {
+      checkIgnition(await readFile(cluster.resolve(host.ignition), 'utf8'), host.ignition)
+      if (!host.image)
+        return blocked(
+          'image-unnamed',
+          `recover.yaml names no system image for ${name}`,
+          'Download one, check its signature, and name it in hosts.….image with its SHA-256',
+        )
+      if (images.has(host.image.sha256)) continue
+      await verifiedImage({ file: cluster.resolve(host.image.file), sha256: host.image.sha256 })
+      images.add(host.image.sha256)
+    }
+    return done({ images: [...images] }, `${images.size} image(s) and every Ignition config are whole`)
+  },
+})

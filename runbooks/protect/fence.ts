@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { Fault } from '../../src/runbook/fault.ts'
+import { done, due } from '../../src/runbook/step.ts'
+import { eachVolume } from '../evidence/map-volumes.ts'
+import { step } from '../kit.ts'
+import { snapshotVolume } from './snapshot.ts'
+
+/**
+ * Nobody can write to the old disk: its target is switched off and no session is left. A machine that only lost its
+ * network would come back and write; an empty list of sessions alone proves only "not now".
+ */
+export const fenceVolume = step({
+  id: 'protect/fence',
+  title: volume => `Fence the disk of ${volume.claim}`,
+  each: eachVolume,
+  only: volume => volume.lun !== undefined,
+  needs: [snapshotVolume],
+  danger: 'changes',
+  bounds: { expected: '2s', limit: '5m' },
+  retry: { times: 4, delay: '5s' },
+  uses: () => ['nas'],
+  output: z.strictObject({ target: z.string() }),
+  async observe({ volume, nas }) {
+    const target = (await nas.targets()).find(t => t.mappings.some(m => m.lun === volume.lun!.uuid))
+    if (!target) return done({ target: '' }, `${volume.lun!.name} is mapped to no target: nobody can reach it`)
+    const changes = [
+      ...(target.enabled ? [`switch off target ${target.name}`] : []),
+      ...(target.sessions.length > 0
+        ? [`end the sessions of ${target.sessions.map(s => `${s.initiator} (${s.ip})`).join(', ')}`]
+        : []),
+    ]
+    return changes.length === 0
+      ? done({ target: target.name }, `target ${target.name} is off and has no session`)
+      : due(...changes)
+  },
+  async apply({ volume, nas }) {
+    const target = (await nas.targets()).find(t => t.mappings.some(m => m.lun === volume.lun!.uuid))
+    if (!target) return
+    const after = await nas.setTargetEnabled(target.id, false)
+    if (after.sessions.length === 0) return
+    throw new Fault({
+      code: 'old-writer-alive',
+      blame: 'host',
+      message: `${after.sessions.map(s => `${s.initiator} at ${s.ip}`).join(', ')} is still logged in to the disk of ${volume.claim} although its target is off`,
+      remedy: 'Switch that machine off (pull its plug if it does not listen), then run `recover resume`',
+    })
+  },
+})

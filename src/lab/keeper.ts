@@ -1,0 +1,78 @@
+import { fork } from 'node:child_process'
+import { openSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { request } from 'undici'
+import { Fault } from '../runbook/fault.ts'
+import type { LabEndpoints } from './lab.ts'
+import { World } from './world.ts'
+
+/** A lab that runs in a process of its own, seen from outside. */
+export interface KeptLab {
+  endpoints: LabEndpoints
+  order(order: 'stick' | 'off' | 'arm' | 'heal' | 'down', parameters?: Record<string, string>): Promise<void>
+  mutations(): Promise<{ hosts: number; nas: number; kubernetes: number; last: string[] }>
+}
+
+/** Finds the lab of a world, or starts it again where it stopped. */
+export async function keepLab(folder: string): Promise<KeptLab> {
+  const running = World.open(folder).read<LabEndpoints>('lab')
+  if (running && (await answers(running))) return keptLab(running)
+  const log = openSync(join(folder, 'lab.log'), 'a', 0o600)
+  // Detached: Ctrl-C at the terminal is for the run, and the world must go on when the run's process dies.
+  const child = fork(fileURLToPath(new URL('./main.js', import.meta.url)), [folder], {
+    detached: true,
+    stdio: ['ignore', log, log, 'ipc'],
+    execArgv: [],
+  })
+  await new Promise<void>((resolve, reject) => {
+    const broken = (cause: unknown) =>
+      reject(
+        new Fault({
+          code: 'lab-broken',
+          blame: 'bug',
+          message: `the lab in ${folder} did not start`,
+          remedy: `Look into ${join(folder, 'lab.log')}`,
+          cause,
+        }),
+      )
+    child.once('message', () => resolve())
+    child.once('error', broken)
+    child.once('exit', code => broken(new Error(`it ended with exit code ${code}`)))
+  })
+  child.unref()
+  return keptLab(World.open(folder).read<LabEndpoints>('lab')!)
+}
+
+function keptLab(endpoints: LabEndpoints): KeptLab {
+  const { url, token } = endpoints.control
+  return {
+    endpoints,
+    async order(order, parameters = {}) {
+      await ask(url, token, 'POST', `/${order}?${new URLSearchParams(parameters)}`)
+    },
+    async mutations() {
+      return (await ask(url, token, 'GET', '/mutations')) as Awaited<ReturnType<KeptLab['mutations']>>
+    },
+  }
+}
+
+async function answers(endpoints: LabEndpoints): Promise<boolean> {
+  try {
+    await ask(endpoints.control.url, endpoints.control.token, 'GET', '/mutations')
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function ask(url: string, token: string, method: 'GET' | 'POST', path: string): Promise<unknown> {
+  const { statusCode, body } = await request(`${url}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}`, connection: 'close' },
+    headersTimeout: 5_000,
+  })
+  const answer = await body.json()
+  if (statusCode !== 200) throw new Error(`the lab refused ${path}: ${JSON.stringify(answer)}`)
+  return answer
+}

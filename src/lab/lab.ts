@@ -1,0 +1,110 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { randomBytes } from 'node:crypto'
+import { mintHostKey } from '../hosts/keys.ts'
+import { MachinesEmulator } from './hosts/emulator.ts'
+import { NasEmulator } from './nas/emulator.ts'
+import { openPki } from './pki.ts'
+import type { World } from './world.ts'
+
+/** Where a lab's parts are and how to get in: printed as JSON, so that any client can be pointed at it. */
+export interface LabEndpoints {
+  pid: number
+  folder: string
+  control: { url: string; token: string }
+  hosts: Record<string, { address: string; port: number; user: string }>
+  /** OpenSSH private key that the machines accept. Opens nothing but this lab. */
+  operatorKey: string
+  nas: { url: string; fingerprint: string; account: string; password: string }
+}
+
+export interface Lab {
+  endpoints: LabEndpoints
+  close(): Promise<void>
+}
+
+/** Starts every emulator of a world in this process, and writes `lab.json` into its folder. */
+export async function startLab(world: World): Promise<Lab> {
+  const pki = await openPki(world, ['nas'], [])
+  const seed = world.read<string>('operator') ?? randomBytes(32).toString('hex')
+  world.write('operator', seed)
+  const operator = mintHostKey(Buffer.from(seed, 'hex'), 'operator')
+  const nas = new NasEmulator(world, pki)
+  const machines = new MachinesEmulator(world, operator.publicKey, () => nas.seam)
+  const wanted = world.read<{ nas: number }>('ports') ?? { nas: 0 }
+  const nasPort = await nas.listen(wanted.nas)
+  const ports = await machines.listen()
+  world.write('ports', { nas: nasPort })
+  const token = randomBytes(16).toString('hex')
+  let down: () => void = () => {}
+  const control = createControl(world, machines, token, () => down())
+  await new Promise<void>(resolve => control.listen(0, '127.0.0.1', resolve))
+  const endpoints: LabEndpoints = {
+    pid: process.pid,
+    folder: world.dir,
+    control: { url: `http://127.0.0.1:${(control.address() as AddressInfo).port}`, token },
+    hosts: Object.fromEntries(
+      Object.entries(ports).map(([name, port]) => [name, { address: '127.0.0.1', port, user: 'core' }]),
+    ),
+    operatorKey: operator.privateKey,
+    nas: {
+      url: `https://127.0.0.1:${nasPort}`,
+      fingerprint: nas.fingerprint,
+      account: world.blueprint.nas.account,
+      password: world.blueprint.nas.password,
+    },
+  }
+  world.write('lab', endpoints)
+  const close = async () => {
+    control.closeAllConnections()
+    await Promise.all([machines.close(), nas.close(), new Promise(resolve => control.close(resolve))])
+  }
+  down = () => {
+    void close()
+  }
+  return { endpoints, close }
+}
+
+/** The lab's hand and eye: what a person would do at the machines, and what tests want to know. */
+function createControl(world: World, machines: MachinesEmulator, token: string, down: () => void): Server {
+  return createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://lab')
+    const reply = (status: number, body: unknown) => {
+      response.statusCode = status
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify(body))
+    }
+    if (request.headers.authorization !== `Bearer ${token}`) return reply(401, { error: 'wrong token' })
+    const name = url.searchParams.get('name') ?? ''
+    try {
+      switch (`${request.method} ${url.pathname}`) {
+        case 'GET /mutations':
+          return reply(200, { ...world.mutations, last: world.lastMutations })
+        case 'POST /stick':
+          // A machine that is this run's already, or stands at the installer, needs no stick.
+          if (machines.machine(name).state.system !== 'flatcar') {
+            machines.machine(name).insertStick()
+            machines.dropLines(name)
+          }
+          return reply(200, {})
+        case 'POST /off':
+          machines.machine(name).powerOff()
+          machines.dropLines(name)
+          return reply(200, {})
+        case 'POST /arm':
+          world.arm(name, url.searchParams.get('target') ?? undefined, Number(url.searchParams.get('times') ?? 1))
+          return reply(200, {})
+        case 'POST /heal':
+          world.heal()
+          return reply(200, {})
+        case 'POST /down':
+          reply(200, {})
+          return down()
+        default:
+          return reply(404, { error: 'no such order' })
+      }
+    } catch (error) {
+      return reply(400, { error: String(error) })
+    }
+  })
+}
