@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto'
+import type { Cluster } from '../../src/cluster/load.ts'
+import type { Blueprint } from '../../src/lab/blueprint.ts'
+
+/**
+ * The world in which a person's own cluster is rehearsed: their hosts with the disks that they named (and one that
+ * nobody named, which must survive), their NAS with a disk for each claim and made-up files on it. All dead at first.
+ */
+export function blueprintOf(cluster: Cluster): Blueprint {
+  const id = (name: string) => {
+    const h = createHash('sha256').update(`${cluster.entry.cluster} ${name}`).digest('hex')
+    return `${h.slice(0, 8)}-${h.slice(8, 12)}-4${h.slice(13, 16)}-8${h.slice(17, 20)}-${h.slice(20, 32)}`
+  }
+  const hex = (name: string, digits: number) => id(name).replaceAll('-', '').slice(0, digits)
+  return {
+    cluster: cluster.entry.cluster,
+    kubernetesVersion: (cluster.k0sctl.version ?? '1.34.2').split('+')[0] ?? '1.34.2',
+    hosts: cluster.k0sctl.hosts.map(({ name, role }) => {
+      const entry = cluster.entry.hosts[name]
+      return {
+        name,
+        role,
+        machineSerial: `M-${hex(`machine ${name}`, 8).toUpperCase()}`,
+        mac: `52:54:00:${hex(`mac ${name}`, 6).replace(/..(?=.)/g, '$&:')}`,
+        // A host whose first way is a running installer has one; the others stand with their dead system.
+        begins: entry?.install[0] === 'ssh' ? ('installer' as const) : ('old-os' as const),
+        oldInitiator: `iqn.2016-04.com.open-iscsi:${hex(`old ${name}`, 12)}`,
+        disks: [
+          {
+            kernelName: 'nvme0n1',
+            serial: entry?.disk.serial ?? `S-${hex(`disk ${name}`, 10).toUpperCase()}`,
+            wwn: entry?.disk.wwn ?? `eui.${hex(`wwn ${name}`, 16)}`,
+            model: 'Lab NVMe 500GB',
+            sizeBytes: 500_107_862_016,
+            content: [
+              { partition: 'nvme0n1p1', fsType: 'vfat', label: 'EFI-SYSTEM' },
+              { partition: 'nvme0n1p9', fsType: 'ext4', label: 'ROOT' },
+            ],
+          },
+          {
+            kernelName: 'sda',
+            serial: `NOT-NAMED-${hex(`other ${name}`, 6).toUpperCase()}`,
+            wwn: `0x${hex(`other wwn ${name}`, 16)}`,
+            model: 'Lab disk that nobody named',
+            sizeBytes: 4_000_787_030_016,
+            content: [{ partition: 'sda1', fsType: 'btrfs', label: 'photos' }],
+          },
+        ],
+      }
+    }),
+    nas: {
+      account: 'recover',
+      password: `lab-${hex('nas password', 16)}`,
+      hostname: 'nas',
+      model: 'DS923+',
+      volumePath: '/volume1',
+      volumeSizeBytes: 16_000_000_000_000,
+      limits: { luns: 256, targets: 256, snapshotsPerLun: 256 },
+      csrf: true,
+      luns: cluster.inventory.claims
+        .filter(claim => cluster.strategy(claim.id) !== 'new')
+        .map(claim => ({
+          uuid: cluster.inventory.volumes.find(v => v.claim === claim.id)?.handle ?? id(`lun ${claim.id}`),
+          pv: `pvc-${id(`claim ${claim.id}`)}`,
+          claim: claim.id,
+          described: true,
+          sizeBytes: Math.max(claim.sizeBytes, 2 ** 30),
+          fsType: 'btrfs' as const,
+          files: seedFiles(claim.id),
+        })),
+    },
+    repository: {},
+    items: {},
+    latency: { ssh: 0, install: 0, boot: 0, nas: 0, api: 0, controllers: 0 },
+  }
+}
+
+/** A few files whose content depends on the claim alone, so that one volume's data is never taken for another's. */
+function seedFiles(claim: string): Record<string, string> {
+  return {
+    'README.txt': `This is the data of ${claim}.\n`,
+    'data/2019/first.bin': repeated(`${claim} first`, 200),
+    'data/2024/last.bin': repeated(`${claim} last`, 50),
+    'data/empty': '',
+  }
+}
+
+function repeated(seed: string, times: number): string {
+  return Array.from({ length: times }, (_, i) => createHash('sha256').update(`${seed} ${i}`).digest('hex')).join('\n')
+}

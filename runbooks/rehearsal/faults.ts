@@ -1,0 +1,68 @@
+/** A fault that a person asked for. */
+export interface ArmedFault {
+  name: string
+  target?: string
+}
+
+/** Faults of the lab, in the words of the person who wants to see them. */
+export interface LabFault {
+  name: string
+  /** What the part after the colon means. */
+  target: string
+  /** How often it strikes; very often means until healed. */
+  strikes: number
+  explains: string
+}
+
+const lasting = 1_000_000
+
+export const faults: LabFault[] = [
+  {
+    name: 'host-dies-during-install',
+    target: 'host',
+    strikes: 1,
+    explains: 'The machine goes dark with its disk half written. The next attempt asks for the stick and writes it again.',
+  },
+  {
+    name: 'wrong-disk',
+    target: 'host',
+    strikes: lasting,
+    explains: 'The machine shows another disk than the one that was named. Nothing is written to it, ever.',
+  },
+  {
+    name: 'host-key-differs',
+    target: 'host',
+    strikes: 1,
+    explains: 'The new system comes up with a host key that is not ours. The run stops rather than trust it.',
+  },
+  {
+    name: 'old-os-returns',
+    target: 'host',
+    strikes: 1,
+    explains: 'After the installation the old system boots again. It is not taken for the new one.',
+  },
+  {
+    name: 'ssh-throttled',
+    target: 'host',
+    strikes: 3,
+    explains: 'The machine drops connections before the handshake, as a rate limit does. Attempts slow down and get through.',
+  },
+  {
+    name: 'nas-session-expires',
+    target: 'nas',
+    strikes: 1,
+    explains: 'The NAS forgets our login in the middle. We log in once more and go on.',
+  },
+  {
+    name: 'nas-full',
+    target: 'nas',
+    strikes: lasting,
+    explains: 'The NAS has no room for clones. The run stops and says so.',
+  },
+  {
+    name: 'zombie-host',
+    target: 'host',
+    strikes: lasting,
+    explains: 'An old machine stays logged in to its disk although it was fenced. Nothing is written until it is off.',
+  },
+]

@@ -1,0 +1,108 @@
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { loadCluster } from '../src/cluster/load.ts'
+import { type KeptLab, keepLab } from '../src/lab/keeper.ts'
+import { World } from '../src/lab/world.ts'
+import type { RunEvent } from '../src/runbook/events.ts'
+import { Fault } from '../src/runbook/fault.ts'
+import type { Whereabouts } from './connect.ts'
+import { blueprintOf } from './rehearsal/blueprint.ts'
+import { type ArmedFault, faults } from './rehearsal/faults.ts'
+import { onlyLoopback } from './rehearsal/isolation.ts'
+import { beginRun, type Reach, type RunResult, resumeRun, type SessionOptions } from './session.ts'
+
+export interface RehearsalOptions extends SessionOptions {
+  faults: ArmedFault[]
+}
+
+/** Everything that a rehearsal's looks and waits are faster than life by. */
+const pace = 0.02
+
+/** Rehearses the main job on a person's own cluster file, or on the example, against a lab of its own. */
+export async function rehearse(where: string, options: RehearsalOptions): Promise<RunResult> {
+  const file = clusterFileIn(where)
+  loadCluster(file)
+  return inTheLab(options, (reach, session) => beginRun(file, reach, 'rehearsal', session))
+}
+
+/** Goes on with a rehearsal in its own world, which is started again where it stopped. */
+export async function resumeRehearsal(
+  run: string | undefined,
+  options: SessionOptions & { accept: ('cluster-file' | 'runbook')[]; redo: string[] },
+): Promise<RunResult> {
+  return inTheLab({ ...options, faults: [] }, (reach, session) =>
+    resumeRun(run, () => reach, { ...options, ...session }),
+  )
+}
+
+async function inTheLab(
+  options: RehearsalOptions,
+  part: (reach: Reach, session: SessionOptions) => Promise<RunResult>,
+): Promise<RunResult> {
+  const leave = onlyLoopback()
+  let lab: KeptLab | undefined
+  const hands: Promise<void>[] = []
+  const reach: Reach = async (cluster, folder) => {
+    const dir = join(folder.path, 'lab')
+    const fresh = !World.exists(dir)
+    if (fresh) World.create(dir, blueprintOf(cluster))
+    lab = await keepLab(dir)
+    if (fresh) for (const fault of options.faults) await arm(lab, fault)
+    return whereaboutsOf(lab)
+  }
+  // In a rehearsal the lab has hands: what a person would be asked to do at a machine is done there.
+  const sink = (event: RunEvent) => {
+    options.sink(event)
+    if (event.code === 'hand-needed' && lab) hands.push(lab.order('stick', { name: event.subject }))
+  }
+  try {
+    const result = await part(reach, { ...options, sink })
+    await Promise.all(hands)
+    return result
+  } finally {
+    await lab?.order('down').catch(() => undefined)
+    leave()
+  }
+}
+
+function whereaboutsOf({ endpoints }: KeptLab): Whereabouts {
+  const { password } = endpoints.nas
+  return {
+    host(name) {
+      const host = endpoints.hosts[name]
+      if (!host) throw new Error(`the lab has no machine ${name}`)
+      return host
+    },
+    login: { privateKey: endpoints.operatorKey },
+    nas: { ...endpoints.nas, password: async () => password },
+    pace,
+  }
+}
+
+async function arm(lab: KeptLab, { name, target }: ArmedFault): Promise<void> {
+  const fault = faults.find(f => f.name === name)
+  if (!fault) throw unknownFault(name)
+  await lab.order('arm', { name, times: String(fault.strikes), ...(target === undefined ? {} : { target }) })
+}
+
+function unknownFault(name: string): Fault {
+  return new Fault({
+    code: 'fault-unknown',
+    blame: 'operator',
+    message: `there is no fault ${name}`,
+    remedy: `Choose one of ${faults.map(f => f.name).join(', ')} (\`recover rehearse --fault list\` explains each)`,
+  })
+}
+
+/** `recover.yaml` itself, or the one in a folder. */
+export function clusterFileIn(where: string): string {
+  if (existsSync(where) && statSync(where).isFile()) return where
+  const file = join(where, 'recover.yaml')
+  if (existsSync(file)) return file
+  throw new Fault({
+    code: 'cluster-file-missing',
+    blame: 'operator',
+    message: `there is no recover.yaml in ${where}`,
+    remedy: 'Name the file or its folder, or make one with `recover init`',
+  })
+}

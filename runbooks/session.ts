@@ -1,0 +1,275 @@
+import { randomBytes } from 'node:crypto'
+import { copyFileSync, existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { hostname, userInfo } from 'node:os'
+import { join, resolve } from 'node:path'
+import { type Cluster, loadCluster } from '../src/cluster/load.ts'
+import type { ConsentDesk } from '../src/runbook/consent.ts'
+import type { EventSink } from '../src/runbook/events.ts'
+import { type Execution, execute } from '../src/runbook/execute.ts'
+import { Fault } from '../src/runbook/fault.ts'
+import { createJournal, reopenJournal } from '../src/runbook/journal.ts'
+import { breakLock, type LockHolder, takeLock } from '../src/runbook/lock.ts'
+import { makePlan } from '../src/runbook/make-plan.ts'
+import type { Plan } from '../src/runbook/plan.ts'
+import { claims, readJournal } from '../src/runbook/replay.ts'
+import { createRunFolder, listRunFolders, nameRun, openRunFolder, type RunFolder, stateFolder } from '../src/runbook/run-folder.ts'
+import type { Runbook } from '../src/runbook/runbook.ts'
+import { connect, type Whereabouts } from './connect.ts'
+import { fromScratch } from './from-scratch.ts'
+
+/** What every part of a run needs from whoever started it. */
+export interface SessionOptions {
+  /** Stop after the current action. */
+  stop: AbortSignal
+  /** Stop at once. */
+  now: AbortSignal
+  sink: EventSink
+  consent: ConsentDesk
+  /** How long to wait for another operator's lock. */
+  lockTimeoutMs: number
+  /** Version of this program. */
+  program: string
+}
+
+export interface RunResult extends Execution {
+  run: string
+  folder: string
+}
+
+/** How a run's cluster is reached; a rehearsal brings its own world. */
+export type Reach = (cluster: Cluster, folder: RunFolder) => Promise<Whereabouts>
+
+const limits = { nas: 4, host: 1 }
+
+/** Says what a run would do. Reads the world and the person's files, writes nothing at all. */
+export async function planRun(cluster: Cluster, where: Whereabouts, now: AbortSignal): Promise<Plan> {
+  const connections = connect(cluster, { id: 'plan', secret: randomBytes(32) }, where, now)
+  try {
+    return await makePlan({ runbook: fromScratch, readers: connections.readers, now })
+  } finally {
+    await connections.close()
+  }
+}
+
+/** Begins a run: its folder, its secret, its journal; asks once for everything that can be named; then works. */
+export async function beginRun(
+  file: string,
+  reach: Reach,
+  mode: 'real' | 'rehearsal',
+  options: SessionOptions & { approve?: string },
+): Promise<RunResult> {
+  const path = resolve(file)
+  const cluster = loadCluster(path)
+  const state = stateFolder()
+  const run = nameRun(new Date())
+  const lock = await takeLock(lockPath(state, cluster, mode), {
+    run,
+    doing: `recover ${fromScratch.id}`,
+    timeoutMs: options.lockTimeoutMs,
+    stop: options.stop,
+    notice: text => options.sink({ code: 'notice', about: 'lock', text, atMs: 0 }),
+  })
+  try {
+    const folder = createRunFolder(state, run)
+    writeFileSync(join(folder.path, 'secret'), randomBytes(32), { mode: 0o600, flush: true })
+    copyFileSync(path, join(folder.path, 'recover.yaml'))
+    const where = await reach(cluster, folder)
+    const plan = await planRun(cluster, where, options.now)
+    writeFileSync(join(folder.path, 'plan.json'), JSON.stringify(plan, null, 2), { mode: 0o600 })
+    const answer = await approval(plan, options)
+    const journal = createJournal(folder.journal, {
+      kind: 'run-began',
+      run,
+      runbook: fromScratch.id,
+      runbookHash: fromScratch.hash,
+      stepHashes: fromScratch.stepHashes,
+      inputHash: cluster.hash,
+      input: path,
+      program: options.program,
+      by: `${userInfo().username}@${hostname()}`,
+      mode,
+    })
+    if (answer) await journal.append({ kind: 'consent', victims: plan.victims, ...answer })
+    await journal.close()
+    return await work(cluster, folder, where, false, options)
+  } finally {
+    lock.release()
+  }
+}
+
+/** Goes on with a run, whatever ended it. */
+export async function resumeRun(
+  run: string | undefined,
+  reach: (mode: string) => Reach,
+  options: SessionOptions & { accept: ('cluster-file' | 'runbook')[]; redo: string[] },
+): Promise<RunResult> {
+  const state = stateFolder()
+  const folder = openRunFolder(state, run)
+  const { began } = claims(readJournal(folder.journal), folder.journal)
+  const cluster = loadCluster(began.input)
+  if (cluster.hash !== began.inputHash && !options.accept.includes('cluster-file'))
+    throw new Fault({
+      code: 'cluster-file-changed',
+      blame: 'operator',
+      message: `${began.input} or a file that it names is not what it was when run ${folder.run} began (a copy of it lies in ${folder.path})`,
+      remedy: `Compare them. To go on with the files as they are now: recover resume ${folder.run} --accept cluster-file`,
+    })
+  if (fromScratch.hash !== began.runbookHash && !options.accept.includes('runbook'))
+    throw runbookChanged(fromScratch, began.stepHashes, folder.run)
+  const lock = await takeLock(lockPath(state, cluster, began.mode), {
+    run: folder.run,
+    doing: `recover resume ${folder.run}`,
+    timeoutMs: options.lockTimeoutMs,
+    stop: options.stop,
+    notice: text => options.sink({ code: 'notice', about: 'lock', text, atMs: 0 }),
+  })
+  try {
+    const where = await reach(began.mode)(cluster, folder)
+    return await work(cluster, folder, where, true, options)
+  } finally {
+    lock.release()
+  }
+}
+
+async function work(
+  cluster: Cluster,
+  folder: RunFolder,
+  where: Whereabouts,
+  resumed: boolean,
+  options: SessionOptions & { accept?: string[]; redo?: string[] },
+): Promise<RunResult> {
+  const secretFile = join(folder.path, 'secret')
+  if (!existsSync(secretFile))
+    throw new Fault({
+      code: 'run-over',
+      blame: 'operator',
+      message: `run ${folder.run} is finished, and what it knew its machines by was erased`,
+      remedy: 'Run `recover report` to read what it did, or begin a new run',
+    })
+  const { journal, replay } = reopenJournal(folder.journal)
+  const connections = connect(cluster, { id: folder.run, secret: readFileSync(secretFile) }, where, options.now)
+  try {
+    if (replay.torn) {
+      await journal.append({ kind: 'torn-tail', bytes: replay.torn.bytes.length })
+      options.sink({
+        code: 'notice',
+        about: 'torn-tail',
+        text: `The journal ended in the middle of a line, as after a crash; those ${replay.torn.bytes.length} bytes were cut off and kept beside it`,
+        atMs: 0,
+      })
+    }
+    if (resumed)
+      await journal.append({
+        kind: 'resumed',
+        by: `${userInfo().username}@${hostname()}`,
+        program: options.program,
+        runbookHash: fromScratch.hash,
+        inputHash: cluster.hash,
+        accepted: options.accept ?? [],
+      })
+    const execution = await execute({
+      run: folder.run,
+      runbook: fromScratch,
+      readers: connections.readers,
+      writers: connections.writers,
+      journal,
+      claims: claims(readJournal(folder.journal), folder.journal),
+      resumed,
+      consent: options.consent,
+      sink: options.sink,
+      stop: options.stop,
+      now: options.now,
+      limits,
+      pace: where.pace,
+      redo: new Set(options.redo ?? []),
+    })
+    // From it the machines' private host keys can be derived; nothing needs it once all is done.
+    if (execution.state === 'finished') unlinkSync(secretFile)
+    return { run: folder.run, folder: folder.path, ...execution }
+  } finally {
+    await connections.close()
+    await journal.close()
+  }
+}
+
+/** Consent to everything that the plan can name, asked once, before anything is changed. */
+async function approval(plan: Plan, options: SessionOptions & { approve?: string }) {
+  if (options.approve !== undefined) {
+    if (options.approve !== plan.hash)
+      throw new Fault({
+        code: 'plan-differs',
+        blame: 'operator',
+        message: `the approved plan ${options.approve} is not what would be done now, which is ${plan.hash}; nothing was changed`,
+        remedy: 'Look at the new plan with --dry-run and approve it',
+      })
+    return { by: `${userInfo().username}@${hostname()}`, how: 'plan' as const, plan: plan.hash }
+  }
+  if (plan.victims.length === 0) return undefined
+  const answer = await options.consent({ victims: plan.victims, plan })
+  if (answer) return answer
+  throw new Fault({
+    code: 'consent-missing',
+    blame: 'operator',
+    message: `nobody agreed to destroying ${plan.victims.map(v => `${v.kind} ${v.name}`).join(', ')}; nothing was changed`,
+    remedy: `Run it at a terminal and answer, or approve this plan with --approve ${plan.hash}`,
+  })
+}
+
+/** A rehearsal has a world of its own and need not wait for anybody. */
+function lockPath(state: string, cluster: Cluster, mode: string): string {
+  return join(state, 'locks', mode === 'real' ? cluster.entry.cluster : `${cluster.entry.cluster}.rehearsal`)
+}
+
+function runbookChanged(book: Runbook, then: Record<string, string>, run: string): Fault {
+  const now = book.stepHashes
+  const changed = Object.keys(now).filter(id => then[id] !== undefined && then[id] !== now[id])
+  const added = Object.keys(now).filter(id => then[id] === undefined)
+  const gone = Object.keys(then).filter(id => now[id] === undefined)
+  const says = [
+    ...(changed.length > 0 ? [`changed: ${changed.join(', ')}`] : []),
+    ...(added.length > 0 ? [`new: ${added.join(', ')}`] : []),
+    ...(gone.length > 0 ? [`gone: ${gone.join(', ')}`] : []),
+  ]
+  return new Fault({
+    code: 'runbook-changed',
+    blame: 'operator',
+    message: `this version of recover has another runbook than run ${run} began with (${says.join('; ') || 'their order'})`,
+    remedy: `Use the version that it began with, or go on with this one: recover resume ${run} --accept runbook`,
+  })
+}
+
+/** One run, for a list. */
+export interface RunSummary {
+  run: string
+  runbook: string
+  state: 'finished' | 'failed' | 'stopped' | 'interrupted' | 'damaged'
+  began: string
+  input: string
+  mode: string
+  folder: string
+}
+
+/** All runs on this machine, oldest first. A run whose journal does not say how it ended is running or was killed. */
+export function listRuns(): RunSummary[] {
+  return listRunFolders(stateFolder()).map(folder => {
+    try {
+      const { began, ended } = claims(readJournal(folder.journal), folder.journal)
+      return {
+        run: folder.run,
+        runbook: began.runbook,
+        state: ended?.state ?? ('interrupted' as const),
+        began: began.at,
+        input: began.input,
+        mode: began.mode,
+        folder: folder.path,
+      }
+    } catch {
+      return { run: folder.run, runbook: '', state: 'damaged' as const, began: '', input: '', mode: '', folder: folder.path }
+    }
+  })
+}
+
+/** Breaks the lock of a cluster, and says whose it was. */
+export function forceUnlock(file: string): LockHolder | undefined {
+  return breakLock(lockPath(stateFolder(), loadCluster(file), 'real'))
+}
