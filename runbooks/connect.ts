@@ -57,9 +57,12 @@ export function connect(
   const hostsWriter: HostsWriter = {
     ...hostsReader,
     changeOurs: (host, signal, act) => using(connectWriter(pinned(host), signal), act),
-    changeInstaller: (host, hostKey, signal, act) => using(connectWriter(access(host, [hostKey]), signal), act),
+    changeInstaller: (host, hostKey, signal, act) =>
+      using(connectWriter(access(host, [hostKey]), signal), act),
     rungs: host =>
-      (cluster.entry.hosts[host]?.install ?? []).flatMap(name => [sshInstaller, byHand].filter(r => r.name === name)),
+      (cluster.entry.hosts[host]?.install ?? []).flatMap(name =>
+        [sshInstaller, byHand].filter(r => r.name === name),
+      ),
   }
   const nas = connectSynology({ ...where.nas, signal, pace: where.pace })
   const common = { cluster, run: identity }

@@ -1,7 +1,7 @@
 import type { Cluster } from '../src/cluster/load.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
-import type { HostKey } from '../src/hosts/keys.ts'
 import type { InstallRung } from '../src/hosts/install/rung.ts'
+import type { HostKey } from '../src/hosts/keys.ts'
 import type { Probe } from '../src/hosts/ssh.ts'
 import type { NasReader, NasWriter } from '../src/nas/nas.ts'
 import { kit } from '../src/runbook/step.ts'

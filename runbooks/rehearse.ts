@@ -3,17 +3,24 @@ import { join } from 'node:path'
 import { loadCluster } from '../src/cluster/load.ts'
 import { type KeptLab, keepLab } from '../src/lab/keeper.ts'
 import { World } from '../src/lab/world.ts'
+import type { ConsentDesk } from '../src/runbook/consent.ts'
 import type { RunEvent } from '../src/runbook/events.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import type { Whereabouts } from './connect.ts'
+import { inEarnest } from './in-earnest.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
 import { type ArmedFault, faults } from './rehearsal/faults.ts'
 import { onlyLoopback } from './rehearsal/isolation.ts'
-import { beginRun, type Reach, type RunResult, resumeRun, type SessionOptions } from './session.ts'
+import { beginRun, modeOf, type Reach, type RunResult, resumeRun, type SessionOptions } from './session.ts'
 
 export interface RehearsalOptions extends SessionOptions {
+  /** Ask for consent as in earnest, to practise that too. */
+  practise: boolean
   faults: ArmedFault[]
 }
+
+/** Nothing real is destroyed in a rehearsal: agreeing to it needs nobody. */
+const agreeing: ConsentDesk = async () => ({ by: 'the rehearsal', how: 'rehearsed' })
 
 /** Everything that a rehearsal's looks and waits are faster than life by. */
 const pace = 0.02
@@ -25,12 +32,28 @@ export async function rehearse(where: string, options: RehearsalOptions): Promis
   return inTheLab(options, (reach, session) => beginRun(file, reach, 'rehearsal', session))
 }
 
-/** Goes on with a rehearsal in its own world, which is started again where it stopped. */
-export async function resumeRehearsal(
+/** Reads `NAME` or `NAME:TARGET`. Throws Fault `fault-unknown`. */
+export function parseFault(text: string): ArmedFault {
+  const [name = '', target] = text.split(':')
+  if (!faults.some(f => f.name === name)) throw unknownFault(name)
+  return { name, ...(target ? { target } : {}) }
+}
+
+/** Goes on with a run, in earnest or rehearsed, as it was begun. */
+export async function resumeAny(
   run: string | undefined,
   options: SessionOptions & { accept: ('cluster-file' | 'runbook')[]; redo: string[] },
 ): Promise<RunResult> {
-  return inTheLab({ ...options, faults: [] }, (reach, session) =>
+  const mode = modeOf(run)
+  return mode === 'rehearsal' ? resumeRehearsal(run, options) : resumeRun(run, () => inEarnest, options)
+}
+
+/** Goes on with a rehearsal in its own world, which is started again where it stopped. */
+async function resumeRehearsal(
+  run: string | undefined,
+  options: SessionOptions & { accept: ('cluster-file' | 'runbook')[]; redo: string[] },
+): Promise<RunResult> {
+  return inTheLab({ ...options, faults: [], practise: false }, (reach, session) =>
     resumeRun(run, () => reach, { ...options, ...session }),
   )
 }
@@ -48,6 +71,8 @@ async function inTheLab(
     if (fresh) World.create(dir, blueprintOf(cluster))
     lab = await keepLab(dir)
     if (fresh) for (const fault of options.faults) await arm(lab, fault)
+    // Whoever resumes has done what the remedy said; in the lab, that is to mend everything.
+    else await lab.order('heal')
     return whereaboutsOf(lab)
   }
   // In a rehearsal the lab has hands: what a person would be asked to do at a machine is done there.
@@ -56,7 +81,11 @@ async function inTheLab(
     if (event.code === 'hand-needed' && lab) hands.push(lab.order('stick', { name: event.subject }))
   }
   try {
-    const result = await part(reach, { ...options, sink })
+    const result = await part(reach, {
+      ...options,
+      sink,
+      consent: options.practise ? options.consent : agreeing,
+    })
     await Promise.all(hands)
     return result
   } finally {

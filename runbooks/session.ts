@@ -12,7 +12,14 @@ import { breakLock, type LockHolder, takeLock } from '../src/runbook/lock.ts'
 import { makePlan } from '../src/runbook/make-plan.ts'
 import type { Plan } from '../src/runbook/plan.ts'
 import { claims, readJournal } from '../src/runbook/replay.ts'
-import { createRunFolder, listRunFolders, nameRun, openRunFolder, type RunFolder, stateFolder } from '../src/runbook/run-folder.ts'
+import {
+  createRunFolder,
+  listRunFolders,
+  nameRun,
+  openRunFolder,
+  type RunFolder,
+  stateFolder,
+} from '../src/runbook/run-folder.ts'
 import type { Runbook } from '../src/runbook/runbook.ts'
 import { connect, type Whereabouts } from './connect.ts'
 import { fromScratch } from './from-scratch.ts'
@@ -147,7 +154,12 @@ async function work(
       remedy: 'Run `recover report` to read what it did, or begin a new run',
     })
   const { journal, replay } = reopenJournal(folder.journal)
-  const connections = connect(cluster, { id: folder.run, secret: readFileSync(secretFile) }, where, options.now)
+  const connections = connect(
+    cluster,
+    { id: folder.run, secret: readFileSync(secretFile) },
+    where,
+    options.now,
+  )
   try {
     if (replay.torn) {
       await journal.append({ kind: 'torn-tail', bytes: replay.torn.bytes.length })
@@ -238,6 +250,12 @@ function runbookChanged(book: Runbook, then: Record<string, string>, run: string
   })
 }
 
+/** Whether a run was begun in earnest or as a rehearsal. */
+export function modeOf(run: string | undefined): string {
+  const folder = openRunFolder(stateFolder(), run)
+  return claims(readJournal(folder.journal), folder.journal).began.mode
+}
+
 /** One run, for a list. */
 export interface RunSummary {
   run: string
@@ -264,7 +282,15 @@ export function listRuns(): RunSummary[] {
         folder: folder.path,
       }
     } catch {
-      return { run: folder.run, runbook: '', state: 'damaged' as const, began: '', input: '', mode: '', folder: folder.path }
+      return {
+        run: folder.run,
+        runbook: '',
+        state: 'damaged' as const,
+        began: '',
+        input: '',
+        mode: '',
+        folder: folder.path,
+      }
     }
   })
 }

@@ -57,7 +57,9 @@ export const mapTheVolumes = step({
     return done(
       { volumes: map.volumes, ownerless: map.ownerless.map(l => l.name) },
       map.volumes
-        .map(v => (v.lun ? `${v.claim} is on ${v.lun.name} (${v.sources.join(', ')})` : `${v.claim} begins empty`))
+        .map(v =>
+          v.lun ? `${v.claim} is on ${v.lun.name} (${v.sources.join(', ')})` : `${v.claim} begins empty`,
+        )
         .join('; '),
     )
   },

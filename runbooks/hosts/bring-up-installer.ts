@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { fingerprintOfText } from '../../src/hosts/ssh.ts'
 import { type DiskSelector, type HostFacts, resolveDisk } from '../../src/hosts/facts.ts'
+import { fingerprintOfText } from '../../src/hosts/ssh.ts'
 import { done, due } from '../../src/runbook/step.ts'
-import { fenceVolume } from '../protect/fence.ts'
-import { checkArtifacts } from '../preflight/check-artifacts.ts'
 import { step } from '../kit.ts'
+import { checkArtifacts } from '../preflight/check-artifacts.ts'
+import { fenceVolume } from '../protect/fence.ts'
 import { eachHost } from './each-host.ts'
 
 /** A system from which the host's disk can be written: nothing on that disk is mounted. */

@@ -65,16 +65,25 @@ export const installFlatcar = step({
   async apply({ host, hosts, cluster, run, output, signal, note, askHand, wait }) {
     const entry = cluster.entry.hosts[host.name]!
     const { hostKey } = output(bringUpInstaller)
-    const ignition = prepareIgnition(await readFile(cluster.resolve(entry.ignition), 'utf8'), entry.ignition, {
-      run: run.id,
-      host: host.name,
-      key: run.hostKey(host.name),
-    })
+    const ignition = prepareIgnition(
+      await readFile(cluster.resolve(entry.ignition), 'utf8'),
+      entry.ignition,
+      {
+        run: run.id,
+        host: host.name,
+        key: run.hostKey(host.name),
+      },
+    )
     await hosts.changeInstaller(host.name, hostKey, signal, async installer => {
       const disk = resolveDisk(await installer.facts(signal), entry.disk, host.name)
       await installOverSsh(
         installer,
-        { run: run.id, disk, image: { file: cluster.resolve(entry.image!.file), sha256: entry.image!.sha256 }, ignition },
+        {
+          run: run.id,
+          disk,
+          image: { file: cluster.resolve(entry.image!.file), sha256: entry.image!.sha256 },
+          ignition,
+        },
         { signal, note, askHand, wait },
       )
     })

@@ -22,7 +22,8 @@ export const fenceVolume = step({
   output: z.strictObject({ target: z.string() }),
   async observe({ volume, nas }) {
     const target = (await nas.targets()).find(t => t.mappings.some(m => m.lun === volume.lun!.uuid))
-    if (!target) return done({ target: '' }, `${volume.lun!.name} is mapped to no target: nobody can reach it`)
+    if (!target)
+      return done({ target: '' }, `${volume.lun!.name} is mapped to no target: nobody can reach it`)
     const changes = [
       ...(target.enabled ? [`switch off target ${target.name}`] : []),
       ...(target.sessions.length > 0

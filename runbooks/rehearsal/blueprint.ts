@@ -86,5 +86,7 @@ function seedFiles(claim: string): Record<string, string> {
 }
 
 function repeated(seed: string, times: number): string {
-  return Array.from({ length: times }, (_, i) => createHash('sha256').update(`${seed} ${i}`).digest('hex')).join('\n')
+  return Array.from({ length: times }, (_, i) =>
+    createHash('sha256').update(`${seed} ${i}`).digest('hex'),
+  ).join('\n')
 }

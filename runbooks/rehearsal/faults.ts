@@ -21,7 +21,8 @@ export const faults: LabFault[] = [
     name: 'host-dies-during-install',
     target: 'host',
     strikes: 1,
-    explains: 'The machine goes dark with its disk half written. The next attempt asks for the stick and writes it again.',
+    explains:
+      'The machine goes dark with its disk half written. The next attempt asks for the stick and writes it again.',
   },
   {
     name: 'wrong-disk',
@@ -45,7 +46,8 @@ export const faults: LabFault[] = [
     name: 'ssh-throttled',
     target: 'host',
     strikes: 3,
-    explains: 'The machine drops connections before the handshake, as a rate limit does. Attempts slow down and get through.',
+    explains:
+      'The machine drops connections before the handshake, as a rate limit does. Attempts slow down and get through.',
   },
   {
     name: 'nas-session-expires',
@@ -63,6 +65,7 @@ export const faults: LabFault[] = [
     name: 'zombie-host',
     target: 'host',
     strikes: lasting,
-    explains: 'An old machine stays logged in to its disk although it was fenced. Nothing is written until it is off.',
+    explains:
+      'An old machine stays logged in to its disk although it was fenced. Nothing is written until it is off.',
   },
 ]

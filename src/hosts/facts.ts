@@ -8,7 +8,7 @@ export interface Disk {
   wwn: string
   model: string
   sizeBytes: number
-  /** File systems, LUKS, LVM, md on it or its partitions: `nvme0n1p9 ext4 ROOT mounted at /`. */
+  /** File systems, LUKS, LVM, md on it or its partitions: `nvme0n1p9 ext4 ROOT`. The same whichever system looks. */
   content: string[]
   mounted: boolean
 }
@@ -121,13 +121,7 @@ function disksOf(json: string): Disk[] {
           wwn: disk.wwn ?? '',
           model: disk.model?.trim() ?? '',
           sizeBytes: Number(disk.size),
-          content: all
-            .filter(d => d.fstype || d.mountpoint)
-            .map(d =>
-              [d.name, d.fstype, d.label, d.mountpoint ? `mounted at ${d.mountpoint}` : '']
-                .filter(Boolean)
-                .join(' '),
-            ),
+          content: all.filter(d => d.fstype).map(d => [d.name, d.fstype, d.label].filter(Boolean).join(' ')),
           mounted: all.some(d => d.mountpoint),
         }
       })

@@ -1,6 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { randomBytes } from 'node:crypto'
 import { mintHostKey } from '../hosts/keys.ts'
 import { MachinesEmulator } from './hosts/emulator.ts'
 import { NasEmulator } from './nas/emulator.ts'
@@ -92,7 +92,11 @@ function createControl(world: World, machines: MachinesEmulator, token: string, 
           machines.dropLines(name)
           return reply(200, {})
         case 'POST /arm':
-          world.arm(name, url.searchParams.get('target') ?? undefined, Number(url.searchParams.get('times') ?? 1))
+          world.arm(
+            name,
+            url.searchParams.get('target') ?? undefined,
+            Number(url.searchParams.get('times') ?? 1),
+          )
           return reply(200, {})
         case 'POST /heal':
           world.heal()

@@ -13,7 +13,7 @@ export interface ConsentRequest {
 export interface ConsentAnswer {
   /** Who said yes, for the record. */
   by: string
-  how: 'typed' | 'plan'
+  how: 'typed' | 'plan' | 'rehearsed'
   /** Hash of the approved plan, with `how: 'plan'`. */
   plan?: string
 }

@@ -30,7 +30,7 @@ export type RecordBody =
     }
   | { kind: 'torn-tail'; bytes: number }
   | { kind: 'fan-out'; name: string; subjects: { key: string; subject: unknown }[] }
-  | { kind: 'consent'; victims: Victim[]; by: string; how: 'typed' | 'plan'; plan?: string }
+  | { kind: 'consent'; victims: Victim[]; by: string; how: 'typed' | 'plan' | 'rehearsed'; plan?: string }
   /** Durable before the effect that it announces. */
   | { kind: 'intent'; step: string; attempt: number; changes: string[]; victims?: Victim[] }
   /** Durable after the result was observed. */

@@ -8,7 +8,9 @@ export const mappedVolume = z.strictObject({
   sizeBytes: z.number(),
   storageClass: z.string(),
   /** The disk that holds its data; absent for a new one. */
-  lun: z.strictObject({ uuid: z.string(), name: z.string(), sizeBytes: z.number(), target: z.number() }).optional(),
+  lun: z
+    .strictObject({ uuid: z.string(), name: z.string(), sizeBytes: z.number(), target: z.number() })
+    .optional(),
   /** Sources that agree on it: `git`, `nas`. */
   sources: z.array(z.string()),
 })

@@ -1,0 +1,55 @@
+import { Command, Flags } from '@oclif/core'
+import type { Execution } from '../runbook/execute.ts'
+import { Fault, toFault } from '../runbook/fault.ts'
+import { tell } from '../views/terminal.ts'
+import { exitCodeOf, exitCodes } from './exit-codes.ts'
+
+/** What every command shares: `--json`, coded errors, exit codes that do not depend on `--json`. */
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true
+
+  /** Ends the command with a run's exit code, keeping its value for `--json`. */
+  protected endWith(execution: Execution): void {
+    const first = execution.failures[0]?.fault
+    if (execution.state === 'finished') return
+    process.exitCode =
+      execution.state === 'stopped'
+        ? exitCodes.stopped
+        : first && exitCodeOf(first) === exitCodes.blocked
+          ? exitCodes.blocked
+          : exitCodes.failed
+  }
+
+  protected override async catch(error: Error & { oclif?: { exit?: number } }): Promise<void> {
+    const usage = error.oclif?.exit !== undefined
+    const fault = usage ? undefined : toFault(error, this.id ?? 'recover')
+    const code = fault ? exitCodeOf(fault) : exitCodes.usage
+    process.exitCode = code
+    if (this.jsonEnabled())
+      this.logJson({
+        error: fault?.toJSON() ?? {
+          code: 'usage',
+          blame: 'operator',
+          message: error.message,
+          remedy: `See recover ${this.id} --help`,
+        },
+        exit: code,
+      })
+    else if (fault) tell(`\nError: ${fault.message} [${fault.code}]\nWhat to do: ${fault.remedy}\n`)
+    else tell(`\nError: ${error.message}\nWhat to do: see recover ${this.id} --help\n`)
+    if (fault?.code === 'bug' && error instanceof Error && !(error instanceof Fault)) tell(`${error.stack}\n`)
+  }
+}
+
+/** Flags of every command that carries out a runbook. */
+export const runFlags = {
+  'json-into': Flags.string({
+    description: 'Write every event as a line of JSON into this file, beside the view',
+    helpValue: 'FILE',
+  }),
+  'lock-timeout': Flags.string({
+    description: 'How long to wait for another operator’s lock',
+    default: '0s',
+    helpValue: '10m',
+  }),
+}

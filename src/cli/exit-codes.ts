@@ -1,0 +1,45 @@
+import { Fault } from '../runbook/fault.ts'
+
+/** Every way in which the program ends. */
+export const exitCodes = {
+  done: 0,
+  bug: 1,
+  usage: 2,
+  blocked: 3,
+  failed: 4,
+  verification: 5,
+  locked: 6,
+  stopped: 130,
+} as const
+
+/** What each exit code means, for docs/exit-codes.md and `--help`. */
+export const exitMeanings: Record<number, string> = {
+  0: 'done',
+  1: 'a bug of ours',
+  2: 'the command, recover.yaml or a file that it names is wrong; nothing was changed',
+  3: 'a person must act before it can go on: consent is missing, something is in the way',
+  4: 'a step failed; `recover resume` goes on once its cause is mended',
+  5: 'something was proven to be wrong with the result',
+  6: 'somebody else holds the lock',
+  130: 'stopped by a signal; `recover resume` goes on',
+}
+
+const byCode: Record<string, number> = {
+  locked: exitCodes.locked,
+  'consent-missing': exitCodes.blocked,
+  'plan-differs': exitCodes.blocked,
+  'world-moved': exitCodes.blocked,
+  'victim-differs': exitCodes.blocked,
+  'victim-content-changed': exitCodes.blocked,
+  'cluster-file-changed': exitCodes.blocked,
+  'runbook-changed': exitCodes.blocked,
+}
+
+/** The exit code of a fault that ended a command. */
+export function exitCodeOf(thrown: unknown): number {
+  if (!(thrown instanceof Fault)) return exitCodes.bug
+  const own = byCode[thrown.code]
+  if (own !== undefined) return own
+  if (thrown.blame === 'bug') return exitCodes.bug
+  return thrown.blame === 'operator' ? exitCodes.usage : exitCodes.failed
+}
