@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { mintHostKey } from '../hosts/keys.ts'
 import { MachinesEmulator } from './hosts/emulator.ts'
+import { IngressEmulator } from './kubernetes/ingress.ts'
+import { KubernetesEmulator } from './kubernetes/kubernetes.ts'
 import { NasEmulator } from './nas/emulator.ts'
 import { openPki } from './pki.ts'
 import type { World } from './world.ts'
@@ -15,7 +18,13 @@ export interface LabEndpoints {
   hosts: Record<string, { address: string; port: number; user: string }>
   /** OpenSSH private key that the machines accept. Opens nothing but this lab. */
   operatorKey: string
+  /** The same key as a file, for programs that want one. */
+  operatorKeyFile: string
   nas: { url: string; fingerprint: string; account: string; password: string }
+  /** Answers once a controller runs k0s; its kubeconfig is then on that machine. */
+  kubernetes: { url: string }
+  /** What applications answer through their Ingress: any of their hosts at this address. */
+  ingress: { address: string; port: number; certificateAuthority: string }
 }
 
 export interface Lab {
@@ -25,16 +34,36 @@ export interface Lab {
 
 /** Starts every emulator of a world in this process, and writes `lab.json` into its folder. */
 export async function startLab(world: World): Promise<Lab> {
-  const pki = await openPki(world, ['nas'], [])
+  const pki = await openPki(
+    world,
+    ['nas', 'kubernetes', 'ingress'],
+    [{ user: 'kubernetes-admin', groups: ['system:masters'] }],
+  )
   const seed = world.read<string>('operator') ?? randomBytes(32).toString('hex')
   world.write('operator', seed)
   const operator = mintHostKey(Buffer.from(seed, 'hex'), 'operator')
   const nas = new NasEmulator(world, pki)
-  const machines = new MachinesEmulator(world, operator.publicKey, () => nas.seam)
-  const wanted = world.read<{ nas: number }>('ports') ?? { nas: 0 }
-  const nasPort = await nas.listen(wanted.nas)
+  const keyFile = world.path('operator.key')
+  writeFileSync(keyFile, operator.privateKey, { mode: 0o600 })
+  const machines = new MachinesEmulator(
+    world,
+    operator.publicKey,
+    () => nas.seam,
+    () => kubernetes.seam,
+  )
+  const kubernetes = new KubernetesEmulator(world, pki, machines.seam, nas.seam)
+  const ingress = new IngressEmulator(
+    pki,
+    nas.seam,
+    () => machines.seam.controlPlaneUp(),
+    () => kubernetes.store(),
+  )
+  const wanted = world.read<Record<'nas' | 'kubernetes' | 'ingress', number>>('ports')
+  const nasPort = await nas.listen(wanted?.nas)
+  const kubernetesPort = await kubernetes.listen(wanted?.kubernetes)
+  const ingressPort = await ingress.listen(wanted?.ingress)
   const ports = await machines.listen()
-  world.write('ports', { nas: nasPort })
+  world.write('ports', { nas: nasPort, kubernetes: kubernetesPort, ingress: ingressPort })
   const token = randomBytes(16).toString('hex')
   let down: () => void = () => {}
   const control = createControl(world, machines, token, () => down())
@@ -47,17 +76,26 @@ export async function startLab(world: World): Promise<Lab> {
       Object.entries(ports).map(([name, port]) => [name, { address: '127.0.0.1', port, user: 'core' }]),
     ),
     operatorKey: operator.privateKey,
+    operatorKeyFile: keyFile,
     nas: {
       url: `https://127.0.0.1:${nasPort}`,
       fingerprint: nas.fingerprint,
       account: world.blueprint.nas.account,
       password: world.blueprint.nas.password,
     },
+    kubernetes: { url: `https://127.0.0.1:${kubernetesPort}` },
+    ingress: { address: '127.0.0.1', port: ingressPort, certificateAuthority: pki.ca.certificate },
   }
   world.write('lab', endpoints)
   const close = async () => {
     control.closeAllConnections()
-    await Promise.all([machines.close(), nas.close(), new Promise(resolve => control.close(resolve))])
+    await Promise.all([
+      machines.close(),
+      nas.close(),
+      kubernetes.close(),
+      ingress.close(),
+      new Promise(resolve => control.close(resolve)),
+    ])
   }
   down = () => {
     void close()

@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
 import ssh2 from 'ssh2'
-import type { NasSeam } from '../seams.ts'
+import type { ApiSeam, MachinesSeam, NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
+import { dataIdentity, hasWorkload } from './k0s.ts'
 import { Machine, type MachineState } from './machine.ts'
 
 /**
@@ -17,7 +18,12 @@ export class MachinesEmulator {
   private readonly lines = new Map<string, Set<Socket>>()
 
   /** @param operatorKey OpenSSH public key of the person, who may log in as `core`. */
-  constructor(world: World, operatorKey: string, nas: () => NasSeam | undefined) {
+  constructor(
+    world: World,
+    operatorKey: string,
+    nas: () => NasSeam | undefined,
+    api: () => ApiSeam | undefined = () => undefined,
+  ) {
     this.world = world
     this.operatorKey = operatorKey
     const stored = world.read<Record<string, MachineState>>('hosts') ?? {}
@@ -25,8 +31,30 @@ export class MachinesEmulator {
       world.write('hosts', Object.fromEntries([...this.machines].map(([name, m]) => [name, m.state])))
     this.machines = new Map()
     for (const host of world.blueprint.hosts)
-      this.machines.set(host.name, new Machine(world, host, stored[host.name], nas, save))
+      this.machines.set(host.name, new Machine(world, host, stored[host.name], nas, save, api))
     save()
+  }
+
+  /** The machines as the cluster on them sees them. */
+  get seam(): MachinesSeam {
+    const controller = () =>
+      [...this.machines.values()].find(
+        m =>
+          m.reachable() && m.state.system === 'flatcar' && m.state.units.k0scontroller?.active === 'active',
+      )
+    return {
+      controlPlaneUp: () => controller() !== undefined,
+      controlPlaneEpoch: () => dataIdentity(controller()?.state ?? ({ files: {} } as MachineState)) ?? 'none',
+      nodes: () =>
+        [...this.machines.values()]
+          .filter(m => m.reachable() && hasWorkload(m.state))
+          .map(m => ({
+            name: m.state.name,
+            address: '127.0.0.1',
+            initiator: m.initiator(),
+            kubeletVersion: `v${this.world.blueprint.kubernetesVersion}+k0s`,
+          })),
+    }
   }
 
   machine(name: string): Machine {

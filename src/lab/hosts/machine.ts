@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { factScript } from '../../hosts/facts.ts'
 import { mintHostKey } from '../../hosts/keys.ts'
 import type { DiskBlueprint, HostBlueprint } from '../blueprint.ts'
-import type { NasSeam } from '../seams.ts'
+import type { ApiSeam, NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
+import { type K0sSurroundings, k0s, startK0s } from './k0s.ts'
 import { words } from './shell.ts'
 
 export type System = 'old-os' | 'installer' | 'flatcar'
@@ -31,7 +32,7 @@ export interface DiskModel extends DiskBlueprint {
   writes: number
 }
 
-interface UnitModel {
+export interface UnitModel {
   active: string
   result: string
   exitCode: number
@@ -54,6 +55,7 @@ export class Machine {
   private readonly blueprint: HostBlueprint
   private readonly nas: () => NasSeam | undefined
   private readonly save: () => void
+  private readonly api: () => ApiSeam | undefined
 
   constructor(
     world: World,
@@ -61,11 +63,13 @@ export class Machine {
     stored: MachineState | undefined,
     nas: () => NasSeam | undefined,
     save: () => void,
+    api: () => ApiSeam | undefined = () => undefined,
   ) {
     this.world = world
     this.blueprint = blueprint
     this.nas = nas
     this.save = save
+    this.api = api
     this.state = stored ?? {
       name: blueprint.name,
       system: 'off',
@@ -148,6 +152,8 @@ export class Machine {
     if (argv[0] === 'sudo') {
       argv = argv.slice(argv[1] === '-n' ? 2 : 1)
       if (argv[0] === '--') argv = argv.slice(1)
+      // k0sctl's form: sudo -n -- "${SHELL-sh}" -c 'one command'.
+      if (argv[0] === '${SHELL-sh}' && argv[1] === '-c') return this.run(argv[2] ?? '', stdin)
     }
     const answer = this.command(argv, stdin)
     this.save()
@@ -170,6 +176,14 @@ export class Machine {
       }
       case 'true':
         return said('')
+      case 'uname':
+        return said(args[0] === '-m' ? 'x86_64\n' : 'Linux\n')
+      case 'hostname':
+        return said(`${this.hostname()}\n`)
+      case 'test':
+        return files[args[1] ?? ''] ? said('') : failed(1, '')
+      case '/opt/bin/k0s':
+        return k0s(this.k0sSurroundings(), args, stdin)
       case 'cat': {
         const path = args.at(-1) ?? ''
         const file = files[path]
@@ -226,15 +240,23 @@ export class Machine {
           : 'LoadState=not-found\nActiveState=inactive\nResult=success\nExecMainStatus=0\n',
       )
     }
-    if (verb === 'stop' || verb === 'start' || verb === 'reset-failed') {
+    if (verb === 'is-active')
+      return said(`${names.map(n => this.state.units[n]?.active ?? 'inactive').join('\n')}\n`)
+    if (verb === 'stop' || verb === 'start' || verb === 'restart' || verb === 'reset-failed') {
       this.changed(`${verb} ${names.join(' ')}`)
       for (const name of names) {
         const unit = this.state.units[name]
+        if (/^k0s/.test(name)) {
+          if (!unit) return failed(5, `Failed to ${verb} ${name}.service: Unit ${name}.service not found.`)
+          const refused =
+            verb === 'start' || verb === 'restart' ? startK0s(this.k0sSurroundings(), name) : undefined
+          if (refused) return refused
+        }
         // A transient unit is gone once it is stopped or its failure forgotten.
         if (unit?.script !== undefined) delete this.state.units[name]
         else
           this.state.units[name] = {
-            active: verb === 'start' ? 'active' : 'inactive',
+            active: verb === 'start' || verb === 'restart' ? 'active' : 'inactive',
             result: 'success',
             exitCode: 0,
           }
@@ -375,7 +397,7 @@ export class Machine {
       '',
       `=== os-release\n${release}`,
       `=== boot-id\n${state.bootId}`,
-      `=== hostname\n${state.files['/etc/hostname']?.text.trim() ?? (state.system === 'installer' ? 'localhost' : state.name)}`,
+      `=== hostname\n${this.hostname()}`,
       `=== machine-serial\n${blueprint.machineSerial}`,
       `=== macs\n00:00:00:00:00:00\n${blueprint.mac}`,
       `=== disks\n${JSON.stringify(lsblk)}`,
@@ -384,6 +406,15 @@ export class Machine {
       `=== initiator\n${state.files['/etc/iscsi/initiatorname.iscsi']?.text ?? ''}`,
       '=== end',
     ].join('\n')
+  }
+
+  private k0sSurroundings(): K0sSurroundings {
+    return { world: this.world, state: this.state, api: this.api, changed: what => this.changed(what) }
+  }
+
+  private hostname(): string {
+    const own = this.state.files['/etc/hostname']?.text.trim()
+    return own ?? (this.state.system === 'installer' ? 'localhost' : this.state.name)
   }
 
   private changed(what: string): void {

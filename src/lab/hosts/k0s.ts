@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
+import type { ApiSeam } from '../seams.ts'
+import type { World } from '../world.ts'
+import type { MachineState, Output } from './machine.ts'
+
+const binary = '/opt/bin/k0s'
+const dataFile = '/var/lib/k0s/pki/ca.crt'
+
+/** What `k0s` on a machine works with. */
+export interface K0sSurroundings {
+  world: World
+  state: MachineState
+  api: () => ApiSeam | undefined
+  changed(what: string): void
+}
+
+/** Role that k0s is installed for on a machine, or undefined. */
+export function installedRole(state: MachineState): 'controller' | 'worker' | undefined {
+  if (state.units.k0scontroller) return 'controller'
+  return state.units.k0sworker ? 'worker' : undefined
+}
+
+/** Whether this machine's k0s runs a kubelet. */
+export function hasWorkload(state: MachineState): boolean {
+  if (state.system !== 'flatcar') return false
+  if (state.units.k0sworker?.active === 'active') return true
+  return (
+    state.units.k0scontroller?.active === 'active' &&
+    /--enable-worker|--single/.test(state.files['/etc/k0s/arguments']?.text ?? '')
+  )
+}
+
+/** Identity of the control plane's data; a machine that was written anew has none. */
+export function dataIdentity(state: MachineState): string | undefined {
+  return state.files[dataFile]?.text
+}
+
+/** The subset of the k0s program that k0sctl and we call, with its words on failure. */
+export function k0s(surroundings: K0sSurroundings, args: string[], stdin: string): Output {
+  const { state, world, api, changed } = surroundings
+  if (!state.files[binary]) return no(127, `sh: ${binary}: not found`)
+  const [verb, ...rest] = args
+  switch (verb) {
+    case 'version':
+      return yes(`${state.files[binary]?.text.trim()}\n`)
+    case 'config':
+      return yes('')
+    case 'install': {
+      const role = rest[0] === 'worker' ? 'worker' : 'controller'
+      const unit = `k0s${role}`
+      if (state.units[unit] && !rest.includes('--force=true') && !rest.includes('--force'))
+        return no(
+          1,
+          `Error: failed to install k0s service: Init already exists: /etc/systemd/system/${unit}.service`,
+        )
+      changed(`k0s install ${role}`)
+      state.files['/etc/k0s/arguments'] = { text: rest.join(' '), mode: '0600' }
+      state.units[unit] = { active: 'inactive', result: 'success', exitCode: 0 }
+      return yes('')
+    }
+    case 'status': {
+      const role = installedRole(state)
+      if (!role || state.units[`k0s${role}`]?.active !== 'active')
+        return no(1, 'Error: status: can\'t get "status" via "/run/k0s/status.sock": k0s is not running')
+      return yes(
+        JSON.stringify({
+          Version: state.files[binary]?.text.trim(),
+          Role: role,
+          Workloads: hasWorkload(state),
+        }),
+      )
+    }
+    case 'token': {
+      const config = `clusters:\n- cluster:\n    server: https://lab\nusers:\n- user:\n    token: ${world.newUuid().slice(0, 6)}.${createHash(
+        'sha256',
+      )
+        .update(dataIdentity(state) ?? '')
+        .digest('hex')
+        .slice(0, 16)}\n`
+      return yes(`${gzipSync(config).toString('base64')}\n`)
+    }
+    case 'kubeconfig':
+      return yes(api()?.adminKubeconfig() ?? '')
+    case 'kubectl':
+      return kubectl(surroundings, rest, stdin)
+    case 'reset':
+      changed('k0s reset')
+      for (const unit of ['k0scontroller', 'k0sworker']) delete state.units[unit]
+      delete state.files[dataFile]
+      return yes('')
+    default:
+      return no(1, `Error: unknown command "${verb}" for "k0s"`)
+  }
+}
+
+function kubectl({ api, changed }: K0sSurroundings, args: string[], stdin: string): Output {
+  const seam = api()
+  if (!seam?.ready()) return no(1, 'The connection to the server localhost:6443 was refused')
+  const line = args.join(' ')
+  if (line === 'get --raw=/readyz') return yes('ok')
+  if (line === 'get --raw=/version') return yes('{}')
+  if (line.includes('namespace kube-system')) return yes(seam.clusterUid())
+  const node = /^get node (\S+)/.exec(line)?.[1]
+  if (node !== undefined) {
+    const found = seam.node(node)
+    if (!found) return no(1, `Error from server (NotFound): nodes "${node}" not found`)
+    return yes(
+      JSON.stringify({ status: { conditions: [{ type: 'Ready', status: found.ready ? 'True' : 'False' }] } }),
+    )
+  }
+  if (line === 'apply -f -') {
+    changed('k0s kubectl apply')
+    try {
+      seam.apply(stdin)
+    } catch (error) {
+      return no(1, `error: ${(error as Error).message}`)
+    }
+    return yes('applied\n')
+  }
+  return no(1, `error: the lab's kubectl does not know: ${line}`)
+}
+
+/** What starting the unit does: a control plane without data begins a new cluster. */
+export function startK0s({ state, world }: K0sSurroundings, unit: string): Output | undefined {
+  if (world.strikes('k0sctl-fails-half-way', state.name))
+    return no(1, `Job for ${unit}.service failed because the control process exited with error code.`)
+  if (unit === 'k0scontroller' && !state.files[dataFile])
+    state.files[dataFile] = { text: world.newUuid(), mode: '0640' }
+  return undefined
+}
+
+function yes(stdout: string): Output {
+  return { code: 0, stdout, stderr: '' }
+}
+
+function no(code: number, stderr: string): Output {
+  return { code, stdout: '', stderr: `${stderr}\n` }
+}

@@ -1,0 +1,273 @@
+import type { KubernetesObject } from '../../blueprint.ts'
+import { mergeApplied } from '../fields.ts'
+import { groupVersionOf } from '../resources.ts'
+import type { ObjectStore, Stored } from '../store.ts'
+import { type Controlled, type Controller, dig, digList, refOf, runs } from './context.ts'
+
+const tracking = 'argocd.argoproj.io/tracking-id'
+const finalizer = 'resources-finalizer.argocd.argoproj.io'
+
+/** The application controller: compares Git with what lives, syncs when it may or must, and says how healthy it all is. */
+export const argocd: Controller = controlled => {
+  const { store } = controlled
+  if (!store.has('Application') || !runs(store, /argocd-application-controller/)) return
+  for (const application of store.all('Application')) {
+    // Alpha, and whole: a new Application that is skipped has no status at all, and its operation is left standing.
+    if (application.metadata.annotations?.['argocd.argoproj.io/skip-reconcile'] === 'true') continue
+    if (application.metadata.deletionTimestamp) cascade(controlled, application)
+    else reconcile(controlled, application)
+  }
+}
+
+interface Operation {
+  sync?: { dryRun?: boolean; prune?: boolean; revision?: string }
+}
+
+function reconcile(controlled: Controlled, application: Stored): void {
+  const { store } = controlled
+  const desired = desiredOf(controlled, application)
+  const write = (status: Record<string, unknown>) => {
+    const { reconciledAt: _, ...before } = (application.status ?? {}) as Record<string, unknown>
+    // The time of the last look changes only with what was seen: nothing would ever come to rest otherwise.
+    if (JSON.stringify(before) === JSON.stringify(status)) return
+    store.setStatus(refOf(store, application), { ...status, reconciledAt: now() })
+  }
+  if (!desired) {
+    write({
+      sync: { status: 'Unknown' },
+      health: { status: 'Healthy' },
+      conditions: [
+        {
+          type: 'ComparisonError',
+          message: `Failed to load target state: app path does not exist: ${dig(application, 'spec', 'source', 'path')}`,
+        },
+      ],
+    })
+    return
+  }
+  const operation = dig<Operation>(application, 'operation')
+  const automated = dig<{ enabled?: boolean; prune?: boolean; selfHeal?: boolean }>(
+    application,
+    'spec',
+    'syncPolicy',
+    'automated',
+  )
+  const differs = () => desired.some(o => !inSync(store, o))
+  let state = dig<Record<string, unknown>>(application, 'status', 'operationState')
+  const syncedBefore = state?.phase === 'Succeeded'
+  const byItself =
+    automated !== undefined &&
+    automated.enabled !== false &&
+    differs() &&
+    (!syncedBefore || automated.selfHeal === true)
+  if (operation?.sync?.dryRun) {
+    state = ended('Succeeded', 'successfully synced (no more tasks)')
+  } else if (operation || byItself || state?.phase === 'Running') {
+    const end = sync(controlled, application, desired)
+    // The same words keep the same time, so that a sync that still waits changes nothing.
+    state = state?.phase === end.phase && state?.message === end.message ? state : end
+  }
+  if (operation) store.merge(refOf(store, application), { operation: null }, 'argocd-application-controller')
+  const prune = operation?.sync?.prune ?? automated?.prune
+  const extra = tracked(store, application).filter(o => !desired.some(d => sameObject(store, d, o)))
+  if (prune && state?.phase === 'Succeeded')
+    for (const object of extra)
+      if (!/Prune=false/.test(object.metadata.annotations?.['argocd.argoproj.io/sync-options'] ?? ''))
+        store.remove(refOf(store, object))
+  const health = worst(desired.map(o => healthOf(find(store, o))))
+  write({
+    sync: { status: differs() ? 'OutOfSync' : 'Synced', revision: 'main' },
+    health: { status: health },
+    ...(state ? { operationState: state } : {}),
+    resources: desired.map(o => ({
+      group: o.apiVersion.includes('/') ? o.apiVersion.split('/')[0] : '',
+      version: o.apiVersion.split('/').at(-1),
+      kind: o.kind,
+      name: o.metadata.name,
+      ...(o.metadata.namespace ? { namespace: o.metadata.namespace } : {}),
+      status: inSync(store, o) ? 'Synced' : 'OutOfSync',
+    })),
+  })
+}
+
+/** What Git renders to, each object with the namespace it will live in and the mark of its application. */
+function desiredOf({ store, world }: Controlled, application: Stored): KubernetesObject[] | undefined {
+  const path = String(dig(application, 'spec', 'source', 'path') ?? '')
+    .replace(/^\.\//, '')
+    .replace(/\/$/, '')
+  const objects = world.blueprint.repository[path]
+  if (!objects) return undefined
+  const target = dig<string>(application, 'spec', 'destination', 'namespace') ?? 'default'
+  return objects.map(object => {
+    const type = store.type(object.apiVersion, object.kind)
+    const namespaced = type?.namespaced ?? object.metadata.namespace !== undefined
+    const namespace = object.metadata.namespace ?? target
+    const group = object.apiVersion.includes('/') ? object.apiVersion.split('/')[0] : ''
+    return {
+      ...object,
+      metadata: {
+        ...object.metadata,
+        ...(namespaced ? { namespace } : {}),
+        annotations: {
+          ...(object.metadata.annotations as object | undefined),
+          [tracking]: `${application.metadata.name}:${group}/${object.kind}:${namespaced ? namespace : ''}/${object.metadata.name}`,
+        },
+      },
+    }
+  })
+}
+
+function sync(
+  { store }: Controlled,
+  application: Stored,
+  desired: KubernetesObject[],
+): Record<string, unknown> {
+  const target = dig<string>(application, 'spec', 'destination', 'namespace') ?? 'default'
+  const options = dig<string[]>(application, 'spec', 'syncPolicy', 'syncOptions') ?? []
+  const namespaces = store.kind('Namespace')
+  if (options.includes('CreateNamespace=true') && !store.find({ resource: namespaces, name: target }))
+    store.create(
+      namespaces,
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: target } },
+      'argocd-application-controller',
+    )
+  const waves = new Map<number, KubernetesObject[]>()
+  for (const object of desired) waves.set(waveOf(object), [...(waves.get(waveOf(object)) ?? []), object])
+  for (const wave of [...waves.keys()].sort((a, b) => a - b)) {
+    const objects = (waves.get(wave) ?? []).sort((a, b) => rank(a.kind) - rank(b.kind))
+    for (const object of objects)
+      try {
+        const resource = store.type(object.apiVersion, object.kind)
+        if (!resource)
+          return ended(
+            'Failed',
+            `The Kubernetes API could not find ${object.apiVersion}/${object.kind} for requested resource ${object.metadata.namespace ?? ''}/${object.metadata.name}. Make sure the "${object.kind}" CRD is installed on the destination cluster.`,
+          )
+        const namespace = object.metadata.namespace
+        if (namespace !== undefined) store.mustHaveNamespace(namespace)
+        store.apply(
+          { resource, namespace, name: String(object.metadata.name) },
+          object,
+          'argocd-controller',
+          {
+            force: true,
+          },
+        )
+      } catch (error) {
+        return ended('Failed', (error as Error).message)
+      }
+    if (worst(objects.map(o => healthOf(find(store, o)))) !== 'Healthy' && wave !== Math.max(...waves.keys()))
+      return { ...ended('Running', `waiting for healthy state of wave ${wave}`), finishedAt: undefined }
+  }
+  return ended('Succeeded', 'successfully synced (all tasks run)')
+}
+
+function cascade({ store }: Controlled, application: Stored): void {
+  const finalizers = application.metadata.finalizers ?? []
+  if (finalizers.includes(finalizer))
+    for (const object of tracked(store, application)) store.remove(refOf(store, object))
+  store.merge(
+    refOf(store, application),
+    { metadata: { finalizers: finalizers.filter(f => f !== finalizer) } },
+    'argocd-application-controller',
+  )
+}
+
+function tracked(store: ObjectStore, application: Stored): Stored[] {
+  return store
+    .resources()
+    .flatMap(resource => store.list(resource))
+    .filter(o => o.metadata.annotations?.[tracking]?.startsWith(`${application.metadata.name}:`))
+}
+
+function sameObject(store: ObjectStore, desired: KubernetesObject, live: Stored): boolean {
+  const type = store.type(desired.apiVersion, desired.kind)
+  return (
+    type !== undefined &&
+    groupVersionOf(type) === desired.apiVersion &&
+    live.kind === desired.kind &&
+    live.metadata.name === desired.metadata.name &&
+    live.metadata.namespace === desired.metadata.namespace
+  )
+}
+
+function find(store: ObjectStore, desired: KubernetesObject): Stored | undefined {
+  const resource = store.type(desired.apiVersion, desired.kind)
+  return (
+    resource &&
+    store.find({ resource, namespace: desired.metadata.namespace, name: String(desired.metadata.name) })
+  )
+}
+
+function inSync(store: ObjectStore, desired: KubernetesObject): boolean {
+  const live = find(store, desired)
+  if (!live) return false
+  const { status: _, ...wanted } = desired
+  return JSON.stringify(mergeApplied(live, wanted)) === JSON.stringify(live)
+}
+
+function waveOf(object: KubernetesObject): number {
+  return Number(dig(object, 'metadata', 'annotations', 'argocd.argoproj.io/sync-wave') ?? 0)
+}
+
+const order = [
+  'Namespace',
+  'CustomResourceDefinition',
+  'StorageClass',
+  'PersistentVolume',
+  'PersistentVolumeClaim',
+  'Secret',
+]
+
+function rank(kind: string): number {
+  const found = order.indexOf(kind)
+  return found === -1 ? order.length : found
+}
+
+type Health = 'Healthy' | 'Suspended' | 'Progressing' | 'Missing' | 'Degraded' | 'Unknown'
+const severity: Health[] = ['Healthy', 'Suspended', 'Progressing', 'Missing', 'Degraded', 'Unknown']
+
+function worst(found: Health[]): Health {
+  return found.reduce<Health>((a, b) => (severity.indexOf(b) > severity.indexOf(a) ? b : a), 'Healthy')
+}
+
+/** Argo CD's own health checks, for the kinds that have one. */
+export function healthOf(object: Stored | undefined): Health {
+  if (!object) return 'Missing'
+  const status = (name: string) => dig<number>(object, 'status', name) ?? 0
+  switch (object.kind) {
+    case 'Deployment':
+    case 'StatefulSet':
+      return status('readyReplicas') >= Number(dig(object, 'spec', 'replicas') ?? 1)
+        ? 'Healthy'
+        : 'Progressing'
+    case 'DaemonSet':
+      return status('numberReady') >= status('desiredNumberScheduled') ? 'Healthy' : 'Progressing'
+    case 'PersistentVolumeClaim': {
+      const phase = dig(object, 'status', 'phase')
+      return phase === 'Bound' ? 'Healthy' : phase === 'Lost' ? 'Degraded' : 'Progressing'
+    }
+    case 'Job':
+      return digList(object, 'status', 'conditions').some(c => c.type === 'Failed' && c.status === 'True')
+        ? 'Degraded'
+        : digList(object, 'status', 'conditions').some(c => c.type === 'Complete')
+          ? 'Healthy'
+          : 'Progressing'
+    case 'OnePasswordItem': {
+      const ready = digList(object, 'status', 'conditions').find(c => c.type === 'Ready')
+      return ready === undefined ? 'Progressing' : ready.status === 'True' ? 'Healthy' : 'Degraded'
+    }
+    case 'Application':
+      return dig<Health>(object, 'status', 'health', 'status') ?? 'Progressing'
+    default:
+      return 'Healthy'
+  }
+}
+
+function ended(phase: string, message: string): Record<string, unknown> {
+  return { phase, message, startedAt: now(), finishedAt: now() }
+}
+
+function now(): string {
+  return new Date().toISOString().replace(/\.\d+Z$/, 'Z')
+}

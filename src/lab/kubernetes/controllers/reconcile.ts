@@ -1,0 +1,70 @@
+import type { ObjectStore } from '../store.ts'
+import { argocd } from './argocd.ts'
+import { ciliumOperator, loadBalancers } from './cilium.ts'
+import { definitions, namespaces, nodes } from './cluster.ts'
+import type { Controlled, Controller } from './context.ts'
+import { onePasswordOperator } from './onepassword.ts'
+import { binder } from './storage.ts'
+import { pods, workloads } from './workloads.ts'
+
+const controllers: Controller[] = [
+  namespaces,
+  definitions,
+  nodes,
+  workloads,
+  binder,
+  onePasswordOperator,
+  pods,
+  workloads,
+  ciliumOperator,
+  loadBalancers,
+  argocd,
+]
+
+// Enough for the longest chain of cause and effect; a loop that never rests is a bug of the lab's.
+const rounds = 60
+
+/** Runs the controllers whenever something changed, until nothing changes any more. */
+export class Reconciler {
+  private readonly controlled: Omit<Controlled, 'store'>
+  private readonly store: () => ObjectStore
+  private timer: NodeJS.Timeout | undefined
+  private readonly tick: NodeJS.Timeout
+  private seen = ''
+
+  constructor(controlled: Omit<Controlled, 'store'>, store: () => ObjectStore) {
+    this.controlled = controlled
+    this.store = store
+    // Machines, faults and the NAS change without telling the API server, as in a real home.
+    this.tick = setInterval(() => {
+      const { machines, world } = this.controlled
+      const now = JSON.stringify([machines.controlPlaneUp(), machines.nodes(), world.faults()])
+      if (now === this.seen) return
+      this.seen = now
+      this.poke()
+    }, 50)
+  }
+
+  /** Something changed. */
+  poke(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined
+      this.run()
+    }, this.controlled.world.blueprint.latency.controllers)
+  }
+
+  close(): void {
+    clearInterval(this.tick)
+    clearTimeout(this.timer)
+  }
+
+  private run(): void {
+    if (!this.controlled.machines.controlPlaneUp()) return
+    const store = this.store()
+    for (let round = 0; round < rounds; round += 1) {
+      const before = store.resourceVersion
+      for (const controller of controllers) controller({ ...this.controlled, store })
+      if (store.resourceVersion === before) return
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Pki } from '../pki.ts'
+import type { NasSeam } from '../seams.ts'
+import { dig, digList, isReady } from './controllers/context.ts'
+import { volumesOf } from './controllers/workloads.ts'
+import type { ObjectStore, Stored } from './store.ts'
+
+/**
+ * The way from outside to what runs in the cluster: answers for every host of an Ingress whose service has a pod that
+ * is ready. The answer tells what the pod finds on its first volume, so that a check can want a person's own data.
+ */
+export class IngressEmulator {
+  private readonly server: Server
+
+  constructor(pki: Pki, nas: NasSeam, up: () => boolean, store: () => ObjectStore) {
+    const identity = pki.server('ingress')
+    this.server = createServer({ cert: identity.certificate, key: identity.key }, (request, response) => {
+      const host = (request.headers.host ?? '').split(':')[0] ?? ''
+      const { code, body } = up() ? answer(store(), nas, host) : { code: 502, body: 'no cluster' }
+      response.writeHead(code, { 'content-type': 'text/plain; charset=utf-8' })
+      response.end(`${body}\n`)
+    })
+  }
+
+  listen(port = 0): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject)
+      this.server.listen(port, '127.0.0.1', () => resolve((this.server.address() as AddressInfo).port))
+    })
+  }
+
+  close(): Promise<void> {
+    this.server.closeAllConnections()
+    return new Promise(resolve => this.server.close(() => resolve()))
+  }
+}
+
+function answer(store: ObjectStore, nas: NasSeam, host: string): { code: number; body: string } {
+  const rule = store
+    .all('Ingress')
+    .flatMap(ingress => digList(ingress, 'spec', 'rules').map(r => ({ ingress, rule: r })))
+    .find(r => r.rule.host === host)
+  if (!rule) return { code: 404, body: `no Ingress has the host ${host}` }
+  const namespace = String(rule.ingress.metadata.namespace)
+  const name = dig<string>(rule.rule, 'http', 'paths', 0, 'backend', 'service', 'name') ?? ''
+  const service = store.find({ resource: store.kind('Service'), namespace, name })
+  const selector = dig<Record<string, string>>(service, 'spec', 'selector') ?? {}
+  const pod = store
+    .all('Pod', namespace)
+    .find(p => isReady(p) && Object.entries(selector).every(([k, v]) => p.metadata.labels?.[k] === v))
+  if (!service || !pod) return { code: 503, body: `no pod of ${namespace}/${name} is ready` }
+  return { code: 200, body: readme(store, nas, pod) ?? `${namespace}/${name} answers` }
+}
+
+function readme(store: ObjectStore, nas: NasSeam, pod: Stored): string | undefined {
+  const [volume] = volumesOf(store, pod)
+  if (volume?.handle === undefined) return undefined
+  const path = join(nas.filesOf(volume.handle), 'README.txt')
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined
+}

@@ -1,0 +1,121 @@
+import { parseAllDocuments } from 'yaml'
+import type { KubernetesObject } from '../blueprint.ts'
+import type { Pki } from '../pki.ts'
+import type { ApiSeam, MachinesSeam, NasSeam } from '../seams.ts'
+import type { World } from '../world.ts'
+import { dig, digList } from './controllers/context.ts'
+import { Reconciler } from './controllers/reconcile.ts'
+import { ApiServer } from './server.ts'
+import { ObjectStore } from './store.ts'
+
+/**
+ * The lab's Kubernetes: an API server with its store and controllers. It lives while a controller machine runs k0s; a
+ * control plane with a new data directory is an empty cluster.
+ */
+export class KubernetesEmulator {
+  readonly seam: ApiSeam
+  private readonly world: World
+  private readonly machines: MachinesSeam
+  private readonly server: ApiServer
+  private readonly reconciler: Reconciler
+  private open: { epoch: string; store: ObjectStore } | undefined
+  private port = 0
+
+  constructor(world: World, pki: Pki, machines: MachinesSeam, nas: NasSeam) {
+    this.world = world
+    this.machines = machines
+    this.server = new ApiServer(world, pki, machines, () => this.store())
+    this.reconciler = new Reconciler({ world, machines, nas }, () => this.store())
+    const admin = pki.client('kubernetes-admin', ['system:masters'])
+    this.seam = {
+      adminKubeconfig: () => kubeconfig(`https://127.0.0.1:${this.port}`, pki.ca.certificate, admin),
+      clusterUid: () => this.namespaceUid(),
+      ready: () => machines.controlPlaneUp(),
+      node: name => {
+        const node = this.store().find({ resource: this.store().kind('Node'), name })
+        return (
+          node && {
+            ready: digList(node, 'status', 'conditions').some(c => c.type === 'Ready' && c.status === 'True'),
+          }
+        )
+      },
+      apply: yaml => {
+        for (const document of parseAllDocuments(yaml)) {
+          const object = document.toJS() as KubernetesObject
+          const resource = this.store().type(object.apiVersion, object.kind)
+          if (!resource)
+            throw new Error(`no matches for kind "${object.kind}" in version "${object.apiVersion}"`)
+          const namespace = resource.namespaced ? (object.metadata.namespace ?? 'default') : undefined
+          this.store().apply({ resource, namespace, name: String(object.metadata.name) }, object, 'kubectl', {
+            force: true,
+          })
+        }
+      },
+    }
+  }
+
+  async listen(port = 0): Promise<number> {
+    this.port = await this.server.listen(port)
+    return this.port
+  }
+
+  async close(): Promise<void> {
+    this.reconciler.close()
+    await this.server.close()
+  }
+
+  /** Every connection ends, as when the API server is restarted. */
+  dropLines(): void {
+    this.server.dropLines()
+  }
+
+  /** The cluster of the control plane that runs now. */
+  store(): ObjectStore {
+    const epoch = this.machines.controlPlaneEpoch()
+    if (this.open?.epoch === epoch) return this.open.store
+    const store = new ObjectStore(this.world, epoch)
+    this.open = { epoch, store }
+    for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease']) {
+      const ref = { resource: store.kind('Namespace'), name }
+      if (!store.find(ref))
+        store.create(
+          ref.resource,
+          { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
+          'kube-apiserver',
+        )
+    }
+    store.watch(() => this.reconciler.poke())
+    this.reconciler.poke()
+    return store
+  }
+
+  private namespaceUid(): string {
+    const store = this.store()
+    return (
+      dig(store.find({ resource: store.kind('Namespace'), name: 'kube-system' }), 'metadata', 'uid') ?? ''
+    )
+  }
+}
+
+function kubeconfig(server: string, ca: string, admin: { certificate: string; key: string }): string {
+  const base64 = (text: string) => Buffer.from(text).toString('base64')
+  return [
+    'apiVersion: v1',
+    'kind: Config',
+    'clusters:',
+    '- name: local',
+    '  cluster:',
+    `    server: ${server}`,
+    `    certificate-authority-data: ${base64(ca)}`,
+    'contexts:',
+    '- name: Default',
+    '  context: { cluster: local, namespace: default, user: user }',
+    'current-context: Default',
+    'users:',
+    '- name: user',
+    '  user:',
+    `    client-certificate-data: ${base64(admin.certificate)}`,
+    `    client-key-data: ${base64(admin.key)}`,
+    '',
+  ].join('\n')
+}

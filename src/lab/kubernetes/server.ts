@@ -1,0 +1,385 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { parse } from 'yaml'
+import type { KubernetesObject } from '../blueprint.ts'
+import type { Pki } from '../pki.ts'
+import type { MachinesSeam } from '../seams.ts'
+import type { World } from '../world.ts'
+import { groupVersionOf, type ResourceType } from './resources.ts'
+import { type ObjectStore, type Ref, StatusError, type Stored } from './store.ts'
+
+/**
+ * The Kubernetes API over HTTPS with client certificates: discovery, reading and writing of every kind that is served,
+ * server-side apply, watches. Connections are refused while no controller runs.
+ */
+export class ApiServer {
+  private readonly server: Server
+  private readonly world: World
+  private readonly machines: MachinesSeam
+  private readonly store: () => ObjectStore
+  private readonly sockets = new Set<Duplex>()
+
+  constructor(world: World, pki: Pki, machines: MachinesSeam, store: () => ObjectStore) {
+    this.world = world
+    this.machines = machines
+    this.store = store
+    const identity = pki.server('kubernetes')
+    this.server = createServer(
+      {
+        cert: identity.certificate,
+        key: identity.key,
+        ca: pki.ca.certificate,
+        requestCert: true,
+        rejectUnauthorized: false,
+      },
+      (request, response) => {
+        this.answer(request, response).catch(error => this.refuse(response, error))
+      },
+    )
+    this.server.on('connection', socket => {
+      // Nobody listens on the port of a control plane that is down; closing at once is the nearest thing on loopback.
+      if (!this.up()) {
+        socket.destroy()
+        return
+      }
+      this.sockets.add(socket)
+      socket.on('close', () => this.sockets.delete(socket))
+    })
+    this.server.on('tlsClientError', () => {})
+  }
+
+  /** Listens on 127.0.0.1; with port 0 the system chooses. Resolves with the port. */
+  listen(port = 0): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject)
+      this.server.listen(port, '127.0.0.1', () => resolve((this.server.address() as AddressInfo).port))
+    })
+  }
+
+  close(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy()
+    this.server.closeAllConnections()
+    return new Promise(resolve => this.server.close(() => resolve()))
+  }
+
+  /** Every connection ends, as when the control plane goes away. */
+  dropLines(): void {
+    for (const socket of this.sockets) socket.destroy()
+  }
+
+  private up(): boolean {
+    return this.machines.controlPlaneUp()
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'https://kubernetes')
+    if (!this.up() || this.world.strikes('api-away', 'kubernetes')) {
+      request.socket.destroy()
+      return
+    }
+    const latency = this.world.blueprint.latency.api
+    if (latency > 0) await new Promise(resolve => setTimeout(resolve, latency))
+    const path = url.pathname
+    if (path === '/readyz' || path === '/livez' || path === '/healthz') return text(response, 'ok')
+    if (path === '/version') return json(response, 200, this.versionInfo())
+    const socket = request.socket as TLSSocket
+    if (!socket.authorized) throw new StatusError(401, 'Unauthorized', 'Unauthorized')
+    const groups = socket.getPeerCertificate().subject?.O as string | string[] | undefined
+    if (![groups].flat().includes('system:masters'))
+      throw new StatusError(403, 'Forbidden', 'only system:masters may do anything in this lab')
+    const discovered = this.discovery(path)
+    if (discovered) return json(response, 200, discovered)
+    await this.resource(request, response, url)
+  }
+
+  private versionInfo(): object {
+    const version = this.world.blueprint.kubernetesVersion
+    const [major, minor] = version.split('.')
+    return { major, minor, gitVersion: `v${version}+k0s`, platform: 'linux/amd64' }
+  }
+
+  private discovery(path: string): object | undefined {
+    const types = this.store().resources()
+    if (path === '/api') return { kind: 'APIVersions', versions: ['v1'] }
+    if (path === '/openapi/v2') return { swagger: '2.0', info: { title: 'lab', version: '1' }, paths: {} }
+    if (path === '/openapi/v3') return { paths: {} }
+    if (path === '/apis') {
+      const groups = new Map<string, Set<string>>()
+      for (const t of types)
+        if (t.group !== '') groups.set(t.group, (groups.get(t.group) ?? new Set()).add(t.version))
+      return {
+        kind: 'APIGroupList',
+        apiVersion: 'v1',
+        groups: [...groups].map(([name, versions]) => groupOf(name, [...versions])),
+      }
+    }
+    const match = /^\/api(?:s\/([^/]+))?\/(v[^/]+)$/.exec(path)
+    if (match) {
+      const groupVersion = match[1] === undefined ? match[2] : `${match[1]}/${match[2]}`
+      const served = types.filter(t => groupVersionOf(t) === groupVersion)
+      if (served.length === 0)
+        throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
+      return {
+        kind: 'APIResourceList',
+        apiVersion: 'v1',
+        groupVersion,
+        resources: served.flatMap(t => [
+          resourceOf(t),
+          ...(t.status ? [{ ...resourceOf(t), name: `${t.plural}/status` }] : []),
+        ]),
+      }
+    }
+    const group = /^\/apis\/([^/]+)$/.exec(path)
+    if (!group) return undefined
+    const versions = [...new Set(types.filter(t => t.group === group[1]).map(t => t.version))]
+    if (versions.length === 0)
+      throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
+    return { apiVersion: 'v1', ...groupOf(group[1] ?? '', versions) }
+  }
+
+  private async resource(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const target = this.target(url.pathname)
+    const { resource, namespace, name, subresource } = target
+    const store = this.store()
+    const query = url.searchParams
+    const dryRun = query.get('dryRun') === 'All'
+    const manager = query.get('fieldManager') ?? managerOf(request)
+    const count = (verb: string) => {
+      if (!dryRun)
+        this.world.countMutation(
+          'kubernetes',
+          `${verb} ${resource.plural} ${namespace ?? ''}/${name ?? ''}`.trim(),
+        )
+    }
+    const ref = (): Ref => {
+      if (name === undefined)
+        throw new StatusError(405, 'MethodNotAllowed', 'the server does not allow this method here')
+      return { resource, namespace, name }
+    }
+    const status = subresource === 'status'
+    switch (request.method) {
+      case 'GET': {
+        if (name !== undefined) return json(response, 200, shown(resource, store.get(ref())))
+        const items = store.list(resource, namespace).filter(selected(query))
+        if (query.get('watch') === 'true' || query.get('watch') === '1')
+          return this.watch(request, response, target, query)
+        return json(response, 200, {
+          kind: `${resource.kind}List`,
+          apiVersion: groupVersionOf(resource),
+          metadata: { resourceVersion: store.resourceVersion },
+          items: items.map(o => shown(resource, o)),
+        })
+      }
+      case 'POST': {
+        const object = await bodyOf(request)
+        mustFit(object, resource, namespace, undefined)
+        count('create')
+        if (namespace !== undefined) object.metadata.namespace = namespace
+        return json(response, 201, store.create(resource, object, manager, dryRun))
+      }
+      case 'PUT': {
+        const object = await bodyOf(request)
+        mustFit(object, resource, namespace, name)
+        count('update')
+        return json(response, 200, store.update(ref(), object, manager, { status, dryRun }))
+      }
+      case 'PATCH': {
+        const type = (request.headers['content-type'] ?? '').split(';')[0]
+        const body = await bodyOf(request)
+        count('patch')
+        if (type === 'application/apply-patch+yaml') {
+          if (query.get('fieldManager') === null)
+            throw new StatusError(
+              400,
+              'BadRequest',
+              'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+            )
+          mustFit(body, resource, namespace, name)
+          if (namespace !== undefined) store.mustHaveNamespace(namespace)
+          const there = store.find(ref()) !== undefined
+          const force = query.get('force') === 'true'
+          return json(response, there ? 200 : 201, store.apply(ref(), body, manager, { force, dryRun }))
+        }
+        if (type === 'application/merge-patch+json' || type === 'application/strategic-merge-patch+json')
+          return json(response, 200, store.merge(ref(), body, manager, { status, dryRun }))
+        throw new StatusError(415, 'UnsupportedMediaType', `this lab does not take patches of type ${type}`)
+      }
+      case 'DELETE': {
+        const options = (await bodyOf(request)) as { preconditions?: { uid?: string } }
+        count('delete')
+        const uid = options.preconditions?.uid
+        return json(response, 200, store.remove(ref(), { ...(uid ? { uid } : {}), dryRun }))
+      }
+      default:
+        throw new StatusError(405, 'MethodNotAllowed', 'the server does not allow this method here')
+    }
+  }
+
+  private target(path: string): {
+    resource: ResourceType
+    namespace: string | undefined
+    name: string | undefined
+    subresource: string | undefined
+  } {
+    const match = /^\/api(?:s\/([^/]+))?\/(v[^/]+)\/(.+)$/.exec(path)
+    const [, group = '', version = '', rest = ''] = match ?? []
+    const parts = rest.split('/').map(decodeURIComponent)
+    const types = this.store()
+      .resources()
+      .filter(t => t.group === group && t.version === version)
+    // A namespace is a resource itself, and the beginning of the path of what lives in it.
+    const inNamespace =
+      parts[0] === 'namespaces' && parts.length > 2 && !(parts.length === 3 && parts[2] === 'status')
+    const resource = types.find(t => t.plural === (inNamespace ? parts[2] : parts[0]))
+    if (!resource) throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
+    const [name, subresource] = inNamespace ? parts.slice(3) : parts.slice(1)
+    return {
+      resource,
+      namespace: inNamespace ? parts[1] : undefined,
+      name,
+      subresource,
+    }
+  }
+
+  private watch(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { resource, namespace }: { resource: ResourceType; namespace: string | undefined },
+    query: URLSearchParams,
+  ): void {
+    const store = this.store()
+    response.writeHead(200, { 'content-type': 'application/json', 'transfer-encoding': 'chunked' })
+    const fits = selected(query)
+    const send = (type: string, object: Stored) => {
+      if ((namespace === undefined || object.metadata.namespace === namespace) && fits(object))
+        response.write(`${JSON.stringify({ type, object: shown(resource, object) })}\n`)
+    }
+    const since = Number(query.get('resourceVersion') ?? 0)
+    for (const object of store.list(resource, namespace))
+      if (Number(object.metadata.resourceVersion) > since) send('ADDED', object)
+    const stop = store.watch(event => {
+      if (event.resource.plural === resource.plural && event.resource.group === resource.group)
+        send(event.type, event.object)
+    })
+    const seconds = Number(query.get('timeoutSeconds') ?? 0)
+    const timer = seconds > 0 ? setTimeout(() => response.end(), seconds * 1000) : undefined
+    response.flushHeaders()
+    request.on('close', () => {
+      stop()
+      clearTimeout(timer)
+    })
+  }
+
+  private refuse(response: ServerResponse, error: unknown): void {
+    const known = error instanceof StatusError ? error : undefined
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    const code = known?.code ?? 500
+    json(response, code, {
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message: known?.message ?? String((error as Error)?.stack ?? error),
+      reason: known?.reason ?? 'InternalError',
+      ...(known?.details ? { details: known.details } : {}),
+      code,
+    })
+  }
+}
+
+function groupOf(name: string, versions: string[]): object {
+  const shownVersions = versions.map(version => ({ groupVersion: `${name}/${version}`, version }))
+  return { kind: 'APIGroup', name, versions: shownVersions, preferredVersion: shownVersions[0] }
+}
+
+function resourceOf(t: ResourceType): object {
+  return {
+    name: t.plural,
+    singularName: t.kind.toLowerCase(),
+    namespaced: t.namespaced,
+    kind: t.kind,
+    shortNames: t.shortNames,
+    verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
+  }
+}
+
+function shown(resource: ResourceType, object: Stored): object {
+  return { ...object, apiVersion: groupVersionOf(resource), kind: resource.kind }
+}
+
+function selected(query: URLSearchParams): (object: Stored) => boolean {
+  const labels = (query.get('labelSelector') ?? '').split(',').filter(Boolean)
+  const fields = (query.get('fieldSelector') ?? '').split(',').filter(Boolean)
+  return object =>
+    labels.every(selector => {
+      const [key = '', value] = selector.split(/==?/)
+      const there = object.metadata.labels?.[key]
+      return value === undefined ? there !== undefined : there === value
+    }) &&
+    fields.every(selector => {
+      const [path = '', value] = selector.split(/==?/)
+      let here: unknown = object
+      for (const part of path.split('.')) here = (here as Record<string, unknown> | undefined)?.[part]
+      return String(here ?? '') === value
+    })
+}
+
+function mustFit(
+  object: KubernetesObject,
+  resource: ResourceType,
+  namespace: string | undefined,
+  name: string | undefined,
+): void {
+  if (object.kind !== resource.kind || object.apiVersion !== groupVersionOf(resource))
+    throw new StatusError(
+      400,
+      'BadRequest',
+      `the object provided is a ${object.apiVersion} ${object.kind}, not a ${groupVersionOf(resource)} ${resource.kind}`,
+    )
+  const own = object.metadata?.namespace
+  if (own !== undefined && namespace !== undefined && own !== namespace)
+    throw new StatusError(
+      400,
+      'BadRequest',
+      `the namespace of the provided object does not match the namespace sent on the request (${own} and ${namespace})`,
+    )
+  if (name !== undefined && object.metadata?.name !== undefined && object.metadata.name !== name)
+    throw new StatusError(
+      400,
+      'BadRequest',
+      `the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`,
+    )
+}
+
+/** As the real server names a manager that names itself nothing: the first word of its user agent. */
+function managerOf(request: IncomingMessage): string {
+  return (request.headers['user-agent'] ?? 'unknown').split('/')[0] || 'unknown'
+}
+
+async function bodyOf(request: IncomingMessage): Promise<KubernetesObject> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  const body = Buffer.concat(chunks).toString('utf8')
+  if (body === '') return {} as KubernetesObject
+  try {
+    return parse(body) as KubernetesObject
+  } catch (error) {
+    throw new StatusError(400, 'BadRequest', `error decoding the body: ${String(error)}`)
+  }
+}
+
+function json(response: ServerResponse, code: number, value: unknown): void {
+  response.writeHead(code, { 'content-type': 'application/json' })
+  response.end(JSON.stringify(value))
+}
+
+function text(response: ServerResponse, value: string): void {
+  response.writeHead(200, { 'content-type': 'text/plain' })
+  response.end(value)
+}
