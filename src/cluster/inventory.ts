@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
 import { type FoundObject, kustomizationOf, type RemoteDependency, renderLocal } from './kustomization.ts'
 import { parseSize } from './size.ts'
+import { parseYaml } from './yaml-file.ts'
 
 /** A claim that some workload wants its data in. */
 export interface Claim {
@@ -43,7 +44,14 @@ export interface FoundStorageClass {
 export interface FoundApplication {
   name: string
   path: string | undefined
+  /** URL that Argo CD reads it from, when it is a path of a Git repository (a chart's is not listed). */
+  repository: string | undefined
   at: string
+}
+
+export interface FoundApplicationSet extends FoundApplication {
+  /** Folders that become one Application each, by its Git directory generators: `applications/*`. */
+  generates: string[]
 }
 
 /** What a GitOps repository says of a cluster, from its own files alone. */
@@ -54,6 +62,9 @@ export interface Inventory {
   volumes: StaticVolume[]
   storageClasses: FoundStorageClass[]
   applications: FoundApplication[]
+  applicationSets: FoundApplicationSet[]
+  /** Argo CD AppProjects. */
+  projects: FoundApplication[]
   /** 1Password item paths: `vaults/materia/items/argocd-secret`. */
   items: { path: string; namespace: string | undefined; name: string; at: string }[]
   hosts: { host: string; at: string }[]
@@ -69,12 +80,15 @@ export function readInventory(root: string): Inventory {
     volumes: [],
     storageClasses: [],
     applications: [],
+    applicationSets: [],
+    projects: [],
     items: [],
     hosts: [],
     remote: [],
     missing: [],
   }
   const seen = new Set<string>()
+  const databases: Claim[] = []
   for (const folder of manifestFolders(root)) {
     const name = relative(root, folder) || '.'
     inventory.folders.push(name)
@@ -86,31 +100,86 @@ export function readInventory(root: string): Inventory {
     )
     inventory.missing.push(...rendered.missing)
     // A folder that is taken in by another one too (a bootstrap of system folders) is counted once, where it lives.
-    const own = rendered.objects.filter(o => {
-      const id = `${o.kind} ${o.namespace}/${o.name} ${o.at}`
-      if (seen.has(id)) return false
-      seen.add(id)
-      return true
-    })
+    const own = rendered.objects.filter(o => firstSight(o, seen))
     takeIn(inventory, own, rendered.objects, name)
+    databases.push(...own.flatMap(o => databaseClaims(o, name)))
   }
+  const loose = looseArgoObjects(resolve(root)).filter(o => firstSight(o, seen))
+  takeIn(inventory, loose, [], '.')
+  addDatabases(inventory.claims, databases)
   return inventory
+}
+
+function firstSight(object: FoundObject, seen: Set<string>): boolean {
+  const id = `${object.kind} ${object.namespace}/${object.name} ${object.at}`
+  if (seen.has(id)) return false
+  seen.add(id)
+  return true
+}
+
+/** Every folder below and including `root` that may hold manifests, deepest last. */
+function* foldersOf(root: string, depth = 0): Generator<string> {
+  yield root
+  for (const entry of readdirSync(root).sort()) {
+    const path = join(root, entry)
+    if (entry.startsWith('.') || entry === 'node_modules' || entry === 'charts') continue
+    if (existsSync(path) && statSync(path).isDirectory() && depth < 8) yield* foldersOf(path, depth + 1)
+  }
 }
 
 /** Folders with a kustomization; deeper ones first, so that what includes them comes after. */
 function manifestFolders(root: string): string[] {
-  const found: string[] = []
-  const walk = (folder: string, depth: number) => {
-    for (const entry of readdirSync(folder).sort()) {
-      const path = join(folder, entry)
-      if (entry.startsWith('.') || entry === 'node_modules' || entry === 'charts') continue
-      if (existsSync(path) && statSync(path).isDirectory() && depth < 8) walk(path, depth + 1)
-    }
-    if (kustomizationOf(folder)) found.push(folder)
-  }
-  walk(root, 0)
+  const found = [...foldersOf(root)].filter(folder => kustomizationOf(folder))
   // A kustomization that only gathers others (a bootstrap) would otherwise claim what they hold.
   return found.sort((a, b) => b.split('/').length - a.split('/').length || a.localeCompare(b))
+}
+
+/**
+ * Argo CD objects in plain folders, which no kustomization takes in: a folder of Applications needs none, because a
+ * person or a parent Application applies it. A file that is no YAML (a Helm template) is none of them.
+ */
+function looseArgoObjects(root: string): FoundObject[] {
+  // A kustomization at the root reaches only what it names; a deeper one owns its folder, patches and all.
+  const owned = (folder: string): boolean =>
+    kustomizationOf(folder) !== undefined || (dirname(folder) !== root && owned(dirname(folder)))
+  return [...foldersOf(root)]
+    .filter(folder => (folder === root ? !kustomizationOf(root) : !owned(folder)))
+    .flatMap(folder =>
+      readdirSync(folder)
+        .sort()
+        .filter(name => /\.ya?ml$/.test(name) && statSync(join(folder, name)).isFile())
+        .flatMap(name => argoObjects(join(folder, name), relative(root, join(folder, name)))),
+    )
+}
+
+function argoObjects(file: string, shown: string): FoundObject[] {
+  const text = readFileSync(file, 'utf8')
+  // An unquoted `{{` is a template's; as YAML it would be a map with a map for its key.
+  if (!/^apiVersion:\s*["']?argoproj\.io\//m.test(text) || /(^|[:-])\s*\{\{/m.test(text)) return []
+  try {
+    return parseYaml(text, shown).flatMap(document => {
+      const { apiVersion, kind, metadata, spec } = document.value as Record<string, unknown>
+      const name = get(metadata, 'name')
+      const whole =
+        (kind === 'Application' && get(spec, 'destination') !== undefined) ||
+        (kind === 'ApplicationSet' && get(spec, 'generators') !== undefined) ||
+        (kind === 'AppProject' && spec !== undefined)
+      if (!whole || typeof kind !== 'string' || typeof name !== 'string') return []
+      const namespace = get(metadata, 'namespace')
+      return [
+        {
+          apiVersion: String(apiVersion),
+          kind,
+          name,
+          namespace: typeof namespace === 'string' ? namespace : undefined,
+          value: document.value as Record<string, unknown>,
+          at: document.at(['kind']),
+        },
+      ]
+    })
+  } catch {
+    return []
+  }
 }
 
 function takeIn(inventory: Inventory, own: FoundObject[], all: FoundObject[], folder: string): void {
@@ -134,9 +203,21 @@ function takeIn(inventory: Inventory, own: FoundObject[], all: FoundObject[], fo
         })
         break
       case 'Application':
-        inventory.applications.push({
+        inventory.applications.push(applicationOf(object, get(object.value, 'spec')))
+        break
+      case 'ApplicationSet':
+        inventory.applicationSets.push({
+          ...applicationOf(object, get(object.value, 'spec', 'template', 'spec')),
+          generates: list(get(object.value, 'spec', 'generators'))
+            .flatMap(generator => list(get(generator, 'git', 'directories')))
+            .flatMap(({ path, exclude }) => (typeof path === 'string' && exclude !== true ? [path] : [])),
+        })
+        break
+      case 'AppProject':
+        inventory.projects.push({
           name: object.name,
-          path: get(object.value, 'spec', 'source', 'path') as string | undefined,
+          path: undefined,
+          repository: undefined,
           at: object.at,
         })
         break
@@ -153,6 +234,75 @@ function takeIn(inventory: Inventory, own: FoundObject[], all: FoundObject[], fo
           if (typeof rule.host === 'string') inventory.hosts.push({ host: rule.host, at: object.at })
         break
     }
+}
+
+function applicationOf(object: FoundObject, spec: unknown): FoundApplication {
+  // One source, or several of which the first with a path is the folder; the others are charts or their values.
+  const sources = [get(spec, 'source'), ...list(get(spec, 'sources'))]
+  const source = sources.find(s => typeof get(s, 'path') === 'string')
+  const repository = get(source, 'repoURL')
+  return {
+    name: object.name,
+    path: get(source, 'path') as string | undefined,
+    repository: typeof repository === 'string' ? repository : undefined,
+    at: object.at,
+  }
+}
+
+/**
+ * The claims that CloudNativePG makes for a `Cluster`: `<cluster>-<serial>`, and `<cluster>-<serial>-wal` where
+ * `walStorage` asks for it, with the labels and annotations without which its operator takes the cluster for a new one
+ * and makes an empty database beside the data (CloudNativePG 1.30, its reconciler). Serials are counted from 1; a
+ * cluster that has lost instances in its life has higher ones, which no file says.
+ */
+function databaseClaims(object: FoundObject, folder: string): Claim[] {
+  if (object.kind !== 'Cluster' || !object.apiVersion.startsWith('postgresql.cnpg.io/')) return []
+  const namespace = object.namespace ?? 'default'
+  const instances = Number(get(object.value, 'spec', 'instances') ?? 1)
+  const claim = (serial: number, storage: unknown, role: 'PG_DATA' | 'PG_WAL'): Claim => {
+    const name = `${object.name}-${serial}${role === 'PG_WAL' ? '-wal' : ''}`
+    const template = get(storage, 'pvcTemplate')
+    const modes = list(get(template, 'accessModes')).map(String)
+    return {
+      id: `${namespace}/${name}`,
+      namespace,
+      name,
+      sizeBytes: parseSize(
+        String(get(storage, 'size') ?? get(template, 'resources', 'requests', 'storage') ?? '0'),
+        object.at,
+      ),
+      accessModes: modes.length > 0 ? modes : ['ReadWriteOnce'],
+      storageClass: (get(storage, 'storageClass') ?? get(template, 'storageClassName')) as string | undefined,
+      owners: [`Cluster ${namespace}/${object.name}`],
+      folder,
+      labels: {
+        'cnpg.io/cluster': object.name,
+        'cnpg.io/instanceName': `${object.name}-${serial}`,
+        'cnpg.io/pvcRole': role,
+      },
+      annotations: { 'cnpg.io/nodeSerial': String(serial), 'cnpg.io/pvcStatus': 'ready' },
+      at: object.at,
+    }
+  }
+  const wal = get(object.value, 'spec', 'walStorage')
+  return Array.from({ length: instances }, (_, i) => i + 1).flatMap(serial => [
+    claim(serial, get(object.value, 'spec', 'storage'), 'PG_DATA'),
+    ...(wal === undefined || wal === null ? [] : [claim(serial, wal, 'PG_WAL')]),
+  ])
+}
+
+/** A claim that Git makes beforehand for a database is one claim: Git's, with what the operator needs added. */
+function addDatabases(claims: Claim[], databases: Claim[]): void {
+  for (const made of databases) {
+    const there = claims.find(c => c.id === made.id)
+    if (!there) {
+      claims.push(made)
+      continue
+    }
+    there.owners.push(...made.owners.filter(owner => !there.owners.includes(owner)))
+    there.labels = { ...made.labels, ...there.labels }
+    there.annotations = { ...made.annotations, ...there.annotations }
+  }
 }
 
 function claimOf(object: FoundObject, name: string, all: FoundObject[], folder: string): Claim {

@@ -28,6 +28,8 @@ export interface Rendered {
   remote: RemoteDependency[]
   /** Local files that a kustomization names and that are not there: secrets that Git ignores, most often. */
   missing: { file: string; at: string }[]
+  /** Local folders that it takes in directly, in its order. */
+  includes: string[]
 }
 
 // Kinds without a namespace, of those that home repositories hold; a kustomization's namespace leaves them alone.
@@ -105,7 +107,7 @@ function render(folder: string, root: string, above: string[]): Rendered {
   const [document] = readYaml(file, shown(file))
   const kustomization = (document?.value ?? {}) as Kustomization
   const at = (...path: PropertyKey[]) => document?.at(path) ?? shown(file)
-  const result: Rendered = { objects: [], remote: [], missing: [] }
+  const result: Rendered = { objects: [], remote: [], missing: [], includes: [] }
   const take = (entry: string, place: string) => {
     if (/^(https?:\/\/|git@|github\.com\/|ssh:\/\/|oci:\/\/)/.test(entry) || entry.includes('?ref=')) {
       result.remote.push({ kind: 'base', what: entry, at: place })
@@ -113,6 +115,7 @@ function render(folder: string, root: string, above: string[]): Rendered {
     }
     const path = join(folder, entry)
     if (!existsSync(path)) throw fault(place, `names ${entry}, which is not there`)
+    if (statSync(path).isDirectory()) result.includes.push(path)
     const rendered = statSync(path).isDirectory()
       ? render(path, root, [...above, folder])
       : manifests(path, root)
@@ -197,7 +200,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function plain(folder: string, root: string): Rendered {
-  const result: Rendered = { objects: [], remote: [], missing: [] }
+  const result: Rendered = { objects: [], remote: [], missing: [], includes: [] }
   for (const name of readdirSync(folder).sort())
     if (/\.ya?ml$/.test(name)) result.objects.push(...manifests(join(folder, name), root).objects)
   return result
@@ -224,7 +227,7 @@ function manifests(file: string, root: string): Rendered {
       ]
     })
   })
-  return { objects, remote: [], missing: [] }
+  return { objects, remote: [], missing: [], includes: [] }
 }
 
 function fault(at: string, message: string): ClusterFileFault {

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import type { z } from 'zod'
+import { type ApplicationSource, applicationsOf } from './applications.ts'
+import { type BootstrapPart, bootstrapOf } from './bootstrap.ts'
 import { type Inventory, readInventory } from './inventory.ts'
 import { type K0sctlFile, readK0sctl } from './k0sctl-file.ts'
 import { nearest } from './nearest.ts'
@@ -17,6 +19,8 @@ export interface Cluster {
   entry: ClusterFile
   k0sctl: K0sctlFile
   inventory: Inventory
+  applications: ApplicationSource[]
+  bootstrap: BootstrapPart[]
   /** Absolute path of a path in the file. */
   resolve(path: string): string
   strategy(claim: string): Strategy
@@ -63,6 +67,8 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
     entry,
     k0sctl,
     inventory,
+    applications: applicationsOf(entry, at, inventory),
+    bootstrap: bootstrapOf(entry, at),
     resolve: at,
     strategy: claim => entry.volumes[claim] ?? entry.volumes.default,
     hash: hashOf([path, ...namedFiles(entry).map(([, p]) => at(p))]),

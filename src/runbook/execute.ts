@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { agreedTo, type ConsentDesk, compareVictim } from './consent.ts'
 import { milliseconds } from './duration.ts'
 import type { DoneHow, EventSink, RunEventBody, RunState } from './events.ts'
@@ -5,11 +6,11 @@ import { Fault, toFault } from './fault.ts'
 import { type Instance, StepGraph } from './graph.ts'
 import type { Journal } from './journal.ts'
 import { Limits } from './limits.ts'
-import { look, notSo, surroundings } from './lookaround.ts'
+import { type ActingHooks, look, notSo, surroundings } from './lookaround.ts'
 import type { Claim, Claims } from './replay.ts'
 import type { Runbook } from './runbook.ts'
 import type { AnyFanOut, Observation, StepFailure, Victim } from './step.ts'
-import { deadline, pause, Stopped, waiter } from './time.ts'
+import { type Deadline, Deadlines, pause, Stopped, waiter } from './time.ts'
 
 export interface ExecuteOptions<R extends object, W extends R> {
   run: string
@@ -45,6 +46,12 @@ export interface Execution {
   tookMs: number
 }
 
+/** What a step's last look found, and when its checkpoint is on the disk; undefined where it was there before. */
+interface Seen {
+  output: unknown
+  recorded: Promise<void> | undefined
+}
+
 /**
  * Runs a runbook: every step the moment its needs are done, each observed before and after. Never rejects for what
  * happens in a step; rejects with Fault `journal-unwritable` when its own record cannot be kept.
@@ -59,6 +66,7 @@ class Executor<R extends object, W extends R> {
   private readonly o: ExecuteOptions<R, W>
   private readonly graph: StepGraph
   private readonly limits: Limits
+  private readonly deadlines: Deadlines
   private readonly pace: number
   private readonly beganAt = performance.now()
   private readonly begun = new Set<string>()
@@ -73,6 +81,7 @@ class Executor<R extends object, W extends R> {
   constructor(options: ExecuteOptions<R, W>) {
     this.o = options
     this.limits = new Limits(options.limits ?? {})
+    this.deadlines = new Deadlines(options.now)
     this.pace = options.pace ?? 1
     this.consents = [...options.claims.consents]
     for (const [id, claim] of options.claims.steps)
@@ -109,6 +118,8 @@ class Executor<R extends object, W extends R> {
       this.emit({ code: 'run-stopping', how: o.now.aborted ? 'now' : 'after-current' })
       if (this.running === 0 || o.now.aborted) this.wake()
     }
+    // Every step that waits listens; Node would take more than ten for a leak and say so in the person's terminal.
+    setMaxListeners(0, o.stop, o.now)
     o.stop.addEventListener('abort', onStop)
     o.now.addEventListener('abort', onStop)
     try {
@@ -118,6 +129,7 @@ class Executor<R extends object, W extends R> {
     } finally {
       o.stop.removeEventListener('abort', onStop)
       o.now.removeEventListener('abort', onStop)
+      this.deadlines.close()
     }
     if (this.fatal !== undefined) throw this.fatal
     let left = [...this.graph.unexpanded()].length
@@ -132,7 +144,7 @@ class Executor<R extends object, W extends R> {
 
   private emit(event: RunEventBody): void {
     try {
-      this.o.sink({ ...event, atMs: Math.round(performance.now() - this.beganAt) })
+      this.o.sink(Object.assign(event, { atMs: Math.round(performance.now() - this.beganAt) }))
     } catch {
       // A view that breaks must not stop a recovery.
     }
@@ -169,8 +181,14 @@ class Executor<R extends object, W extends R> {
   private async start(instance: Instance, uses: readonly string[]): Promise<void> {
     const began = performance.now()
     try {
-      const output = await this.perform(instance, began)
+      const { output, recorded } = await this.perform(instance, began)
+      // What needs this step may look now. It can't act before this checkpoint is on the disk: its own intent comes after
+      // it in the journal, and when both come in one turn they share a flush.
       this.guard(() => this.graph.settle(instance, { output }))
+      if (recorded) {
+        this.pump()
+        await recorded
+      }
     } catch (thrown) {
       await this.fail(instance, thrown, began)
     }
@@ -196,13 +214,13 @@ class Executor<R extends object, W extends R> {
     }
   }
 
-  /** One step, from its first look to its checkpoint. Resolves with its output. */
-  private async perform(instance: Instance, began: number): Promise<unknown> {
+  /** One step, from its first look to its checkpoint. */
+  private async perform(instance: Instance, began: number): Promise<Seen> {
     const claim = this.o.claims.steps.get(instance.id)
     if (claim?.checkpoint && this.isOver(instance)) {
       const { output, evidence } = claim.checkpoint
       this.emit({ code: 'step-done', step: instance.id, how: 'kept', evidence, tookMs: 0 })
-      return output
+      return { output, recorded: undefined }
     }
     this.emit({ code: 'step-looking', step: instance.id })
     const times = instance.step.retry?.times ?? 1
@@ -230,51 +248,51 @@ class Executor<R extends object, W extends R> {
     claim: Claim | undefined,
     attempt: number,
     began: number,
-  ): Promise<unknown> {
+  ): Promise<Seen> {
     const { step, id } = instance
-    const limit = deadline(milliseconds(step.bounds.limit), this.o.now, instance.title)
-    const acting = {
-      note: (text: string) => {
-        this.emit({ code: 'step-note', step: id, text })
-        this.o.journal.append({ kind: 'note', step: id, text }).catch(() => {})
-      },
-      progress: (done: number, total: number, unit: string) =>
-        this.emit({ code: 'step-progress', step: id, done, total, unit }),
-      askHand: (text: string) =>
-        this.emit({ code: 'hand-needed', step: id, subject: instance.key ?? '', text }),
-      wait: waiter(limit, this.o.stop, this.pace, (what, limitMs) =>
-        this.emit({ code: 'step-waiting', step: id, what, limitMs }),
-      ),
-    }
-    const reading = surroundings(this.o.readers, instance, this.graph, limit.signal)
+    const limit = this.deadlines.begin(milliseconds(step.bounds.limit), instance.title)
+    const signal = () => limit.signal()
+    const hooks = () => this.hooks(id, instance.key ?? '', limit)
+    const reading = surroundings(this.o.readers, instance, this.graph, signal)
     const observe = () => limit.within(this.observe(instance, reading))
     try {
       const first = await observe()
-      if (first.state === 'done') return await this.checkpoint(instance, claim, first, began, false)
+      if (first.state === 'done') return this.checkpoint(instance, claim, first, began, false)
       if (first.state !== 'due') throw refusal(instance, first)
       this.emit({ code: 'step-due', step: id, changes: first.changes })
 
       if (step.danger === 'reads') {
         if (!step.settle) throw notSo(instance, first.changes)
-        await limit.within(
-          step.settle(surroundings(this.o.readers, instance, this.graph, limit.signal, acting)),
-        )
+        await limit.within(step.settle(surroundings(this.o.readers, instance, this.graph, signal, hooks)))
       } else {
         await this.announce(instance, claim, attempt, first.changes, reading)
+        if (step.danger === 'destroys') limit.restart()
         this.begun.add(id)
         this.o.onPoint?.('before-effect', id)
         this.emit({ code: 'step-applying', step: id, attempt })
-        await limit.within(
-          step.apply!(surroundings(this.o.writers, instance, this.graph, limit.signal, acting)),
-        )
+        await limit.within(step.apply!(surroundings(this.o.writers, instance, this.graph, signal, hooks)))
         this.o.onPoint?.('after-effect', id)
       }
       const second = await observe()
-      if (second.state === 'done') return await this.checkpoint(instance, claim, second, began, true)
+      if (second.state === 'done') return this.checkpoint(instance, claim, second, began, true)
       if (second.state === 'due') throw withoutEffect(instance, second.changes)
       throw refusal(instance, second)
     } finally {
       limit.clear()
+    }
+  }
+
+  private hooks(id: string, subject: string, limit: Deadline): ActingHooks {
+    return {
+      note: text => {
+        this.emit({ code: 'step-note', step: id, text })
+        this.o.journal.append({ kind: 'note', step: id, text }).catch(() => {})
+      },
+      progress: (done, total, unit) => this.emit({ code: 'step-progress', step: id, done, total, unit }),
+      askHand: text => this.emit({ code: 'hand-needed', step: id, subject, text }),
+      wait: waiter(limit, this.o.stop, this.pace, (what, limitMs) =>
+        this.emit({ code: 'step-waiting', step: id, what, limitMs }),
+      ),
     }
   }
 
@@ -385,23 +403,27 @@ class Executor<R extends object, W extends R> {
     }
   }
 
-  private async checkpoint(
+  private checkpoint(
     instance: Instance,
     claim: Claim | undefined,
     observation: Extract<Observation<unknown>, { state: 'done' }>,
     began: number,
     applied: boolean,
-  ): Promise<unknown> {
+  ): Seen {
     const { output, evidence } = observation
     const before = claim?.checkpoint
     const how: DoneHow = applied ? 'applied' : before || (claim?.intents ?? 0) > 0 ? 'confirmed' : 'already'
     const tookMs = Math.round(performance.now() - began)
     const same = before && !applied && JSON.stringify(before.output) === JSON.stringify(output)
-    if (!same)
-      await this.o.journal.append({ kind: 'checkpoint', step: instance.id, how, output, evidence, tookMs })
     this.begun.add(instance.id)
-    this.emit({ code: 'step-done', step: instance.id, how, evidence, tookMs })
-    return output
+    const tell = () => this.emit({ code: 'step-done', step: instance.id, how, evidence, tookMs })
+    if (same) {
+      tell()
+      return { output, recorded: undefined }
+    }
+    const { journal } = this.o
+    const record = journal.append({ kind: 'checkpoint', step: instance.id, how, output, evidence, tookMs })
+    return { output, recorded: record.then(tell) }
   }
 
   /** Whether a later step has ended this one's claim on purpose. */

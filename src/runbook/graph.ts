@@ -40,13 +40,15 @@ export interface GraphListener {
 /** The steps of a runbook as instances, released the moment their needs are settled. */
 export class StepGraph {
   private readonly groups = new Map<string, Group>()
+  /** Groups by the step that their fan-out comes from. */
+  private readonly fannedOutFrom = new Map<AnyStep, Group[]>()
   private readonly listener: GraphListener
 
   constructor(runbook: Runbook, listener: GraphListener) {
     this.listener = listener
     for (const phase of runbook.phases)
-      for (const step of phase.steps)
-        this.groups.set(step.id, {
+      for (const step of phase.steps) {
+        const group: Group = {
           step,
           phase: phase.id,
           instances: [],
@@ -54,7 +56,11 @@ export class StepGraph {
           left: 0,
           expanded: false,
           waiters: [],
-        })
+        }
+        this.groups.set(step.id, group)
+        const from = step.each?.from
+        if (from) this.fannedOutFrom.set(from, [...(this.fannedOutFrom.get(from) ?? []), group])
+      }
   }
 
   /** Expands everything that is known without running anything, and releases what needs nothing. */
@@ -98,10 +104,9 @@ export class StepGraph {
     group.left -= 1
     for (const dependent of instance.dependents) this.countDown(dependent, fresh)
     if (result)
-      for (const other of this.groups.values()) {
-        const fan = other.step.each
-        if (fan?.from !== instance.step || other.expanded) continue
-        const subjects = this.listener.subjects(fan, result.output)
+      for (const other of this.fannedOutFrom.get(instance.step) ?? []) {
+        if (other.expanded) continue
+        const subjects = this.listener.subjects(other.step.each!, result.output)
         fresh.push(...this.expand(other, subjects))
       }
     this.complete(group, fresh)

@@ -17,51 +17,135 @@ export interface Deadline {
   left(): number
   /** The action's result, or Fault `step-timed-out` at the limit, or {@link Stopped}. */
   within<T>(action: Promise<T>): Promise<T>
+  /** Begins the time anew: what a person took to answer does not count. */
+  restart(): void
   clear(): void
 }
 
-export function deadline(limitMs: number, now: AbortSignal, title: string): Deadline {
-  const end = performance.now() + limitMs
-  let controller: AbortController | undefined
-  let end1: ((error: Error) => void) | undefined
-  const expired = () => {
-    const fault = new Fault({
-      code: 'step-timed-out',
-      blame: 'network',
-      message: `${title} took longer than its limit of ${limitMs / 1000} s`,
-      remedy: 'See the last note for what it waited for; when that is mended, run `recover resume`',
+/**
+ * The limits of all attempts under way. They share one timer and one listener: with one of each for every attempt,
+ * these would be a tenth of what the engine costs.
+ */
+export class Deadlines {
+  readonly now: AbortSignal
+  private readonly open = new Set<OpenDeadline>()
+  private timer: NodeJS.Timeout | undefined
+  private timerAt = Number.POSITIVE_INFINITY
+  private readonly onNow = () => {
+    for (const deadline of this.open) deadline.end(new Stopped())
+  }
+
+  constructor(now: AbortSignal) {
+    this.now = now
+    now.addEventListener('abort', this.onNow)
+  }
+
+  /** Begins an attempt that may take so many milliseconds. */
+  begin(limitMs: number, title: string): Deadline {
+    const deadline = new OpenDeadline(this, limitMs, title)
+    this.watch(deadline)
+    return deadline
+  }
+
+  watch(deadline: OpenDeadline): void {
+    this.open.add(deadline)
+    if (deadline.at < this.timerAt) this.arm(deadline.at)
+  }
+
+  drop(deadline: OpenDeadline): void {
+    this.open.delete(deadline)
+  }
+
+  /** Lets go of the timer and the signal. */
+  close(): void {
+    clearTimeout(this.timer)
+    this.now.removeEventListener('abort', this.onNow)
+  }
+
+  private arm(at: number): void {
+    clearTimeout(this.timer)
+    this.timerAt = at
+    // Node clamps a timer beyond 2^31-1 ms to 1 ms.
+    const ms = Math.min(Math.max(1, Math.ceil(at - performance.now())), 2_147_483_647)
+    this.timer = setTimeout(() => this.look(), ms)
+  }
+
+  /** Ends what is over; the attempt that the timer was set for may have ended by itself long ago. */
+  private look(): void {
+    this.timerAt = Number.POSITIVE_INFINITY
+    let next = Number.POSITIVE_INFINITY
+    for (const deadline of this.open)
+      if (deadline.left() === 0) deadline.expire()
+      else next = Math.min(next, deadline.at)
+    if (next < Number.POSITIVE_INFINITY) this.arm(next)
+  }
+}
+
+class OpenDeadline implements Deadline {
+  at: number
+  private readonly all: Deadlines
+  private readonly limitMs: number
+  private readonly title: string
+  private controller: AbortController | undefined
+  private reject: ((error: Error) => void) | undefined
+  private over: Error | undefined
+
+  constructor(all: Deadlines, limitMs: number, title: string) {
+    this.all = all
+    this.limitMs = limitMs
+    this.title = title
+    this.at = performance.now() + limitMs
+    if (all.now.aborted) this.over = new Stopped()
+  }
+
+  signal(): AbortSignal {
+    if (!this.controller) {
+      this.controller = new AbortController()
+      if (this.over) this.controller.abort(this.over)
+    }
+    return this.controller.signal
+  }
+
+  left(): number {
+    return Math.max(0, this.at - performance.now())
+  }
+
+  within<T>(action: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.reject = reject
+      if (this.over) reject(this.over)
+      action.then(resolve, reject)
     })
-    controller?.abort(fault)
-    end1?.(fault)
   }
-  const onNow = () => {
-    const stopped = new Stopped()
-    controller?.abort(stopped)
-    end1?.(stopped)
+
+  restart(): void {
+    if (this.all.now.aborted) return
+    this.at = performance.now() + this.limitMs
+    this.over = undefined
+    this.controller = undefined
+    this.all.watch(this)
   }
-  // Node clamps a timer beyond 2^31-1 ms to 1 ms.
-  const timer = setTimeout(expired, Math.min(limitMs, 2_147_483_647))
-  now.addEventListener('abort', onNow)
-  return {
-    signal() {
-      if (!controller) {
-        controller = new AbortController()
-        if (now.aborted) controller.abort(new Stopped())
-      }
-      return controller.signal
-    },
-    left: () => Math.max(0, end - performance.now()),
-    within(action) {
-      return new Promise((resolve, reject) => {
-        end1 = reject
-        if (now.aborted) reject(new Stopped())
-        action.then(resolve, reject)
-      })
-    },
-    clear() {
-      clearTimeout(timer)
-      now.removeEventListener('abort', onNow)
-    },
+
+  clear(): void {
+    this.all.drop(this)
+  }
+
+  expire(): void {
+    this.clear()
+    this.end(
+      new Fault({
+        code: 'step-timed-out',
+        blame: 'network',
+        message: `${this.title} took longer than its limit of ${this.limitMs / 1000} s`,
+        remedy: 'See the last note for what it waited for; when that is mended, run `recover resume`',
+      }),
+    )
+  }
+
+  end(error: Error): void {
+    this.over = error
+    this.controller?.abort(error)
+    this.reject?.(error)
   }
 }
 

@@ -1,6 +1,7 @@
 import { showDuration } from '../runbook/duration.ts'
 import type { RunEvent, StepFace } from '../runbook/events.ts'
 import { marks, paint, wrap } from './ink.ts'
+import { oneLine } from './live-fit.ts'
 import type { Paper, View } from './view.ts'
 
 /** One line for each thing worth knowing: for pipes, logs and CI. Nothing is ever redrawn. */
@@ -10,7 +11,8 @@ export function linesView(paper: Paper): View {
   let current = ''
   const ink = paint(paper.colour)
   const title = (id: string) => steps.get(id)?.title ?? id
-  const say = (mark: string, text: string) => paper.write(`${wrap(`  ${mark} ${text}`, paper.columns, 4)}\n`)
+  const say = (mark: string, text: string) =>
+    paper.write(`${wrap(`  ${mark} ${oneLine(text)}`, paper.columns, 4)}\n`)
   const enter = (id: string) => {
     const phase = steps.get(id)?.phase ?? ''
     if (phase === current) return

@@ -1,26 +1,53 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { ConsentDesk } from '../runbook/consent.ts'
 import { linesView } from './lines.ts'
+import { liveView } from './live.ts'
+import type { Screen } from './live-screen.ts'
 import { ndjsonInto } from './ndjson.ts'
 import { showPlan, showVictims } from './plan.ts'
-import { type Paper, together, type View } from './view.ts'
+import { together, type View } from './view.ts'
 
 /** What people read goes to stderr, so that stdout holds what programs read. */
-export function terminal(): Paper {
+export function terminal(): Screen {
   const { stderr, env } = process
   return {
     write: text => {
       stderr.write(text)
     },
-    columns: stderr.columns ?? (Number(env.COLUMNS) || 100),
+    // A window may be resized at any time. Some terminals report 0 columns until they know better.
+    get columns() {
+      return stderr.columns || Number(env.COLUMNS) || 100
+    },
+    get rows() {
+      return stderr.rows || Number(env.LINES) || 24
+    },
     colour: stderr.isTTY === true && env.NO_COLOR === undefined,
   }
 }
 
-/** The view for this terminal, and the machine-readable one beside it where a file is named. */
-export function chooseView(options: { jsonInto?: string | undefined }): View {
-  const human = linesView(terminal())
+/**
+ * The view for this terminal, and the machine-readable one beside it where a file is named. `plain` wants lines even
+ * where the live view could be drawn.
+ */
+export function chooseView(options: { jsonInto?: string | undefined; plain?: boolean }): View {
+  const screen = terminal()
+  // Events that go to a device, most likely this very terminal, would be written into the frame.
+  const shared = options.jsonInto?.startsWith('/dev/') ?? false
+  const human = options.plain || shared || !drawable(process) ? linesView(screen) : liveView(screen)
   return options.jsonInto === undefined ? human : together(human, ndjsonInto(options.jsonInto))
+}
+
+/**
+ * Whether rows can be drawn over themselves: a terminal with a cursor, watched by a person. CI logs keep every frame;
+ * `CI=false` is how some people switch that off.
+ */
+export function drawable(process: {
+  stderr: { isTTY?: boolean }
+  env: Record<string, string | undefined>
+}): boolean {
+  const { stderr, env } = process
+  const inCi = env.CI !== undefined && env.CI !== '' && env.CI !== 'false'
+  return stderr.isTTY === true && !inCi && env.TERM !== 'dumb' && !env.NO_LIVE
 }
 
 /** Writes text for people. */

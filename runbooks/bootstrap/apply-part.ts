@@ -1,0 +1,85 @@
+import { z } from 'zod'
+import { manifestHash, orderForApply, stamped } from '../../src/kubernetes/apply-order.ts'
+import { type KubernetesObject, refOf, showRef } from '../../src/kubernetes/kubernetes.ts'
+import { lacks } from '../../src/kubernetes/readiness.ts'
+import { Fault } from '../../src/runbook/fault.ts'
+import { done, due } from '../../src/runbook/step.ts'
+import { step } from '../kit.ts'
+import { joinWorkers } from '../kubernetes/workers.ts'
+import { eachPart } from './each-part.ts'
+import { unlockOnePassword } from './unlock-onepassword.ts'
+
+/**
+ * One part of the bootstrap, applied server-side and working. Objects whose kind an operator of this very part brings
+ * (Cilium creates its own definitions) are applied in a second pass, once it has.
+ */
+export const applyPart = step({
+  id: 'bootstrap/apply',
+  title: part => `Bootstrap ${part.name}`,
+  each: eachPart,
+  needs: [joinWorkers, unlockOnePassword],
+  after: part => part.before,
+  danger: 'changes',
+  bounds: { expected: '1m', limit: '20m' },
+  retry: { times: 4, delay: '5s' },
+  uses: () => ['api'],
+  output: z.strictObject({ objects: z.number() }),
+  async observe({ part, manifests, kubernetes, signal }) {
+    const objects = await manifests(part.name, signal)
+    const open: string[] = []
+    for (const object of objects) {
+      const live = await kubernetes.get(refOf(object))
+      if (!live || live.metadata.annotations?.[manifestHash] !== stamped(object).metadata.annotations?.[manifestHash])
+        open.push(`apply ${showRef(refOf(object))}`)
+      else {
+        const missing = lacks(live)
+        if (missing !== undefined) open.push(`wait for ${showRef(refOf(object))}: ${missing}`)
+      }
+    }
+    if (open.length === 0)
+      return done({ objects: objects.length }, `all ${objects.length} objects of ${part.name} are there and work`)
+    return due(...(open.length > 6 ? [...open.slice(0, 5), `and ${open.length - 5} more`] : open))
+  },
+  async apply({ part, manifests, kubernetes, signal, progress, note, wait }) {
+    const ordered = orderForApply(await manifests(part.name, signal))
+    let applied = 0
+    const later: KubernetesObject[] = []
+    const put = async (object: KubernetesObject) => {
+      await kubernetes.apply(stamped(object), { force: true })
+      applied += 1
+      progress(applied, ordered.length, 'objects')
+    }
+    for (const object of ordered)
+      if (await kubernetes.serves(object)) await put(object)
+      else later.push(object)
+    if (later.length > 0) note(`${later.length} objects wait for kinds that an operator brings`)
+    for (const object of later) {
+      await wait(
+        `the kind ${object.kind} to be known`,
+        async () => (await kubernetes.serves(object)) || undefined,
+        { every: '2s', limit: '5m' },
+      )
+      await put(object)
+    }
+    for (const object of ordered) {
+      let missing = ''
+      try {
+        await wait(`${showRef(refOf(object))} to work`, async () => {
+          const live = await kubernetes.get(refOf(object))
+          const lack = live ? lacks(live) : 'it is not there'
+          missing = lack ?? ''
+          return lack === undefined || undefined
+        })
+      } catch (thrown) {
+        if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
+        throw new Fault({
+          code: 'bootstrap-not-ready',
+          blame: 'host',
+          message: `${showRef(refOf(object))} of ${part.name} does not work yet: ${missing}`,
+          remedy: 'Look at its pods and events (kubectl describe); then run `recover resume`',
+          cause: thrown,
+        })
+      }
+    }
+  },
+})

@@ -1,0 +1,14 @@
+import { z } from 'zod'
+import { fanOut } from '../kit.ts'
+
+/** The parts of the bootstrap, in the person's own order: the network, the secrets, Argo CD. */
+export const eachPart = fanOut({
+  name: 'part',
+  schema: z.strictObject({ name: z.string(), before: z.array(z.string()) }),
+  key: part => part.name,
+  subjects: ({ cluster }) =>
+    cluster.bootstrap.map(({ name }, i) => ({
+      name,
+      before: cluster.bootstrap.slice(0, i).map(p => p.name),
+    })),
+})

@@ -1,0 +1,112 @@
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, join, relative } from 'node:path'
+import type { Inventory } from './inventory.ts'
+import { type FoundObject, type RemoteDependency, renderLocal } from './kustomization.ts'
+import type { ClusterFile } from './schema.ts'
+
+/** An Argo CD Application of the cluster, as Git has it or as recover.yaml says to make it. */
+export interface ApplicationSource {
+  name: string
+  namespace: string
+  path: string
+  /** The Application object itself. */
+  manifest: Record<string, unknown>
+  claims: string[]
+  parent: boolean
+  storage: boolean
+  wave: number
+  /** What its folder renders to, as far as the repository itself holds it. */
+  objects: FoundObject[]
+  remote: RemoteDependency[]
+}
+
+/** Every Application, from the folder that recover.yaml names or generated as it says. Sorted by name. */
+export function applicationsOf(
+  entry: ClusterFile,
+  resolve: (path: string) => string,
+  inventory: Inventory,
+): ApplicationSource[] {
+  const root = resolve(entry.gitops.repository)
+  const { applications } = entry.gitops
+  const manifests =
+    typeof applications === 'string'
+      ? renderLocal(resolve(applications), root)
+          .objects.filter(o => o.kind === 'Application')
+          .map(o => o.value)
+      : foldersOf(applications.generate, root)
+          .filter(folder => !isBootstrap(folder, entry, resolve, root))
+          .map(folder => generated(folder, entry.gitops.remote ?? root, applications.project ?? 'default'))
+  return manifests
+    .map(manifest => sourceOf(manifest, root, inventory))
+    .sort((a, b) => a.name.localeCompare(b.name))
+}
+
+/** Folders that fit patterns like `applications/*`, relative to the repository. */
+function foldersOf(patterns: string[], root: string): string[] {
+  return patterns.flatMap(pattern => {
+    if (!pattern.endsWith('/*')) return existsSync(join(root, pattern)) ? [pattern] : []
+    const parent = pattern.slice(0, -2)
+    if (!existsSync(join(root, parent))) return []
+    return readdirSync(join(root, parent))
+      .filter(name => !name.startsWith('.') && statSync(join(root, parent, name)).isDirectory())
+      .map(name => `${parent}/${name}`)
+  })
+}
+
+/** What the bootstrap brings is not an Application again. */
+function isBootstrap(
+  folder: string,
+  entry: ClusterFile,
+  resolve: (path: string) => string,
+  root: string,
+): boolean {
+  const { bootstrap } = entry.gitops
+  if (typeof bootstrap !== 'string') return false
+  return bootstrapFolders(resolve(bootstrap)).some(f => relative(root, f) === folder)
+}
+
+/** The local folders that a bootstrap kustomization takes in, in its order. */
+export function bootstrapFolders(folder: string): string[] {
+  const { includes } = renderLocal(folder, folder)
+  return includes
+}
+
+function generated(path: string, repository: string, project: string): Record<string, unknown> {
+  const name = basename(path)
+  return {
+    apiVersion: 'argoproj.io/v1alpha1',
+    kind: 'Application',
+    metadata: { name, namespace: 'argocd' },
+    spec: {
+      project,
+      source: { repoURL: repository, targetRevision: 'HEAD', path },
+      destination: { server: 'https://kubernetes.default.svc', namespace: name },
+      syncPolicy: {
+        automated: { prune: true, selfHeal: true },
+        syncOptions: ['CreateNamespace=true', 'ServerSideApply=true'],
+      },
+    },
+  }
+}
+
+function sourceOf(manifest: Record<string, unknown>, root: string, inventory: Inventory): ApplicationSource {
+  const metadata = manifest.metadata as { name: string; namespace?: string; annotations?: Record<string, string> }
+  const spec = manifest.spec as { source?: { path?: string } } | undefined
+  const path = (spec?.source?.path ?? '').replace(/^\.\//, '').replace(/\/$/, '')
+  const folder = join(root, path)
+  const rendered = path !== '' && existsSync(folder) ? renderLocal(folder, root) : { objects: [], remote: [] }
+  const kinds = new Set(rendered.objects.map(o => o.kind))
+  const csi = (r: RemoteDependency) => /csi/i.test(`${r.what} ${r.repository ?? ''}`)
+  return {
+    name: metadata.name,
+    namespace: metadata.namespace ?? 'argocd',
+    path,
+    manifest: { ...manifest, metadata: { ...metadata, namespace: metadata.namespace ?? 'argocd' } },
+    claims: inventory.claims.filter(c => c.folder === path).map(c => c.id),
+    parent: kinds.has('Application') || kinds.has('ApplicationSet'),
+    storage: kinds.has('StorageClass') || kinds.has('CSIDriver') || rendered.remote.some(csi),
+    wave: Number(metadata.annotations?.['argocd.argoproj.io/sync-wave'] ?? 0),
+    objects: rendered.objects,
+    remote: rendered.remote,
+  }
+}

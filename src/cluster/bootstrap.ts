@@ -1,0 +1,46 @@
+import { relative } from 'node:path'
+import { bootstrapFolders } from './applications.ts'
+import { type FoundObject, type RemoteDependency, renderLocal } from './kustomization.ts'
+import type { ClusterFile } from './schema.ts'
+import { readYaml } from './yaml-file.ts'
+
+/** One part of the bootstrap: the network, the secrets, Argo CD; applied in this order. */
+export interface BootstrapPart {
+  name: string
+  /** Its manifests, rendered; or the folder of the kustomization that must be rendered first. */
+  from: { objects: FoundObject[] } | { folder: string; objects: FoundObject[]; remote: RemoteDependency[] }
+}
+
+/** The bootstrap as recover.yaml names it: rendered files, or a kustomization whose folders are the parts. */
+export function bootstrapOf(entry: ClusterFile, resolve: (path: string) => string): BootstrapPart[] {
+  const { bootstrap } = entry.gitops
+  const root = resolve(entry.gitops.repository)
+  if (typeof bootstrap !== 'string')
+    return bootstrap.map(part => ({
+      name: part.name,
+      from: { objects: readManifests(resolve(part.rendered), part.rendered) },
+    }))
+  return bootstrapFolders(resolve(bootstrap)).map(folder => {
+    const { objects, remote } = renderLocal(folder, root)
+    return { name: relative(root, folder).split('/').at(-1) ?? folder, from: { folder, objects, remote } }
+  })
+}
+
+/** The objects of a file of rendered manifests. */
+export function readManifests(file: string, shown = file): FoundObject[] {
+  return readYaml(file, shown).flatMap(document => {
+    const value = document.value as Record<string, unknown> | null
+    const metadata = value?.metadata as { name?: string; namespace?: string } | undefined
+    if (typeof value?.kind !== 'string' || typeof value.apiVersion !== 'string') return []
+    return [
+      {
+        apiVersion: value.apiVersion,
+        kind: value.kind,
+        name: metadata?.name ?? '',
+        namespace: metadata?.namespace,
+        value,
+        at: document.at(['kind']),
+      },
+    ]
+  })
+}

@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto'
+import { showSize } from '../cluster/size.ts'
+import type { KubernetesObject } from '../kubernetes/kubernetes.ts'
+import { copyProgram, measureProgram } from './programs.ts'
+
+/** What objects of ours carry, so that they are found again and nobody else's is ever touched. */
+export const runLabel = 'recover.dev/run'
+export const volumeLabel = 'recover.dev/volume'
+
+/** A disk on the NAS as the CSI driver must be told of it. */
+export interface CsiDisk {
+  driver: string
+  handle: string
+  fsType: string
+  sizeBytes: number
+  attributes: Record<string, string>
+}
+
+/** A short name for a claim that fits into object names: the first eight digits of its id's SHA-256. */
+export function shortId(claim: string): string {
+  return createHash('sha256').update(claim).digest('hex').slice(0, 8)
+}
+
+/**
+ * A PersistentVolume that is bound to one claim by name and to no older incarnation of it (no uid), and that keeps its
+ * disk whatever happens to the claim.
+ */
+export function persistentVolume(
+  name: string,
+  claim: { namespace: string; name: string },
+  disk: CsiDisk,
+  options: { storageClass: string; accessModes: string[]; readOnly?: boolean; labels?: Record<string, string> },
+): KubernetesObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name, ...(options.labels ? { labels: options.labels } : {}) },
+    spec: {
+      capacity: { storage: showSize(disk.sizeBytes) },
+      accessModes: options.accessModes,
+      persistentVolumeReclaimPolicy: 'Retain',
+      storageClassName: options.storageClass,
+      // Switches off kubelet's mkfs and fsck; a journal of the clone is still replayed, as it must be.
+      ...(options.readOnly ? { mountOptions: ['ro'] } : {}),
+      claimRef: {
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        namespace: claim.namespace,
+        name: claim.name,
+      },
+      csi: {
+        driver: disk.driver,
+        volumeHandle: disk.handle,
+        fsType: disk.fsType,
+        volumeAttributes: disk.attributes,
+      },
+    },
+  }
+}
+
+/** A claim; with `volumeName` the provisioner leaves it alone and it binds to exactly that volume. */
+export function persistentVolumeClaim(
+  claim: { namespace: string; name: string },
+  options: {
+    sizeBytes: number
+    storageClass: string
+    accessModes: string[]
+    volumeName?: string
+    labels?: Record<string, string>
+    annotations?: Record<string, string>
+  },
+): KubernetesObject {
+  const { labels = {}, annotations = {} } = options
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {
+      name: claim.name,
+      namespace: claim.namespace,
+      ...(Object.keys(labels).length > 0 ? { labels } : {}),
+      // Argo CD must not prune what an outage made us create ahead of it.
+      annotations: { 'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false', ...annotations },
+    },
+    spec: {
+      accessModes: options.accessModes,
+      storageClassName: options.storageClass,
+      resources: { requests: { storage: showSize(options.sizeBytes) } },
+      ...(options.volumeName === undefined ? {} : { volumeName: options.volumeName }),
+    },
+  }
+}
+
+/** A Job that hashes every file of a claim, mounted read-only. */
+export function measureJob(
+  name: string,
+  claim: { namespace: string; name: string },
+  labels: Record<string, string>,
+  image: string,
+): KubernetesObject {
+  return job(name, claim.namespace, labels, image, measureProgram, {}, [
+    { path: '/data', claim: claim.name, readOnly: true },
+  ])
+}
+
+/** A Job that copies one claim to another of the same namespace and compares both. */
+export function copyJob(
+  name: string,
+  namespace: string,
+  from: string,
+  to: string,
+  run: string,
+  labels: Record<string, string>,
+  image: string,
+): KubernetesObject {
+  return job(name, namespace, labels, image, copyProgram, { RUN: run }, [
+    { path: '/src', claim: from, readOnly: true },
+    { path: '/dst', claim: to, readOnly: false },
+  ])
+}
+
+function job(
+  name: string,
+  namespace: string,
+  labels: Record<string, string>,
+  image: string,
+  script: string,
+  environment: Record<string, string>,
+  mounts: { path: string; claim: string; readOnly: boolean }[],
+): KubernetesObject {
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name, namespace, labels },
+    spec: {
+      backoffLimit: 4,
+      template: {
+        metadata: { labels: { ...labels, 'recover.dev/job': name } },
+        spec: {
+          restartPolicy: 'Never',
+          automountServiceAccountToken: false,
+          // Never an fsGroup: kubelet would change the owner of every file before we had read one.
+          securityContext: { runAsUser: 0, runAsGroup: 0 },
+          containers: [
+            {
+              name: 'recover',
+              image,
+              command: ['sh', '-c', script],
+              env: Object.entries(environment).map(([key, value]) => ({ name: key, value })),
+              securityContext: {
+                allowPrivilegeEscalation: false,
+                capabilities: {
+                  drop: ['ALL'],
+                  add: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'SETFCAP', 'MKNOD'],
+                },
+              },
+              volumeMounts: mounts.map((m, i) => ({
+                name: `volume-${i}`,
+                mountPath: m.path,
+                ...(m.readOnly ? { readOnly: true } : {}),
+              })),
+            },
+          ],
+          volumes: mounts.map((m, i) => ({
+            name: `volume-${i}`,
+            persistentVolumeClaim: { claimName: m.claim },
+          })),
+        },
+      },
+    },
+  }
+}

@@ -1,0 +1,115 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { expect, test } from 'vitest'
+import { readInventory } from '../../src/cluster/inventory.ts'
+import { scratch } from '../runbook/harness.ts'
+
+function repository(files: Record<string, string>): string {
+  const folder = scratch('inventory')
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), text)
+  }
+  return folder
+}
+
+const database = `apiVersion: postgresql.cnpg.io/v1
+kind: Cluster
+metadata: { name: db }
+spec:
+  instances: 2
+  storage: { size: 10Gi, storageClass: nas }
+  walStorage: { size: 2Gi }
+`
+
+test('a CloudNativePG cluster has a claim for each instance, and one for its log', () => {
+  const { claims } = readInventory(
+    repository({
+      'apps/notes/kustomization.yaml': 'namespace: notes\nresources: [db.yaml, other.yaml]\n',
+      'apps/notes/db.yaml': database,
+      'apps/notes/other.yaml':
+        'apiVersion: cluster.x-k8s.io/v1beta1\nkind: Cluster\nmetadata: { name: other }\nspec: {}\n',
+    }),
+  )
+  expect(claims.map(c => [c.id, c.sizeBytes / 2 ** 30, c.storageClass])).toEqual([
+    ['notes/db-1', 10, 'nas'],
+    ['notes/db-1-wal', 2, undefined],
+    ['notes/db-2', 10, 'nas'],
+    ['notes/db-2-wal', 2, undefined],
+  ])
+  expect(claims[3]).toMatchObject({
+    owners: ['Cluster notes/db'],
+    accessModes: ['ReadWriteOnce'],
+    folder: 'apps/notes',
+    labels: { 'cnpg.io/cluster': 'db', 'cnpg.io/instanceName': 'db-2', 'cnpg.io/pvcRole': 'PG_WAL' },
+    annotations: { 'cnpg.io/nodeSerial': '2', 'cnpg.io/pvcStatus': 'ready' },
+    at: 'apps/notes/db.yaml:2:1',
+  })
+  expect(claims[0]?.labels['cnpg.io/pvcRole']).toBe('PG_DATA')
+})
+
+test('a claim that Git makes beforehand for a database is counted once and keeps what Git says', () => {
+  const { claims } = readInventory(
+    repository({
+      'apps/notes/kustomization.yaml': 'namespace: notes\nresources: [claim.yaml]\n',
+      'apps/notes/claim.yaml':
+        'apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: db-1, labels: { mine: "yes" } }\nspec: { resources: { requests: { storage: 20Gi } } }\n',
+      'apps/database/kustomization.yaml': 'namespace: notes\nresources: [db.yaml]\n',
+      'apps/database/db.yaml': database.replace('instances: 2', 'instances: 1').replace(/ {2}wal.*\n/, ''),
+    }),
+  )
+  expect(claims).toMatchObject([
+    {
+      id: 'notes/db-1',
+      sizeBytes: 20 * 2 ** 30,
+      owners: ['Cluster notes/db'],
+      folder: 'apps/notes',
+      labels: { mine: 'yes', 'cnpg.io/cluster': 'db' },
+      annotations: { 'cnpg.io/nodeSerial': '1' },
+    },
+  ])
+})
+
+const application = (name: string, source: string) =>
+  `apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: { name: ${name} }\nspec: { destination: {}, ${source} }\n`
+
+test('Argo CD objects are found in kustomizations and in plain folders, each once; a Helm template is none', () => {
+  const inventory = readInventory(
+    repository({
+      'kustomization.yaml': 'resources: [argocd/listed.yaml]\n',
+      'argocd/listed.yaml': application(
+        'listed',
+        'source: { repoURL: https://git.example.net/h, path: apps/listed }',
+      ),
+      'argocd/several.yaml': application(
+        'several',
+        'sources: [{ repoURL: https://charts.example.net, chart: c }, { repoURL: git@git.example.net:h, path: apps/s }]',
+      ),
+      'argocd/set.yaml': `apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: { name: all }
+spec:
+  generators:
+    - git: { directories: [{ path: "apps/*" }, { path: apps/old, exclude: true }] }
+  template: { spec: { source: { repoURL: https://git.example.net/h, path: "{{path}}" } } }
+---
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: { name: system }
+spec: {}
+`,
+      'chart/templates/app.yaml':
+        'apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{ .Values.m }}\n',
+      'system/argocd/kustomization.yaml': 'resources: []\n',
+      'system/argocd/patches/app.yaml': application('patch', 'source: { path: x }'),
+    }),
+  )
+  expect(inventory.applications.map(a => [a.name, a.path, a.repository, a.at])).toEqual([
+    ['listed', 'apps/listed', 'https://git.example.net/h', 'argocd/listed.yaml:2:1'],
+    ['several', 'apps/s', 'git@git.example.net:h', 'argocd/several.yaml:2:1'],
+  ])
+  expect(inventory.applicationSets).toMatchObject([
+    { name: 'all', repository: 'https://git.example.net/h', generates: ['apps/*'] },
+  ])
+  expect(inventory.projects).toMatchObject([{ name: 'system', at: 'argocd/set.yaml:10:1' }])
+})
