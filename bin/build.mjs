@@ -38,9 +38,9 @@ async function describeCommands() {
 
 async function bundleProgram({ commands }) {
   const { build } = await import('esbuild')
-  // Bundled is what nearly every command needs. The rest loads when it is needed, as its authors packed it: ssh2 looks
-  // for native code beside itself, client-node is 15 MB.
-  const bundled = new Set(['@oclif/core', 'undici', 'yaml', 'zod'])
+  // Bundled is what every command needs. The rest loads when it is needed, as its authors packed it: ssh2 looks for native
+  // code beside itself, and a CommonJS package such as undici loses its named exports when a bundle imports it dynamically.
+  const bundled = new Set(['@oclif/core', 'zod'])
   await build({
     entryPoints: {
       recover: join(root, 'bin', 'entry.js'),
@@ -70,13 +70,15 @@ async function bundleProgram({ commands }) {
 function ownPlaces(build) {
   build.onLoad({ filter: /[\\/]dist[\\/](commands|runbooks|src)[\\/].*\.js$/ }, async ({ path }) => {
     const text = await readFile(path, 'utf8')
-    if (/\bimport\.meta\.(dirname|filename)\b/.test(text))
-      return { errors: [{ text: `${path}: use import.meta.url; the bundle keeps only that` }] }
+    if (!text.includes('import.meta')) return { contents: text, loader: 'js' }
     const place = relative(bundle, path).replaceAll('\\', '/')
-    return {
-      contents: text.replaceAll('import.meta.url', `new URL('${place}', import.meta.url).href`),
-      loader: 'js',
-    }
+    const contents = [
+      "import { fileURLToPath as pathOfOwn } from 'node:url'",
+      `const ownUrl = new URL('${place}', import.meta.url)`,
+      "const ownMeta = { url: ownUrl.href, filename: pathOfOwn(ownUrl), dirname: pathOfOwn(new URL('.', ownUrl)).slice(0, -1) }",
+      text.replaceAll('import.meta', 'ownMeta'),
+    ].join('\n')
+    return { contents, loader: 'js' }
   })
 }
 

@@ -1,20 +1,42 @@
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connectWeb, type WebRoute } from '../src/checks/http.ts'
+import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import type { Cluster } from '../src/cluster/load.ts'
 import { connectReader, connectWriter, type HostReader } from '../src/hosts/host.ts'
 import { byHand } from '../src/hosts/install/by-hand.ts'
 import { sshInstaller } from '../src/hosts/install/ssh-installer.ts'
-import { mintHostKey } from '../src/hosts/keys.ts'
+import { knownHostsLine, mintHostKey } from '../src/hosts/keys.ts'
 import { probeSsh, type SshAccess } from '../src/hosts/ssh.ts'
+import { connectApi } from '../src/kubernetes/api.ts'
+import { applyK0sctl, fetchKubeconfig, type K0sctlRoute, routed } from '../src/kubernetes/k0sctl.ts'
+import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { connectSynology } from '../src/nas/synology/synology.ts'
-import type { HostsReader, HostsWriter, Readers, Writers } from './kit.ts'
+import type { Secrets } from '../src/secrets/resolve.ts'
+import type { HostsReader, HostsWriter, K0sctlWriter, Readers, Writers } from './kit.ts'
 
 /** Where everything is: the real home, or the lab that stands in for it. */
 export interface Whereabouts {
   host(name: string): { address: string; port: number; user: string }
   /** How the person logs in to machines. */
-  login: { privateKey: string } | { agent: string }
-  nas: { url: string; fingerprint: string; account: string; password: () => Promise<string> }
+  login: { privateKey: string; keyFile: string } | { agent: string }
+  nas: { url: string; fingerprint: string; account: () => Promise<string>; password: () => Promise<string> }
+  secrets: Secrets
+  /** The program k0sctl and what stands before its arguments. */
+  k0sctl: readonly string[]
+  /** Renders what is not rendered yet. */
+  manifests(part: BootstrapPart, signal: AbortSignal): Promise<KubernetesObject[]>
+  web?: WebRoute
   /** Scales every wait; 1 in real life. */
   pace: number
+}
+
+/** One run, as far as connections differ from run to run. */
+export interface ConnectedRun {
+  id: string
+  secret: Buffer
+  /** Where its kubeconfig lies; undefined for a plan, which has no cluster to talk to yet. */
+  folder?: string
 }
 
 export interface Connections {
@@ -26,15 +48,60 @@ export interface Connections {
 /** The handles of one run on one cluster. Nothing is connected before it is used. */
 export function connect(
   cluster: Cluster,
-  run: { id: string; secret: Buffer },
+  run: ConnectedRun,
   where: Whereabouts,
   signal: AbortSignal,
 ): Connections {
   const identity = { id: run.id, hostKey: (host: string) => mintHostKey(run.secret, host) }
+  const hosts = connectHosts(cluster, identity, where)
+  const nas = connectSynology({ ...where.nas, signal, pace: where.pace })
+  const kubeconfig = run.folder === undefined ? '' : join(run.folder, 'kubeconfig')
+  const kubernetes = connectApi({ kubeconfig, signal })
+  const web = connectWeb(where.web)
+  const rendered = new Map<string, Promise<KubernetesObject[]>>()
+  const common = {
+    cluster,
+    run: identity,
+    secrets: where.secrets,
+    web,
+    manifests(name: string, signal: AbortSignal) {
+      const part = cluster.bootstrap.find(p => p.name === name)
+      if (!part) throw new Error(`no part ${name} in the bootstrap`)
+      const known = rendered.get(name)
+      if (known !== undefined) return known
+      const made = where.manifests(part, signal)
+      rendered.set(name, made)
+      made.catch(() => rendered.delete(name))
+      return made
+    },
+  }
+  return {
+    readers: { ...common, hosts: hosts.reader, nas: nas.reader, kubernetes: kubernetes.reader },
+    writers: {
+      ...common,
+      hosts: hosts.writer,
+      nas: nas.writer,
+      kubernetes: kubernetes.writer,
+      k0sctl: connectK0sctl(cluster, identity, where, run.folder ?? '', kubeconfig),
+    },
+    close: async () => {
+      await Promise.all([nas.close(), kubernetes.close(), web.close()])
+    },
+  }
+}
+
+type Identity = Readers['run']
+
+function connectHosts(
+  cluster: Cluster,
+  identity: Identity,
+  where: Whereabouts,
+): { reader: HostsReader; writer: HostsWriter } {
+  const { login } = where
   const access = (host: string, pins: SshAccess['pins']): SshAccess => ({
     name: host,
     ...where.host(host),
-    ...where.login,
+    ...('agent' in login ? login : { privateKey: login.privateKey }),
     pins,
   })
   const pinned = (host: string) => access(host, [identity.hostKey(host).publicKey])
@@ -49,26 +116,62 @@ export function connect(
       line.close()
     }
   }
-  const hostsReader: HostsReader = {
+  const reader: HostsReader = {
     probe: (host, signal) => probeSsh(pinned(host), signal),
     ours: (host, signal, look) => using(connectReader(pinned(host), signal), look),
     anyone: (host, signal, look) => using(connectReader(access(host, 'first-use'), signal), look),
   }
-  const hostsWriter: HostsWriter = {
-    ...hostsReader,
-    changeOurs: (host, signal, act) => using(connectWriter(pinned(host), signal), act),
-    changeInstaller: (host, hostKey, signal, act) =>
-      using(connectWriter(access(host, [hostKey]), signal), act),
-    rungs: host =>
-      (cluster.entry.hosts[host]?.install ?? []).flatMap(name =>
-        [sshInstaller, byHand].filter(r => r.name === name),
-      ),
-  }
-  const nas = connectSynology({ ...where.nas, signal, pace: where.pace })
-  const common = { cluster, run: identity }
   return {
-    readers: { ...common, hosts: hostsReader, nas: nas.reader },
-    writers: { ...common, hosts: hostsWriter, nas: nas.writer },
-    close: () => nas.close(),
+    reader,
+    writer: {
+      ...reader,
+      changeOurs: (host, signal, act) => using(connectWriter(pinned(host), signal), act),
+      changeInstaller: (host, hostKey, signal, act) =>
+        using(connectWriter(access(host, [hostKey]), signal), act),
+      rungs: host =>
+        (cluster.entry.hosts[host]?.install ?? []).flatMap(name =>
+          [sshInstaller, byHand].filter(r => r.name === name),
+        ),
+    },
+  }
+}
+
+function connectK0sctl(
+  { k0sctl }: Cluster,
+  identity: Identity,
+  where: Whereabouts,
+  folder: string,
+  kubeconfig: string,
+): K0sctlWriter {
+  const program = { command: where.k0sctl, folder: join(folder, 'k0sctl') }
+  const { login, pace } = where
+  const routes = (): K0sctlRoute[] =>
+    k0sctl.hosts.map(({ name }) => {
+      const { address, port, user } = where.host(name)
+      return {
+        address,
+        port,
+        user,
+        ...('keyFile' in login ? { keyFile: login.keyFile } : {}),
+        knownHost: knownHostsLine(address, port, identity.hostKey(name).publicKey),
+      }
+    })
+  const document = (which: 'controllers' | 'all') =>
+    routed(k0sctl.document, routes(), i => which === 'all' || k0sctl.hosts[i]?.role !== 'worker')
+  const options = (signal: AbortSignal, note: (text: string) => void) => ({
+    signal,
+    pace,
+    onPhase: (phase: string) => note(`k0sctl: ${phase}`),
+  })
+  return {
+    apply: (which, signal, note) => applyK0sctl(program, document(which), routes(), options(signal, note)),
+    async fetchKubeconfig(signal, note) {
+      const text = await fetchKubeconfig(program, document('all'), routes(), options(signal, note))
+      // Renamed into place: a kubeconfig is there whole or not at all.
+      if (existsSync(folder)) {
+        writeFileSync(`${kubeconfig}.new`, text, { mode: 0o600 })
+        renameSync(`${kubeconfig}.new`, kubeconfig)
+      }
+    },
   }
 }

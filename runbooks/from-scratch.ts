@@ -1,19 +1,48 @@
 import { phase, runbook } from '../src/runbook/runbook.ts'
+import { checkAnswer } from './applications/check.ts'
+import { releaseApplication } from './applications/release.ts'
+import { settleApplication } from './applications/settle.ts'
+import { applyPart } from './bootstrap/apply-part.ts'
+import { holdApplication } from './bootstrap/hold-applications.ts'
+import { nodesReady } from './bootstrap/nodes-ready.ts'
+import { proveOnePassword } from './bootstrap/prove-onepassword.ts'
+import { unlockOnePassword } from './bootstrap/unlock-onepassword.ts'
 import { mapTheVolumes } from './evidence/map-volumes.ts'
 import { bringUpInstaller } from './hosts/bring-up-installer.ts'
 import { holdOsUpdates } from './hosts/hold-os-updates.ts'
 import { installFlatcar } from './hosts/install-flatcar.ts'
+import { startControllers } from './kubernetes/controllers.ts'
+import { fetchAccess } from './kubernetes/kubeconfig.ts'
+import { joinWorkers } from './kubernetes/workers.ts'
 import { checkArtifacts } from './preflight/check-artifacts.ts'
 import { reachNas } from './preflight/reach-nas.ts'
 import { resumeOsUpdates } from './proof/resume-os-updates.ts'
+import { tidyUp } from './proof/tidy-up.ts'
+import { whatRemains } from './proof/what-remains.ts'
 import { fenceVolume } from './protect/fence.ts'
 import { snapshotVolume } from './protect/snapshot.ts'
+import { adoptVolume } from './volumes/adopt.ts'
+import { copyVolume } from './volumes/copy.ts'
+import { dropClone } from './volumes/drop-clone.ts'
+import { letThrough } from './volumes/let-through.ts'
+import { measureVolume } from './volumes/measure.ts'
+import { verifyVolume } from './volumes/verify.ts'
 
-/** From blank disks to machines that are this run's own, with every old disk found, snapshotted and fenced before. */
+/** From blank disks to healthy applications with their data. */
 export const fromScratch = runbook('from-scratch', 'Recover the cluster from scratch', [
   phase('preflight', 'Preflight', [checkArtifacts, reachNas]),
   phase('evidence', 'Evidence', [mapTheVolumes]),
   phase('protect', 'Protect', [snapshotVolume, fenceVolume]),
   phase('hosts', 'Hosts', [bringUpInstaller, installFlatcar, holdOsUpdates]),
-  phase('proof', 'Proof', [resumeOsUpdates]),
+  phase('kubernetes', 'Kubernetes', [startControllers, fetchAccess, joinWorkers]),
+  phase('bootstrap', 'Bootstrap', [
+    unlockOnePassword,
+    applyPart,
+    nodesReady,
+    proveOnePassword,
+    holdApplication,
+  ]),
+  phase('volumes', 'Volumes', [letThrough, measureVolume, adoptVolume, copyVolume, verifyVolume, dropClone]),
+  phase('applications', 'Applications', [releaseApplication, settleApplication, checkAnswer]),
+  phase('proof', 'Proof', [tidyUp, resumeOsUpdates, whatRemains]),
 ])

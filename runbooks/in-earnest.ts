@@ -1,10 +1,20 @@
 import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
+import { renderKustomization } from '../src/kubernetes/render.ts'
 import { Fault } from '../src/runbook/fault.ts'
+import { openSecrets } from '../src/secrets/resolve.ts'
+import type { Whereabouts } from './connect.ts'
 import type { Reach } from './session.ts'
 
-/** The real home: addresses from recover.yaml, keys from the person's agent or from k0sctl.yaml, the NAS's secret from the environment. */
+/** The real home: addresses from recover.yaml, keys from the person's agent or from k0sctl.yaml, secrets from its sources. */
 export const inEarnest: Reach = async cluster => {
   const { entry, k0sctl } = cluster
+  const secrets = openSecrets({
+    from: entry.secrets.from,
+    vault: entry.secrets.vault,
+    file: entry.secrets.file === undefined ? undefined : cluster.resolve(entry.secrets.file),
+  })
   return {
     host(name) {
       const host = entry.hosts[name]
@@ -19,34 +29,30 @@ export const inEarnest: Reach = async cluster => {
     nas: {
       url: entry.nas.synology,
       fingerprint: entry.nas.fingerprint,
-      account: fromEnvironment(entry.nas.credentials, 'USERNAME'),
-      password: async () => fromEnvironment(entry.nas.credentials, 'PASSWORD'),
+      account: () => secrets.field(entry.nas.credentials, 'username'),
+      password: () => secrets.field(entry.nas.credentials, 'password'),
     },
+    secrets,
+    k0sctl: [entry.tools?.k0sctl === undefined ? 'k0sctl' : cluster.resolve(entry.tools.k0sctl)],
+    manifests: async (part, signal) =>
+      'folder' in part.from
+        ? renderKustomization(part.from.folder, signal)
+        : part.from.objects.map(o => o.value as unknown as KubernetesObject),
     pace: 1,
   }
 }
 
-function loginFrom(keyPath: string | undefined): { privateKey: string } | { agent: string } {
+function loginFrom(keyPath: string | undefined): Whereabouts['login'] {
   const agent = process.env.SSH_AUTH_SOCK
   if (agent) return { agent }
-  if (keyPath) return { privateKey: readFileSync(keyPath.replace(/^~/, process.env.HOME ?? '~'), 'utf8') }
+  if (keyPath) {
+    const keyFile = keyPath.replace(/^~/, homedir())
+    return { privateKey: readFileSync(keyFile, 'utf8'), keyFile }
+  }
   throw new Fault({
     code: 'ssh-key-missing',
     blame: 'operator',
     message: 'no key to log in to the machines with: no ssh-agent runs, and k0sctl.yaml names no keyPath',
     remedy: 'Start an ssh-agent and add your key to it (ssh-add)',
-  })
-}
-
-/** `nas` and `PASSWORD` give RECOVER_SECRET_NAS_PASSWORD. */
-function fromEnvironment(name: string, field: string): string {
-  const variable = `RECOVER_SECRET_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}_${field}`
-  const value = process.env[variable]
-  if (value) return value
-  throw new Fault({
-    code: 'secret-missing',
-    blame: 'operator',
-    message: `the ${field.toLowerCase()} of the secret ${name} is not known`,
-    remedy: `Set ${variable} in the environment`,
   })
 }

@@ -3,8 +3,10 @@ import type { HostReader, HostWriter } from '../src/hosts/host.ts'
 import type { InstallRung } from '../src/hosts/install/rung.ts'
 import type { HostKey } from '../src/hosts/keys.ts'
 import type { Probe } from '../src/hosts/ssh.ts'
+import type { KubernetesObject, KubernetesReader, KubernetesWriter } from '../src/kubernetes/kubernetes.ts'
 import type { NasReader, NasWriter } from '../src/nas/nas.ts'
 import { kit } from '../src/runbook/step.ts'
+import type { Secrets } from '../src/secrets/resolve.ts'
 
 /** What this run is, for steps that leave their mark on the world. */
 export interface RunIdentity {
@@ -35,18 +37,39 @@ export interface HostsWriter extends HostsReader {
   rungs(host: string): InstallRung[]
 }
 
+/** k0sctl, told where the hosts are and which host keys they have. */
+export interface K0sctlWriter {
+  /** `k0sctl apply`, on the controllers alone or on all hosts. */
+  apply(hosts: 'controllers' | 'all', signal: AbortSignal, note: (text: string) => void): Promise<void>
+  /** Puts the admin kubeconfig where the API client looks for it. */
+  fetchKubeconfig(signal: AbortSignal, note: (text: string) => void): Promise<void>
+}
+
+/** What a person's browser would see. Never throws for an address that does not answer: `why` says what happened. */
+export interface Web {
+  get(url: string, signal: AbortSignal): Promise<{ status: number; text: string; why: string }>
+}
+
 /** What observing may reach. Nothing here can change anything. */
 export interface Readers {
   cluster: Cluster
   run: RunIdentity
   hosts: HostsReader
   nas: NasReader
+  kubernetes: KubernetesReader
+  /** Where secret values come from; nothing that it gives may be printed or kept. */
+  secrets: Pick<Secrets, 'field' | 'has'>
+  web: Web
+  /** The manifests of a part of the bootstrap, rendered. */
+  manifests(part: string, signal: AbortSignal): Promise<KubernetesObject[]>
 }
 
 /** What applying may reach. */
 export interface Writers extends Readers {
   hosts: HostsWriter
   nas: NasWriter
+  kubernetes: KubernetesWriter
+  k0sctl: K0sctlWriter
 }
 
 export const { step, fanOut, fanOutFrom } = kit<Readers, Writers>()

@@ -1,16 +1,21 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Cluster } from '../src/cluster/load.ts'
 import { loadCluster } from '../src/cluster/load.ts'
+import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { type KeptLab, keepLab } from '../src/lab/keeper.ts'
 import { World } from '../src/lab/world.ts'
 import type { ConsentDesk } from '../src/runbook/consent.ts'
 import type { RunEvent } from '../src/runbook/events.ts'
 import { Fault } from '../src/runbook/fault.ts'
+import { openSecrets } from '../src/secrets/resolve.ts'
 import type { Whereabouts } from './connect.ts'
 import { inEarnest } from './in-earnest.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
 import { type ArmedFault, faults } from './rehearsal/faults.ts'
 import { onlyLoopback } from './rehearsal/isolation.ts'
+import { standIns } from './rehearsal/stand-ins.ts'
 import { beginRun, modeOf, type Reach, type RunResult, resumeRun, type SessionOptions } from './session.ts'
 
 export interface RehearsalOptions extends SessionOptions {
@@ -73,7 +78,7 @@ async function inTheLab(
     if (fresh) for (const fault of options.faults) await arm(lab, fault)
     // Whoever resumes has done what the remedy said; in the lab, that is to mend everything.
     else await lab.order('heal')
-    return whereaboutsOf(lab)
+    return whereaboutsOf(lab, cluster)
   }
   // In a rehearsal the lab has hands: what a person would be asked to do at a machine is done there.
   const sink = (event: RunEvent) => {
@@ -94,18 +99,40 @@ async function inTheLab(
   }
 }
 
-function whereaboutsOf({ endpoints }: KeptLab): Whereabouts {
-  const { password } = endpoints.nas
+function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereabouts {
+  const { account, password, url, fingerprint } = endpoints.nas
   return {
     host(name) {
       const host = endpoints.hosts[name]
       if (!host) throw new Error(`the lab has no machine ${name}`)
       return host
     },
-    login: { privateKey: endpoints.operatorKey },
-    nas: { ...endpoints.nas, password: async () => password },
+    login: { privateKey: endpoints.operatorKey, keyFile: endpoints.operatorKeyFile },
+    nas: { url, fingerprint, account: async () => account, password: async () => password },
+    // Made up: whatever a person's own sources hold stays where it is.
+    secrets: openSecrets({
+      from: ['environment'],
+      env: {
+        RECOVER_SECRET_ONEPASSWORD_CREDENTIALS: '{"verifier":"of the lab","version":"2"}',
+        RECOVER_SECRET_ONEPASSWORD_TOKEN: 'a token of the lab',
+      },
+    }),
+    k0sctl: [process.execPath, fileURLToPath(new URL('../src/lab/k0sctl/main.js', import.meta.url))],
+    manifests: async part => [
+      ...part.from.objects.map(o => o.value as unknown as KubernetesObject),
+      ...('folder' in part.from ? standIns(part.from.remote, namespaceOf(cluster, part.name)) : []),
+    ],
+    web: endpoints.ingress,
     pace,
   }
+}
+
+/** Where a part of the bootstrap lives: the namespace that most of its own objects name. */
+function namespaceOf(cluster: Cluster, part: string): string {
+  const objects = cluster.bootstrap.find(p => p.name === part)?.from.objects ?? []
+  return (
+    objects.find(o => o.namespace !== undefined)?.namespace ?? (/cilium/.test(part) ? 'kube-system' : part)
+  )
 }
 
 async function arm(lab: KeptLab, { name, target }: ArmedFault): Promise<void> {

@@ -46,7 +46,7 @@ export interface RunResult extends Execution {
 /** How a run's cluster is reached; a rehearsal brings its own world. */
 export type Reach = (cluster: Cluster, folder: RunFolder) => Promise<Whereabouts>
 
-const limits = { nas: 4, host: 1 }
+const limits = { nas: 4, host: 1, api: 8, k0sctl: 1 }
 
 /** Says what a run would do. Reads the world and the person's files, writes nothing at all. */
 export async function planRun(cluster: Cluster, where: Whereabouts, now: AbortSignal): Promise<Plan> {
@@ -156,7 +156,7 @@ async function work(
   const { journal, replay } = reopenJournal(folder.journal)
   const connections = connect(
     cluster,
-    { id: folder.run, secret: readFileSync(secretFile) },
+    { id: folder.run, secret: readFileSync(secretFile), folder: folder.path },
     where,
     options.now,
   )

@@ -1,5 +1,6 @@
-import { knownApplication } from '../../src/gitops/application.ts'
+import { isHeld, knownApplication } from '../../src/gitops/application.ts'
 import { fanOut } from '../kit.ts'
+import { releaseOrder } from './order.ts'
 
 /** Every Argo CD Application of the cluster. */
 export const eachApplication = fanOut({
@@ -15,5 +16,6 @@ export const eachApplication = fanOut({
       parent,
       storage,
       wave,
+      after: releaseOrder({ name, wave, parent }, cluster.applications.filter(isHeld)),
     })),
 })

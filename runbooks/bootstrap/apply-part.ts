@@ -29,7 +29,10 @@ export const applyPart = step({
     const open: string[] = []
     for (const object of objects) {
       const live = await kubernetes.get(refOf(object))
-      if (!live || live.metadata.annotations?.[manifestHash] !== stamped(object).metadata.annotations?.[manifestHash])
+      if (
+        !live ||
+        live.metadata.annotations?.[manifestHash] !== stamped(object).metadata.annotations?.[manifestHash]
+      )
         open.push(`apply ${showRef(refOf(object))}`)
       else {
         const missing = lacks(live)
@@ -37,7 +40,10 @@ export const applyPart = step({
       }
     }
     if (open.length === 0)
-      return done({ objects: objects.length }, `all ${objects.length} objects of ${part.name} are there and work`)
+      return done(
+        { objects: objects.length },
+        `all ${objects.length} objects of ${part.name} are there and work`,
+      )
     return due(...(open.length > 6 ? [...open.slice(0, 5), `and ${open.length - 5} more`] : open))
   },
   async apply({ part, manifests, kubernetes, signal, progress, note, wait }) {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { done, due } from '../../src/runbook/step.ts'
+import { checkAnswer } from '../applications/check.ts'
 import { eachHost } from '../hosts/each-host.ts'
 import { holdOsUpdates } from '../hosts/hold-os-updates.ts'
 import { step } from '../kit.ts'
@@ -11,7 +12,7 @@ export const resumeOsUpdates = step({
   id: 'proof/resume-os-updates',
   title: host => `Resume OS updates on ${host.name}`,
   each: eachHost,
-  needs: [holdOsUpdates],
+  needs: [holdOsUpdates, checkAnswer],
   danger: 'changes',
   bounds: { expected: '2s', limit: '2m' },
   retry: { times: 4, delay: '2s' },

@@ -18,6 +18,8 @@ export const fenceVolume = step({
   danger: 'changes',
   bounds: { expected: '2s', limit: '5m' },
   retry: { times: 4, delay: '5s' },
+  // Its target is switched on again, for the new machines, when the disk is adopted.
+  holdsUntil: 'volumes/adopt',
   uses: () => ['nas'],
   output: z.strictObject({ target: z.string() }),
   async observe({ volume, nas }) {

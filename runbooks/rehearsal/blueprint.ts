@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Cluster } from '../../src/cluster/load.ts'
-import type { Blueprint } from '../../src/lab/blueprint.ts'
+import type { Blueprint, KubernetesObject } from '../../src/lab/blueprint.ts'
+import { standIns } from './stand-ins.ts'
 
 /**
  * The world in which a person's own cluster is rehearsed: their hosts with the disks that they named (and one that
@@ -69,10 +70,55 @@ export function blueprintOf(cluster: Cluster): Blueprint {
           files: seedFiles(claim.id),
         })),
     },
-    repository: {},
-    items: {},
+    repository: repositoryOf(cluster),
+    items: itemsOf(cluster),
+    kinds: unknownKinds(cluster),
     latency: { ssh: 0, install: 0, boot: 0, nas: 0, api: 0, controllers: 0 },
   }
+}
+
+/** What Argo CD finds in Git: each application's folder, and stand-ins for what it would fetch from elsewhere. */
+function repositoryOf(cluster: Cluster): Blueprint['repository'] {
+  return Object.fromEntries(
+    cluster.applications.map(({ path, objects, remote, name }) => [
+      path,
+      [
+        ...objects.map(o => o.value as unknown as KubernetesObject),
+        ...standIns(remote, objects.find(o => o.namespace !== undefined)?.namespace ?? name),
+      ],
+    ]),
+  )
+}
+
+/** Every item of 1Password that Git asks for, with made-up fields. */
+function itemsOf(cluster: Cluster): Blueprint['items'] {
+  const named = cluster.bootstrap
+    .flatMap(p => p.from.objects)
+    .filter(o => o.kind === 'OnePasswordItem')
+    .map(o => String((o.value.spec as { itemPath?: string } | undefined)?.itemPath))
+  const paths = new Set([...named, ...cluster.inventory.items.map(i => i.path)])
+  return Object.fromEntries([...paths].map(path => [path, { password: `made up for ${path}` }]))
+}
+
+/**
+ * Kinds that a repository uses and that only its charts would define, which the lab does not fetch: it serves them
+ * without anybody acting on them.
+ */
+function unknownKinds(cluster: Cluster): NonNullable<Blueprint['kinds']> {
+  const found = new Map<string, { apiVersion: string; kind: string; namespaced: boolean }>()
+  const objects = [
+    ...cluster.applications.flatMap(a => a.objects),
+    ...cluster.bootstrap.flatMap(p => p.from.objects),
+  ]
+  for (const { apiVersion, kind, namespace } of objects) {
+    const group = apiVersion.split('/')[0] ?? ''
+    const own =
+      group.endsWith('.k8s.io') ||
+      !group.includes('.') ||
+      ['argoproj.io', 'cilium.io', 'onepassword.com'].includes(group)
+    if (!own) found.set(`${apiVersion} ${kind}`, { apiVersion, kind, namespaced: namespace !== undefined })
+  }
+  return [...found.values()]
 }
 
 /** A few files whose content depends on the claim alone, so that one volume's data is never taken for another's. */

@@ -90,7 +90,11 @@ function generated(path: string, repository: string, project: string): Record<st
 }
 
 function sourceOf(manifest: Record<string, unknown>, root: string, inventory: Inventory): ApplicationSource {
-  const metadata = manifest.metadata as { name: string; namespace?: string; annotations?: Record<string, string> }
+  const metadata = manifest.metadata as {
+    name: string
+    namespace?: string
+    annotations?: Record<string, string>
+  }
   const spec = manifest.spec as { source?: { path?: string } } | undefined
   const path = (spec?.source?.path ?? '').replace(/^\.\//, '').replace(/\/$/, '')
   const folder = join(root, path)

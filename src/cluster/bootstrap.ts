@@ -44,3 +44,12 @@ export function readManifests(file: string, shown = file): FoundObject[] {
     ]
   })
 }
+
+/** The namespace of the part that is 1Password Connect; its chart's default where the manifests do not say. */
+export function onePasswordNamespace(parts: BootstrapPart[]): string | undefined {
+  const part = parts.find(p => /1password|onepassword/i.test(p.name))
+  if (!part) return undefined
+  const { objects } = part.from
+  const namespace = objects.find(o => o.kind === 'Namespace')?.name
+  return namespace ?? objects.find(o => o.namespace !== undefined)?.namespace ?? '1password'
+}

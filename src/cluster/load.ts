@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import type { z } from 'zod'
+import type { KubernetesObject } from '../kubernetes/kubernetes.ts'
 import { type ApplicationSource, applicationsOf } from './applications.ts'
-import { type BootstrapPart, bootstrapOf } from './bootstrap.ts'
+import { type BootstrapPart, bootstrapOf, onePasswordNamespace } from './bootstrap.ts'
 import { type Inventory, readInventory } from './inventory.ts'
 import { type K0sctlFile, readK0sctl } from './k0sctl-file.ts'
 import { nearest } from './nearest.ts'
@@ -21,12 +22,21 @@ export interface Cluster {
   inventory: Inventory
   applications: ApplicationSource[]
   bootstrap: BootstrapPart[]
+  /** Namespace of 1Password Connect when the bootstrap brings it. */
+  onePassword: string | undefined
+  /** Image of the Jobs that hash and copy files: needs sh, coreutils and rsync. */
+  jobImage: string
+  /** The Application of that name, as Git has it. */
+  applicationManifest(name: string): KubernetesObject
   /** Absolute path of a path in the file. */
   resolve(path: string): string
   strategy(claim: string): Strategy
   /** Hash over recover.yaml and every file that it names: a change between two parts of a run is noticed. */
   hash: string
 }
+
+/** Alpine with OpenSSH and rsync, a few megabytes; the tag can be replaced by a digest or a mirror's name. */
+const defaultJobImage = 'docker.io/instrumentisto/rsync-ssh:alpine3.22'
 
 /** Where a question is still open: the scalar `?`. */
 const open = '?'
@@ -61,14 +71,23 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
   problems.push(...crossChecks(entry, k0sctl, inventory, document))
   if (problems.length > 0) throw invalid(problems, shown)
 
+  const applications = applicationsOf(entry, at, inventory)
+  const bootstrap = bootstrapOf(entry, at)
   return {
     file: path,
     folder,
     entry,
     k0sctl,
     inventory,
-    applications: applicationsOf(entry, at, inventory),
-    bootstrap: bootstrapOf(entry, at),
+    applications,
+    bootstrap,
+    onePassword: onePasswordNamespace(bootstrap),
+    jobImage: entry.tools?.jobImage ?? defaultJobImage,
+    applicationManifest(name) {
+      const found = applications.find(a => a.name === name)
+      if (!found) throw new Error(`no application ${name}`)
+      return found.manifest as unknown as KubernetesObject
+    },
     resolve: at,
     strategy: claim => entry.volumes[claim] ?? entry.volumes.default,
     hash: hashOf([path, ...namedFiles(entry).map(([, p]) => at(p))]),

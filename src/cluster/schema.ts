@@ -101,7 +101,14 @@ export const clusterFile = z
       .catchall(strategy)
       .describe('How each volume comes back: namespace/claim to a strategy'),
     checks: z.array(check).optional(),
-    tools: z.strictObject({ k0sctl: path.optional() }).optional(),
+    tools: z
+      .strictObject({
+        k0sctl: path.optional(),
+        jobImage: text
+          .optional()
+          .describe('Image with sh, coreutils and rsync, for the Jobs that hash and copy files'),
+      })
+      .optional(),
     timeouts: z.record(text, duration).optional().describe('Longer limits: step id to a duration'),
   })
   .describe('recover.yaml: what recover cannot read in your other files')

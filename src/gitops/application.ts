@@ -14,11 +14,13 @@ export const knownApplication = z.strictObject({
   storage: z.boolean(),
   /** argocd.argoproj.io/sync-wave. */
   wave: z.number(),
+  /** Held applications that must be well before this one is released. */
+  after: z.array(z.string()),
 })
 
 export type KnownApplication = z.infer<typeof knownApplication>
 
 /** Whether an Application is held back until its volumes are there. */
-export function isHeld(application: KnownApplication): boolean {
+export function isHeld(application: Pick<KnownApplication, 'claims' | 'parent'>): boolean {
   return application.claims.length > 0 || application.parent
 }

@@ -19,6 +19,8 @@ export interface HostReader {
   /** A file's text, or undefined when it is not there. */
   readFile(path: string, signal?: AbortSignal): Promise<string | undefined>
   unit(name: string, signal?: AbortSignal): Promise<UnitState>
+  /** k0s on a controller: its version, and whether its API says that it is ready. Not installed is not ready. */
+  k0s(signal?: AbortSignal): Promise<{ version: string; ready: boolean }>
 }
 
 /** What changes a machine. */
@@ -84,6 +86,13 @@ function readerOn(name: string, ssh: SshConnection): HostReader {
       if (result.code === 0) return result.stdout
       if (/No such file/.test(result.stderr)) return undefined
       throw refused(name, `read ${path}`, result)
+    },
+    async k0s(signal) {
+      const options = signal ? { signal } : {}
+      const version = await ssh.run('sudo -n /opt/bin/k0s version', options)
+      if (version.code !== 0) return { version: '', ready: false }
+      const readyz = await ssh.run('sudo -n /opt/bin/k0s kubectl get --raw=/readyz', options)
+      return { version: version.stdout.trim(), ready: readyz.code === 0 && readyz.stdout.trim() === 'ok' }
     },
     async unit(unit, signal) {
       const result = await ssh.run(

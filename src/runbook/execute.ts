@@ -71,7 +71,10 @@ class Executor<R extends object, W extends R> {
   private readonly beganAt = performance.now()
   private readonly begun = new Set<string>()
   private readonly failures: StepFailure[] = []
-  private queue: Instance[] = []
+  private readonly queue: Instance[] = []
+  /** Steps that could start but for a resource, by its name. */
+  private readonly waiting = new Map<string, Instance[]>()
+  private readonly freed = new Set<string>()
   private running = 0
   private fatal: unknown
   private wake: () => void = () => {}
@@ -160,22 +163,29 @@ class Executor<R extends object, W extends R> {
 
   /** Starts everything that may start. */
   private pump(): void {
-    if (this.queue.length > 0 && !this.o.stop.aborted && !this.o.now.aborted && this.fatal === undefined) {
-      const kept: Instance[] = []
-      const queue = this.queue
-      this.queue = []
-      for (const instance of queue) {
-        const uses = instance.step.uses?.(instance.subject) ?? []
-        if (uses.length > 0 && !this.limits.take(uses)) {
-          kept.push(instance)
-          continue
-        }
-        this.running += 1
-        void this.start(instance, uses)
+    if (!this.o.stop.aborted && !this.o.now.aborted && this.fatal === undefined) {
+      for (const name of this.freed) {
+        const waiting = this.waiting.get(name) ?? []
+        while (waiting.length > 0 && this.limits.free(name)) this.admit(waiting.shift()!)
       }
-      this.queue = this.queue.length > 0 ? [...kept, ...this.queue] : kept
+      this.freed.clear()
+      for (const instance of this.queue.splice(0)) this.admit(instance)
     }
     if (this.running === 0) this.wake()
+  }
+
+  /** Starts a step, or lets it wait for the first of its resources that is taken. */
+  private admit(instance: Instance): void {
+    const uses = instance.step.uses?.(instance.subject) ?? []
+    const full = this.limits.take(uses)
+    if (full !== undefined) {
+      const waiting = this.waiting.get(full)
+      if (waiting) waiting.push(instance)
+      else this.waiting.set(full, [instance])
+      return
+    }
+    this.running += 1
+    void this.start(instance, uses)
   }
 
   private async start(instance: Instance, uses: readonly string[]): Promise<void> {
@@ -185,7 +195,7 @@ class Executor<R extends object, W extends R> {
       // What needs this step may look now. It can't act before this checkpoint is on the disk: its own intent comes after
       // it in the journal, and when both come in one turn they share a flush.
       this.guard(() => this.graph.settle(instance, { output }))
-      if (recorded) {
+      if (recorded !== undefined) {
         this.pump()
         await recorded
       }
@@ -193,6 +203,7 @@ class Executor<R extends object, W extends R> {
       await this.fail(instance, thrown, began)
     }
     this.limits.give(uses)
+    for (const name of uses) this.freed.add(name)
     this.running -= 1
     this.pump()
   }

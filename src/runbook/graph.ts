@@ -163,19 +163,7 @@ export class StepGraph {
   }
 
   private connect(instance: Instance, group: Group): void {
-    for (const need of sources(group.step)) {
-      const other = this.groups.get(need.id)!
-      if (other.step.each !== undefined && other.step.each === group.step.each) {
-        const same = other.byKey.get(instance.key)
-        if (same && !same.settled) {
-          same.dependents.push(instance)
-          instance.waits += 1
-        }
-      } else if (!other.expanded || other.left > 0) {
-        other.waiters.push(instance)
-        instance.waits += 1
-      }
-    }
+    for (const need of sources(group.step)) this.waitFor(instance, need)
     for (const key of group.step.after?.(instance.subject) ?? []) {
       const earlier = group.byKey.get(key)
       if (earlier && earlier !== instance && !earlier.settled) {
@@ -185,11 +173,36 @@ export class StepGraph {
     }
   }
 
+  /**
+   * Makes an instance wait for a need. One that does not exist (left out by `only`, or a fan-out over nothing) is passed
+   * through: what it would have waited for still comes first.
+   */
+  private waitFor(instance: Instance, need: AnyStep): void {
+    const other = this.groups.get(need.id)!
+    if (other.step.each !== undefined && other.step.each === instance.step.each) {
+      const same = other.byKey.get(instance.key)
+      if (!same) for (const further of sources(need)) this.waitFor(instance, further)
+      else if (!same.settled) {
+        same.dependents.push(instance)
+        instance.waits += 1
+      }
+    } else if (other.expanded && other.instances.length === 0)
+      for (const further of sources(need)) this.waitFor(instance, further)
+    else if (!other.expanded || other.left > 0) {
+      other.waiters.push(instance)
+      instance.waits += 1
+    }
+  }
+
   private complete(group: Group, fresh: Instance[]): void {
     if (!group.expanded || group.left > 0) return
     const { waiters } = group
     group.waiters = []
-    for (const waiter of waiters) this.countDown(waiter, fresh)
+    for (const waiter of waiters) {
+      if (group.instances.length === 0)
+        for (const further of sources(group.step)) this.waitFor(waiter, further)
+      this.countDown(waiter, fresh)
+    }
   }
 
   private countDown(instance: Instance, fresh: Instance[]): void {

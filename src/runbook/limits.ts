@@ -4,24 +4,28 @@
  */
 export class Limits {
   private readonly bounds: Record<string, number>
-  private readonly held = new Map<string, number>()
+  private readonly places = new Map<string, number>()
 
   constructor(bounds: Record<string, number>) {
     this.bounds = bounds
   }
 
-  /** Takes all of them or none. */
-  take(names: readonly string[]): boolean {
-    if (!names.every(name => (this.held.get(name) ?? 0) < this.bound(name))) return false
-    for (const name of names) this.held.set(name, (this.held.get(name) ?? 0) + 1)
-    return true
+  /** Takes all of them, or none and says which one is in the way. */
+  take(names: readonly string[]): string | undefined {
+    const full = names.find(name => !this.free(name))
+    if (full === undefined) for (const name of names) this.places.set(name, this.left(name) - 1)
+    return full
   }
 
   give(names: readonly string[]): void {
-    for (const name of names) this.held.set(name, (this.held.get(name) ?? 1) - 1)
+    for (const name of names) this.places.set(name, this.left(name) + 1)
   }
 
-  private bound(name: string): number {
-    return this.bounds[name] ?? this.bounds[name.split(':')[0] ?? name] ?? 1
+  free(name: string): boolean {
+    return this.left(name) > 0
+  }
+
+  private left(name: string): number {
+    return this.places.get(name) ?? this.bounds[name] ?? this.bounds[name.split(':')[0] ?? name] ?? 1
   }
 }

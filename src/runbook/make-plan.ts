@@ -6,6 +6,7 @@ import { look, notSo, surroundings } from './lookaround.ts'
 import type { Plan, PlanEntry } from './plan.ts'
 import { type Runbook, sources } from './runbook.ts'
 import type { AnyFanOut, AnyStep, Victim } from './step.ts'
+import { Deadlines } from './time.ts'
 
 export interface PlanOptions<R extends object> {
   runbook: Runbook
@@ -31,24 +32,24 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
       fan.subjects(source).map(s => ({ key: fan.key(s), subject: fan.schema.parse(s) })),
   })
   graph.begin(readers)
+  const deadlines = new Deadlines(options.now)
+  const lacking = new Lacking(graph)
 
   const observe = async (instance: Instance): Promise<void> => {
     const { step } = instance
-    const abort = new AbortController()
-    const timer = setTimeout(() => abort.abort(), milliseconds(step.bounds.limit))
-    const signal = () => AbortSignal.any([options.now, abort.signal])
+    const limit = deadlines.begin(milliseconds(step.bounds.limit), instance.title)
     let output: { output: unknown } | undefined
     let entry: PlanEntry
     const face = faceOf(step, instance.phase, instance.id, instance.title)
     try {
-      const context = surroundings(readers, instance, graph, signal)
-      const observation = await look(step, context)
+      const context = surroundings(readers, instance, graph, () => limit.signal())
+      const observation = await limit.within(look(step, context))
       if (observation.state === 'done') {
         output = { output: step.output.parse(observation.output) }
         entry = { ...face, state: 'done', evidence: observation.evidence }
       } else if (observation.state === 'due' && step.danger === 'reads' && !step.settle) {
         // A look that must find something: it may come with an earlier step; with all of them done it is in the way.
-        const first = firstNotDone(instance, graph, seen)
+        const first = lacking.below(instance)
         entry = first
           ? { ...face, state: 'unknown', until: first }
           : { ...face, state: 'blocked', fault: notSo(instance, observation.changes).toJSON() }
@@ -57,21 +58,22 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
         entry = { ...face, state: 'due', changes: observation.changes, ...(victims ? { victims } : {}) }
       } else if (observation.state === 'blocked') {
         const { code, reason, remedy } = observation
-        const first = firstNotDone(instance, graph, seen)
+        const first = lacking.below(instance)
         // What is in the way may be exactly what an earlier step removes.
         entry = first
           ? { ...face, state: 'unknown', until: first }
           : { ...face, state: 'blocked', fault: { code, blame: 'operator', message: reason, remedy } }
       } else entry = { ...face, state: 'unknown', until: observation.until }
     } catch (thrown) {
-      const first = firstNotDone(instance, graph, seen)
+      const first = lacking.below(instance)
       entry = first
         ? { ...face, state: 'unknown', until: first }
         : { ...face, state: 'blocked', fault: toFault(thrown, instance.title).toJSON() }
     } finally {
-      clearTimeout(timer)
+      limit.clear()
     }
     seen.set(instance.id, entry)
+    lacking.note(instance, entry)
     graph.settle(instance, output)
   }
 
@@ -90,7 +92,7 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
       if (running === 0 && ready.length === 0) resolve()
     }
     pump()
-  })
+  }).finally(() => deadlines.close())
 
   const entries: PlanEntry[] = []
   const unexpanded = new Map([...graph.unexpanded()].map(u => [u.step.id, u]))
@@ -110,7 +112,7 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
           entry ?? {
             ...faceOf(step, phase.id, instance.id, instance.title),
             state: 'unknown',
-            until: firstNotDone(instance, graph, seen) ?? sources(step).at(-1)?.id ?? step.id,
+            until: lacking.below(instance) ?? sources(step).at(-1)?.id ?? step.id,
           },
         )
       }
@@ -151,33 +153,55 @@ async function nameVictims(step: AnyStep, context: object): Promise<Victim[] | u
   }
 }
 
-/** The first need, or need of a need, that is not done. */
-function firstNotDone(
-  instance: Instance,
-  graph: StepGraph,
-  seen: Map<string, PlanEntry>,
-): string | undefined {
-  for (const need of sources(instance.step)) {
-    const same = need.each !== undefined && need.each === instance.step.each
-    const instances = same
-      ? [graph.instance(need.id, instance.key)].filter(i => i !== undefined)
-      : graph.instancesOf(need.id)
-    if (
-      !same &&
-      instances.length === 0 &&
-      need.each?.from &&
-      !graph.instancesOf(need.each.from.id)[0]?.result
-    )
-      return need.each.from.id
-    for (const other of instances) {
-      const entry = seen.get(other.id)
-      if (entry?.state === 'unknown') return entry.until
-      if (entry?.state !== 'done') return other.id
-      const deeper = firstNotDone(other, graph, seen)
-      if (deeper) return deeper
-    }
+/**
+ * What is not done at or below each step. Noted when a step has been looked at, which is after its needs: walking down
+ * every time would take as long as there are ways through the graph.
+ */
+class Lacking {
+  private readonly graph: StepGraph
+  private readonly instances = new Map<Instance, string | undefined>()
+  private readonly steps = new Map<AnyStep, string | undefined>()
+
+  constructor(graph: StepGraph) {
+    this.graph = graph
   }
-  return undefined
+
+  note(instance: Instance, entry: PlanEntry): void {
+    const { state } = entry
+    this.instances.set(
+      instance,
+      state === 'done' ? this.below(instance) : state === 'unknown' ? entry.until : instance.id,
+    )
+  }
+
+  /** The first need, or need of a need, that is not done. Asked of a step whose needs have ended, or at the end. */
+  below({ step, key }: Instance): string | undefined {
+    for (const need of sources(step)) {
+      const same = need.each !== undefined && need.each === step.each
+      const first = same ? this.atAny([this.graph.instance(need.id, key)]) : this.at(need)
+      if (first !== undefined) return first
+    }
+    return undefined
+  }
+
+  private at(need: AnyStep): string | undefined {
+    if (this.steps.has(need)) return this.steps.get(need)
+    const instances = this.graph.instancesOf(need.id)
+    const from = need.each?.from
+    const unknown = instances.length === 0 && from && !this.graph.instancesOf(from.id)[0]?.result
+    const first = unknown ? from.id : this.atAny(instances)
+    this.steps.set(need, first)
+    return first
+  }
+
+  private atAny(instances: readonly (Instance | undefined)[]): string | undefined {
+    for (const instance of instances) {
+      if (!instance) continue
+      const first = this.instances.has(instance) ? this.instances.get(instance) : instance.id
+      if (first !== undefined) return first
+    }
+    return undefined
+  }
 }
 
 /** Longest chain of expected times over what is not done, by steps (instances of one step run side by side). */

@@ -26,7 +26,7 @@ async function nas(change: (blueprint: Blueprint) => void = () => {}, access: Pa
   const client = connectSynology({
     url: `https://127.0.0.1:${port}`,
     fingerprint: emulator.fingerprint,
-    account: 'recover',
+    account: async () => 'recover',
     password: async () => {
       logins += 1
       return 'correct horse battery'
@@ -232,7 +232,7 @@ describe('changing', () => {
     const client = connectSynology({
       url: `https://127.0.0.1:${port}`,
       fingerprint: emulator.fingerprint,
-      account: 'recover',
+      account: async () => 'recover',
       password: async () => 'correct horse battery',
     })
     closing.push(() => client.close())

@@ -72,6 +72,7 @@ export function k0s(surroundings: K0sSurroundings, args: string[], stdin: string
       )
     }
     case 'token': {
+      if (!api()?.ready()) return no(1, 'Error: failed to create token: connection refused')
       const config = `clusters:\n- cluster:\n    server: https://lab\nusers:\n- user:\n    token: ${world.newUuid().slice(0, 6)}.${createHash(
         'sha256',
       )
@@ -81,10 +82,14 @@ export function k0s(surroundings: K0sSurroundings, args: string[], stdin: string
       return yes(`${gzipSync(config).toString('base64')}\n`)
     }
     case 'kubeconfig':
+      if (dataIdentity(state) === undefined)
+        return no(1, 'Error: open /var/lib/k0s/pki/admin.conf: no such file or directory')
       return yes(api()?.adminKubeconfig() ?? '')
     case 'kubectl':
       return kubectl(surroundings, rest, stdin)
     case 'reset':
+      if (['k0scontroller', 'k0sworker'].some(unit => state.units[unit]?.active === 'active'))
+        return no(1, 'Error: k0s seems to be running. Please stop k0s before reset.')
       changed('k0s reset')
       for (const unit of ['k0scontroller', 'k0sworker']) delete state.units[unit]
       delete state.files[dataFile]

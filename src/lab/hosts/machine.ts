@@ -153,6 +153,7 @@ export class Machine {
       argv = argv.slice(argv[1] === '-n' ? 2 : 1)
       if (argv[0] === '--') argv = argv.slice(1)
       // k0sctl's form: sudo -n -- "${SHELL-sh}" -c 'one command'.
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's expansion, as k0sctl sends it
       if (argv[0] === '${SHELL-sh}' && argv[1] === '-c') return this.run(argv[2] ?? '', stdin)
     }
     const answer = this.command(argv, stdin)

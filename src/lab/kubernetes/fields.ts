@@ -1,7 +1,9 @@
 /**
  * Fields as server-side apply sees them: which manager owns which, merging by key in the lists that Kubernetes merges
- * by key, and conflicts. Paths are arrays of FieldsV1 elements: `f:spec`, `k:{"name":"app"}`.
+ * by key, and conflicts. Paths are arrays of FieldsV1 elements: `f:spec`, `k:{"name":"app"}`, `v:"finalizer"`.
  */
+
+import { builtIn, groupVersionOf } from './resources.ts'
 
 type Json = null | string | number | boolean | Json[] | { [key: string]: Json }
 type JsonMap = { [key: string]: Json }
@@ -10,51 +12,86 @@ type JsonMap = { [key: string]: Json }
 const mergeKeys: Record<string, string[]> = {
   containers: ['name'],
   initContainers: ['name'],
+  ephemeralContainers: ['name'],
   volumes: ['name'],
   env: ['name'],
   volumeMounts: ['mountPath'],
+  volumeDevices: ['devicePath'],
   conditions: ['type'],
   ports: ['containerPort', 'port', 'protocol'],
   imagePullSecrets: ['name'],
+  hostAliases: ['ip'],
+  topologySpreadConstraints: ['topologyKey', 'whenUnsatisfiable'],
   ownerReferences: ['uid'],
+  webhooks: ['name'],
 }
 
-/** The key of a list's item, or undefined where the list is taken as a whole. */
-function keyOf(field: string, item: Json): string | undefined {
-  const keys = mergeKeys[field]
-  if (!keys || !isMap(item)) return undefined
-  const present = keys.filter(k => item[k] !== undefined)
-  if (present.length === 0) return undefined
-  return JSON.stringify(Object.fromEntries(present.map(k => [k, item[k]])))
+// Lists whose items are owned one by one (x-kubernetes-list-type=set).
+const sets = ['finalizers']
+
+const known = new Set(builtIn.map(groupVersionOf))
+
+// A custom resource's lists are taken whole, unless its schema says otherwise, which the lab does not read; what all
+// objects have in common is merged everywhere.
+const everywhere = ['ownerReferences', 'finalizers']
+
+/** How lists of an object are merged; decided by its kind. */
+class Lists {
+  private readonly typed: boolean
+  constructor(object: unknown) {
+    this.typed = known.has(String((object as JsonMap | null | undefined)?.apiVersion))
+  }
+
+  isSet(field: string, value: Json | undefined): value is Json[] {
+    return sets.includes(field) && Array.isArray(value) && value.length > 0
+  }
+
+  /** The fields that are the key of a list's items. */
+  keysOf(field: string): string[] {
+    return this.typed || everywhere.includes(field) ? (mergeKeys[field] ?? []) : []
+  }
+
+  /** The key of a list's item, or undefined where the list is taken as a whole. */
+  keyOf(field: string, item: Json): string | undefined {
+    if (!isMap(item)) return undefined
+    const present = this.keysOf(field).filter(k => item[k] !== undefined)
+    if (present.length === 0) return undefined
+    return JSON.stringify(Object.fromEntries(present.map(k => [k, item[k]])))
+  }
+
+  /** A list that is merged by key: every item has one and no two have the same. */
+  keyed(field: string, value: Json | undefined): Map<string, Json> | undefined {
+    if (!Array.isArray(value) || value.length === 0) return undefined
+    const map = new Map<string, Json>()
+    for (const item of value) {
+      const key = this.keyOf(field, item)
+      if (key === undefined || map.has(key)) return undefined
+      map.set(key, item)
+    }
+    return map
+  }
 }
 
 function isMap(value: Json | undefined): value is JsonMap {
   return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
 
-/** A list that is merged by key: every item has one and no two have the same. */
-function keyed(field: string, value: Json | undefined): Map<string, Json> | undefined {
-  if (!Array.isArray(value) || value.length === 0) return undefined
-  const map = new Map<string, Json>()
-  for (const item of value) {
-    const key = keyOf(field, item)
-    if (key === undefined || map.has(key)) return undefined
-    map.set(key, item)
-  }
-  return map
-}
-
 const separator = '\u0000'
 
 /** Every leaf of what a manager applied, as joined paths; identity fields are nobody's. */
 export function leaves(object: unknown): Set<string> {
+  const lists = new Lists(object)
   const found = new Set<string>()
   const walk = (value: Json, path: string[], field: string) => {
     if (isMap(value) && Object.keys(value).length > 0) {
       for (const [key, item] of Object.entries(value)) walk(item, [...path, `f:${key}`], key)
       return
     }
-    const list = keyed(field, value)
+    if (lists.isSet(field, value)) {
+      for (const item of value) found.add([...path, `v:${JSON.stringify(item)}`].join(separator))
+      return
+    }
+    const list = lists.keyed(field, value)
     if (list) {
       for (const [key, item] of list) walk(item, [...path, `k:${key}`], '')
       return
@@ -74,39 +111,53 @@ export function leaves(object: unknown): Set<string> {
 
 /** Value at a joined path, or undefined. */
 export function at(object: unknown, path: string): unknown {
+  const lists = new Lists(object)
   let here = object as Json | undefined
   let field = ''
   for (const element of path.split(separator)) {
+    const text = element.slice(2)
     if (element.startsWith('f:')) {
-      field = element.slice(2)
+      field = text
       here = isMap(here) ? here[field] : undefined
+    } else if (element.startsWith('v:')) {
+      const list: Json[] = Array.isArray(here) ? here : []
+      here = list.find(item => JSON.stringify(item) === text)
     } else {
-      const list = keyed(field, here)
-      here = list?.get(element.slice(2))
+      here = lists.keyed(field, here)?.get(text)
       field = ''
     }
   }
   return here
 }
 
-/** `.spec.replicas`, as conflicts name fields. */
+/** `.spec.template.spec.containers[name="app"].image`, as conflicts name fields. */
 export function showPath(path: string): string {
-  return path
-    .split(separator)
-    .map(e => (e.startsWith('f:') ? `.${e.slice(2)}` : `[${e.slice(2).slice(1, -1).replaceAll('"', '')}]`))
-    .join('')
+  const show = (element: string) => {
+    const text = element.slice(2)
+    if (element.startsWith('f:')) return `.${text}`
+    if (element.startsWith('v:')) return `[=${text}]`
+    const pairs = Object.entries(JSON.parse(text) as JsonMap)
+    return `[${pairs.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(',')}]`
+  }
+  return path.split(separator).map(show).join('')
 }
 
 /** Merges what a manager applies into what is there: maps by key, known lists by key, everything else whole. */
 export function mergeApplied<T>(there: T, applied: unknown): T {
+  const lists = new Lists(applied)
   const merge = (one: Json | undefined, other: Json, field: string): Json => {
     if (isMap(other)) {
       const result: JsonMap = isMap(one) ? { ...one } : {}
       for (const [key, value] of Object.entries(other)) result[key] = merge(result[key], value, key)
       return result
     }
-    const mine = keyed(field, other)
-    const theirs = keyed(field, one)
+    if (lists.isSet(field, other))
+      return [
+        ...(Array.isArray(one) ? one : []),
+        ...other.filter(i => !(Array.isArray(one) && one.includes(i))),
+      ]
+    const mine = lists.keyed(field, other)
+    const theirs = lists.keyed(field, one)
     if (!mine || !theirs) return other
     const result = new Map(theirs)
     for (const [key, item] of mine) result.set(key, merge(theirs.get(key), item, ''))
@@ -115,25 +166,47 @@ export function mergeApplied<T>(there: T, applied: unknown): T {
   return merge(there as Json, applied as Json, '') as T
 }
 
-/** Removes the value at a joined path; maps and keyed items that became empty by it go too. */
-export function removeAt(object: unknown, path: string): void {
+/** Removes what is at joined paths; maps, lists and keyed items of which nothing else is left go with it. */
+export function removeAll(object: unknown, paths: string[]): void {
+  const lists = new Lists(object)
+  const isKey = (path: string) => {
+    const elements = path.split(separator)
+    const field = elements.at(-3)?.slice(2) ?? ''
+    return (
+      elements.at(-2)?.startsWith('k:') === true &&
+      lists.keysOf(field).includes(elements.at(-1)?.slice(2) ?? '')
+    )
+  }
+  // An item is found by its key, so its key goes last; and only when nobody has put anything else into the item.
+  for (const path of paths.filter(p => !isKey(p))) removeAt(object, path, lists)
+  for (const path of paths.filter(isKey)) {
+    const item = path.split(separator).slice(0, -1).join(separator)
+    const there = at(object, item) as Json | undefined
+    const field = path.split(separator).at(-3)?.slice(2) ?? ''
+    if (isMap(there) && Object.keys(there).every(key => lists.keysOf(field).includes(key)))
+      removeAt(object, item, lists)
+  }
+}
+
+function removeAt(object: unknown, path: string, lists: Lists): void {
   const elements = path.split(separator)
+  // True when what it was in is empty by it.
   const remove = (here: Json | undefined, index: number, field: string): boolean => {
     const element = elements[index] ?? ''
+    const text = element.slice(2)
     const last = index === elements.length - 1
     if (element.startsWith('f:')) {
       if (!isMap(here)) return false
-      const key = element.slice(2)
-      const child = here[key]
-      if (last || remove(child, index + 1, key)) delete here[key]
+      const child = here[text]
+      if (last || remove(child, index + 1, text)) delete here[text]
       return Object.keys(here).length === 0
     }
     if (!Array.isArray(here)) return false
-    const position = here.findIndex(item => keyOf(field, item) === element.slice(2))
+    const position = element.startsWith('v:')
+      ? here.findIndex(item => JSON.stringify(item) === text)
+      : here.findIndex(item => lists.keyOf(field, item) === text)
     if (position === -1) return false
-    const item = here[position]
-    const onlyKey = isMap(item) && keyOf(field, item) === JSON.stringify(item)
-    if (last || remove(item, index + 1, '') || onlyKey) here.splice(position, 1)
+    if (last || remove(here[position], index + 1, '')) here.splice(position, 1)
     return here.length === 0
   }
   remove(object as Json, 0, '')

@@ -25,7 +25,11 @@ export class KubernetesEmulator {
     this.world = world
     this.machines = machines
     this.server = new ApiServer(world, pki, machines, () => this.store())
-    this.reconciler = new Reconciler({ world, machines, nas }, () => this.store())
+    this.reconciler = new Reconciler(
+      { world, machines, nas },
+      () => this.store(),
+      () => this.server.dropLines(),
+    )
     const admin = pki.client('kubernetes-admin', ['system:masters'])
     this.seam = {
       adminKubeconfig: () => kubeconfig(`https://127.0.0.1:${this.port}`, pki.ca.certificate, admin),
@@ -83,6 +87,27 @@ export class KubernetesEmulator {
           { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
           'kube-apiserver',
         )
+    }
+    for (const { apiVersion, kind, namespaced } of this.world.blueprint.kinds ?? []) {
+      const [group = '', version = ''] = apiVersion.split('/')
+      const plural = `${kind.toLowerCase()}s`
+      const ref = { resource: store.kind('CustomResourceDefinition'), name: `${plural}.${group}` }
+      if (store.find(ref) || store.type(apiVersion, kind)) continue
+      store.create(
+        ref.resource,
+        {
+          apiVersion: 'apiextensions.k8s.io/v1',
+          kind: 'CustomResourceDefinition',
+          metadata: { name: ref.name },
+          spec: {
+            group,
+            scope: namespaced ? 'Namespaced' : 'Cluster',
+            names: { plural, singular: kind.toLowerCase(), kind, listKind: `${kind}List` },
+            versions: [{ name: version, served: true, storage: true, schema: {} }],
+          },
+        },
+        'lab',
+      )
     }
     store.watch(() => this.reconciler.poke())
     this.reconciler.poke()

@@ -8,8 +8,8 @@ import type { KubernetesObject } from '../blueprint.ts'
 import type { Pki } from '../pki.ts'
 import type { MachinesSeam } from '../seams.ts'
 import type { World } from '../world.ts'
-import { groupVersionOf, type ResourceType } from './resources.ts'
-import { type ObjectStore, type Ref, StatusError, type Stored } from './store.ts'
+import { builtIn, groupVersionOf, type ResourceType } from './resources.ts'
+import { type ObjectStore, type Ref, StatusError, type Stored, type StoreEvent } from './store.ts'
 
 /**
  * The Kubernetes API over HTTPS with client certificates: discovery, reading and writing of every kind that is served,
@@ -151,21 +151,20 @@ export class ApiServer {
       if (!dryRun)
         this.world.countMutation(
           'kubernetes',
-          `${verb} ${resource.plural} ${namespace ?? ''}/${name ?? ''}`.trim(),
+          `${verb} ${showRef({ resource, namespace, name: name ?? '' })}`,
         )
     }
     const ref = (): Ref => {
-      if (name === undefined)
-        throw new StatusError(405, 'MethodNotAllowed', 'the server does not allow this method here')
+      if (name === undefined) throw notAllowed()
       return { resource, namespace, name }
     }
     const status = subresource === 'status'
     switch (request.method) {
       case 'GET': {
-        if (name !== undefined) return json(response, 200, shown(resource, store.get(ref())))
+        if (name !== undefined && !isWatch(query))
+          return json(response, 200, shown(resource, store.get(ref())))
+        if (isWatch(query)) return this.watch(response, target, query)
         const items = store.list(resource, namespace).filter(selected(query))
-        if (query.get('watch') === 'true' || query.get('watch') === '1')
-          return this.watch(request, response, target, query)
         return json(response, 200, {
           kind: `${resource.kind}List`,
           apiVersion: groupVersionOf(resource),
@@ -175,21 +174,23 @@ export class ApiServer {
       }
       case 'POST': {
         const object = await bodyOf(request)
+        if (name !== undefined) throw notAllowed()
         mustFit(object, resource, namespace, undefined)
-        count('create')
         if (namespace !== undefined) object.metadata.namespace = namespace
-        return json(response, 201, store.create(resource, object, manager, dryRun))
+        const created = store.create(resource, object, manager, dryRun)
+        count('create')
+        return json(response, 201, created)
       }
       case 'PUT': {
         const object = await bodyOf(request)
         mustFit(object, resource, namespace, name)
+        const updated = store.update(ref(), object, manager, { status, dryRun })
         count('update')
-        return json(response, 200, store.update(ref(), object, manager, { status, dryRun }))
+        return json(response, 200, shown(resource, updated))
       }
       case 'PATCH': {
         const type = (request.headers['content-type'] ?? '').split(';')[0]
         const body = await bodyOf(request)
-        count('patch')
         if (type === 'application/apply-patch+yaml') {
           if (query.get('fieldManager') === null)
             throw new StatusError(
@@ -197,25 +198,82 @@ export class ApiServer {
               'BadRequest',
               'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
             )
+          if (status)
+            throw new StatusError(415, 'UnsupportedMediaType', 'this lab applies no status; patch it')
           mustFit(body, resource, namespace, name)
           if (namespace !== undefined) store.mustHaveNamespace(namespace)
           const there = store.find(ref()) !== undefined
           const force = query.get('force') === 'true'
-          return json(response, there ? 200 : 201, store.apply(ref(), body, manager, { force, dryRun }))
+          const applied = store.apply(ref(), body, manager, { force, dryRun })
+          count('apply')
+          return json(response, there ? 200 : 201, shown(resource, applied))
         }
-        if (type === 'application/merge-patch+json' || type === 'application/strategic-merge-patch+json')
-          return json(response, 200, store.merge(ref(), body, manager, { status, dryRun }))
-        throw new StatusError(415, 'UnsupportedMediaType', `this lab does not take patches of type ${type}`)
+        const patched = this.patch(type ?? '', ref(), body, manager, { status, dryRun })
+        count('patch')
+        return json(response, 200, shown(resource, patched))
       }
       case 'DELETE': {
-        const options = (await bodyOf(request)) as { preconditions?: { uid?: string } }
-        count('delete')
-        const uid = options.preconditions?.uid
-        return json(response, 200, store.remove(ref(), { ...(uid ? { uid } : {}), dryRun }))
+        const options = (await bodyOf(request)) as {
+          preconditions?: { uid?: string; resourceVersion?: string }
+          dryRun?: string[]
+        }
+        const pretend = dryRun || (options.dryRun ?? []).includes('All')
+        const remove = (doomed: Ref) => {
+          const gone = store.remove(doomed, { ...options.preconditions, dryRun: pretend })
+          if (!pretend) this.world.countMutation('kubernetes', `delete ${showRef(doomed)}`)
+          return gone
+        }
+        if (name === undefined) {
+          const items = store.list(resource, namespace).filter(selected(query))
+          for (const { metadata } of items)
+            remove({ resource, namespace: metadata.namespace, name: metadata.name })
+          return json(response, 200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' })
+        }
+        const gone = remove(ref())
+        // What has finalizers is still there, and shown; what is gone is reported as such.
+        if (store.find(ref())?.metadata.uid === gone.metadata.uid && !pretend)
+          return json(response, 200, shown(resource, store.get(ref())))
+        return json(response, 200, {
+          kind: 'Status',
+          apiVersion: 'v1',
+          metadata: {},
+          status: 'Success',
+          details: {
+            name,
+            ...(resource.group === '' ? {} : { group: resource.group }),
+            kind: resource.plural,
+            uid: gone.metadata.uid,
+          },
+        })
       }
       default:
-        throw new StatusError(405, 'MethodNotAllowed', 'the server does not allow this method here')
+        throw notAllowed()
     }
+  }
+
+  private patch(
+    type: string,
+    ref: Ref,
+    body: object,
+    manager: string,
+    options: { status: boolean; dryRun: boolean },
+  ): Stored {
+    const store = this.store()
+    switch (type) {
+      case 'application/merge-patch+json':
+        return store.merge(ref, body, manager, options)
+      case 'application/json-patch+json':
+        return store.jsonPatch(ref, body, manager, options)
+      case 'application/strategic-merge-patch+json':
+        // Only types that the server was compiled with have a strategy.
+        if (builtIn.includes(ref.resource)) return store.strategic(ref, body, manager, options)
+        break
+    }
+    throw new StatusError(
+      415,
+      'UnsupportedMediaType',
+      `the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml`,
+    )
   }
 
   private target(path: string): {
@@ -226,7 +284,7 @@ export class ApiServer {
   } {
     const match = /^\/api(?:s\/([^/]+))?\/(v[^/]+)\/(.+)$/.exec(path)
     const [, group = '', version = '', rest = ''] = match ?? []
-    const parts = rest.split('/').map(decodeURIComponent)
+    const parts = rest.split('/').map(decoded)
     const types = this.store()
       .resources()
       .filter(t => t.group === group && t.version === version)
@@ -235,7 +293,11 @@ export class ApiServer {
       parts[0] === 'namespaces' && parts.length > 2 && !(parts.length === 3 && parts[2] === 'status')
     const resource = types.find(t => t.plural === (inNamespace ? parts[2] : parts[0]))
     if (!resource) throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
-    const [name, subresource] = inNamespace ? parts.slice(3) : parts.slice(1)
+    const [name, subresource, more] = inNamespace ? parts.slice(3) : parts.slice(1)
+    if (more !== undefined || !(subresource === undefined || (subresource === 'status' && resource.status)))
+      throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
+    if (inNamespace && !resource.namespaced)
+      throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
     return {
       resource,
       namespace: inNamespace ? parts[1] : undefined,
@@ -245,29 +307,72 @@ export class ApiServer {
   }
 
   private watch(
-    request: IncomingMessage,
     response: ServerResponse,
-    { resource, namespace }: { resource: ResourceType; namespace: string | undefined },
+    {
+      resource,
+      namespace,
+      name,
+    }: { resource: ResourceType; namespace: string | undefined; name: string | undefined },
     query: URLSearchParams,
   ): void {
     const store = this.store()
     response.writeHead(200, { 'content-type': 'application/json', 'transfer-encoding': 'chunked' })
-    const fits = selected(query)
-    const send = (type: string, object: Stored) => {
-      if ((namespace === undefined || object.metadata.namespace === namespace) && fits(object))
-        response.write(`${JSON.stringify({ type, object: shown(resource, object) })}\n`)
-    }
-    const since = Number(query.get('resourceVersion') ?? 0)
-    for (const object of store.list(resource, namespace))
-      if (Number(object.metadata.resourceVersion) > since) send('ADDED', object)
-    const stop = store.watch(event => {
-      if (event.resource.plural === resource.plural && event.resource.group === resource.group)
-        send(event.type, event.object)
-    })
-    const seconds = Number(query.get('timeoutSeconds') ?? 0)
-    const timer = seconds > 0 ? setTimeout(() => response.end(), seconds * 1000) : undefined
     response.flushHeaders()
-    request.on('close', () => {
+    const chosen = selected(query)
+    const fits = (object: Stored | undefined) =>
+      object !== undefined &&
+      (namespace === undefined || object.metadata.namespace === namespace) &&
+      (name === undefined || object.metadata.name === name) &&
+      chosen(object)
+    const send = (type: string, object: object) => response.write(`${JSON.stringify({ type, object })}\n`)
+    const tell = ({ type, resource: of, object, before }: StoreEvent) => {
+      if (of.plural !== resource.plural || of.group !== resource.group) return
+      // What a change moves into the selection is new to the watcher, and what it moves out is gone.
+      const is = type !== 'DELETED' && fits(object)
+      const was = fits(before)
+      if (is) send(was ? 'MODIFIED' : 'ADDED', shown(resource, object))
+      else if (was) send('DELETED', shown(resource, object))
+    }
+    const from = query.get('resourceVersion') ?? ''
+    const initial = query.get('sendInitialEvents') === 'true'
+    if (initial || from === '' || from === '0') {
+      for (const object of store.list(resource, namespace))
+        if (fits(object)) send('ADDED', shown(resource, object))
+      if (initial && query.get('allowWatchBookmarks') === 'true')
+        send('BOOKMARK', {
+          kind: resource.kind,
+          apiVersion: groupVersionOf(resource),
+          metadata: {
+            resourceVersion: store.resourceVersion,
+            creationTimestamp: null,
+            annotations: { 'k8s.io/initial-events-end': 'true' },
+          },
+        })
+    } else {
+      const events = store.since(Number(from))
+      if (!events) {
+        send(
+          'ERROR',
+          statusOf(
+            new StatusError(410, 'Expired', `too old resource version: ${from} (${store.resourceVersion})`),
+          ),
+        )
+        response.end()
+        return
+      }
+      for (const event of events) tell(event)
+    }
+    const stop = store.watch(tell)
+    const seconds = Number(query.get('timeoutSeconds') ?? 0)
+    const timer =
+      seconds > 0
+        ? setTimeout(() => {
+            stop()
+            response.end()
+          }, seconds * 1000)
+        : undefined
+    response.on('error', stop)
+    response.on('close', () => {
       stop()
       clearTimeout(timer)
     })
@@ -279,17 +384,45 @@ export class ApiServer {
       response.destroy()
       return
     }
-    const code = known?.code ?? 500
-    json(response, code, {
-      kind: 'Status',
-      apiVersion: 'v1',
-      metadata: {},
-      status: 'Failure',
-      message: known?.message ?? String((error as Error)?.stack ?? error),
-      reason: known?.reason ?? 'InternalError',
-      ...(known?.details ? { details: known.details } : {}),
-      code,
-    })
+    const status = known ?? new StatusError(500, 'InternalError', String((error as Error)?.stack ?? error))
+    json(response, status.code, statusOf(status))
+  }
+}
+
+function statusOf({ message, reason, details, code }: StatusError): object {
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    reason,
+    ...(details ? { details } : {}),
+    code,
+  }
+}
+
+function notAllowed(): StatusError {
+  return new StatusError(
+    405,
+    'MethodNotAllowed',
+    'the server does not allow this method on the requested resource',
+  )
+}
+
+function showRef({ resource, namespace, name }: Ref): string {
+  return `${resource.plural} ${namespace === undefined ? '' : `${namespace}/`}${name}`.trim()
+}
+
+function isWatch(query: URLSearchParams): boolean {
+  return query.get('watch') === 'true' || query.get('watch') === '1'
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    throw new StatusError(400, 'BadRequest', `the path holds an invalid escape: ${part}`)
   }
 }
 
@@ -313,21 +446,43 @@ function shown(resource: ResourceType, object: Stored): object {
   return { ...object, apiVersion: groupVersionOf(resource), kind: resource.kind }
 }
 
+/** The selectors of a query, labels and fields, as one test. */
 function selected(query: URLSearchParams): (object: Stored) => boolean {
-  const labels = (query.get('labelSelector') ?? '').split(',').filter(Boolean)
-  const fields = (query.get('fieldSelector') ?? '').split(',').filter(Boolean)
-  return object =>
-    labels.every(selector => {
-      const [key = '', value] = selector.split(/==?/)
-      const there = object.metadata.labels?.[key]
-      return value === undefined ? there !== undefined : there === value
-    }) &&
-    fields.every(selector => {
-      const [path = '', value] = selector.split(/==?/)
-      let here: unknown = object
-      for (const part of path.split('.')) here = (here as Record<string, unknown> | undefined)?.[part]
-      return String(here ?? '') === value
-    })
+  // A comma inside of brackets separates values, not requirements.
+  const requirements = (text: string) => text.split(/,(?![^(]*\))/).flatMap(r => r.trim() || [])
+  const labels = requirements(query.get('labelSelector') ?? '').map(labelTest)
+  const fields = requirements(query.get('fieldSelector') ?? '').map(fieldTest)
+  return object => labels.every(t => t(object.metadata.labels ?? {})) && fields.every(t => t(object))
+}
+
+function labelTest(requirement: string): (labels: Record<string, string>) => boolean {
+  const among = /^(\S+)\s+(in|notin)\s*\(([^)]*)\)$/.exec(requirement)
+  if (among) {
+    const [, key = '', how, list = ''] = among
+    const values = list.split(',').map(v => v.trim())
+    return labels => (labels[key] !== undefined && values.includes(labels[key])) === (how === 'in')
+  }
+  const equal = /^([^!=]+?)\s*(!=|==?)\s*(.*)$/.exec(requirement)
+  if (equal) {
+    const [, key = '', how, value = ''] = equal
+    return labels => (labels[key] === value) === (how !== '!=')
+  }
+  const absent = /^!\s*(.+)$/.exec(requirement)?.[1]
+  if (absent !== undefined) return labels => labels[absent] === undefined
+  if (!/^[^\s()!=]+$/.test(requirement))
+    throw new StatusError(400, 'BadRequest', `unable to parse requirement: ${requirement}`)
+  return labels => labels[requirement] !== undefined
+}
+
+function fieldTest(requirement: string): (object: Stored) => boolean {
+  const [, path = '', how, value = ''] = /^([^!=]+)(!=|==?)(.*)$/.exec(requirement) ?? []
+  if (path === '')
+    throw new StatusError(400, 'BadRequest', `invalid selector: '${requirement}'; can't understand it`)
+  return object => {
+    let here: unknown = object
+    for (const part of path.split('.')) here = (here as Record<string, unknown> | null | undefined)?.[part]
+    return (String(here ?? '') === value) === (how !== '!=')
+  }
 }
 
 function mustFit(
@@ -336,6 +491,8 @@ function mustFit(
   namespace: string | undefined,
   name: string | undefined,
 ): void {
+  if (typeof object?.metadata !== 'object' || object.metadata === null)
+    throw new StatusError(400, 'BadRequest', 'the object provided has no metadata')
   if (object.kind !== resource.kind || object.apiVersion !== groupVersionOf(resource))
     throw new StatusError(
       400,
@@ -367,11 +524,20 @@ async function bodyOf(request: IncomingMessage): Promise<KubernetesObject> {
   for await (const chunk of request) chunks.push(chunk as Buffer)
   const body = Buffer.concat(chunks).toString('utf8')
   if (body === '') return {} as KubernetesObject
+  let value: unknown
   try {
-    return parse(body) as KubernetesObject
+    // Nearly everything is JSON, which is a hundred times quicker to read than YAML; definitions are megabytes.
+    value = body.startsWith('{') || body.startsWith('[') ? JSON.parse(body) : parse(body)
   } catch (error) {
-    throw new StatusError(400, 'BadRequest', `error decoding the body: ${String(error)}`)
+    try {
+      value = parse(body)
+    } catch {
+      throw new StatusError(400, 'BadRequest', `error decoding the body: ${String(error)}`)
+    }
   }
+  if (typeof value !== 'object' || value === null)
+    throw new StatusError(400, 'BadRequest', 'the body is no object')
+  return value as KubernetesObject
 }
 
 function json(response: ServerResponse, code: number, value: unknown): void {

@@ -1,7 +1,9 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { KubernetesObject } from '../blueprint.ts'
 import type { World } from '../world.ts'
-import { at, fromFieldsV1, leaves, mergeApplied, removeAt, showPath, toFieldsV1 } from './fields.ts'
+import { admit, Invalid, mustStay } from './admission.ts'
+import { at, fromFieldsV1, leaves, mergeApplied, removeAll, showPath, toFieldsV1 } from './fields.ts'
+import { jsonPatch, mergePatch, PatchError, strategicMergePatch } from './patches.ts'
 import { builtIn, definedBy, groupVersionOf, type ResourceType } from './resources.ts'
 
 /** An object as the server keeps it: its metadata is complete. */
@@ -46,7 +48,12 @@ export interface StoreEvent {
   type: 'ADDED' | 'MODIFIED' | 'DELETED'
   resource: ResourceType
   object: Stored
+  /** What it was before; absent for a new one. */
+  before?: Stored
 }
+
+// What a watch may go back to; whoever comes from further away has to list again, as with the real one.
+const remembered = 5_000
 
 /** Names one object. */
 export interface Ref {
@@ -66,18 +73,23 @@ export class ObjectStore {
   private version = 1
   readonly world: World
   private types: ResourceType[] = [...builtIn]
+  private history: { version: number; event: StoreEvent }[] = []
+  /** Versions from here on are remembered as events. */
+  private horizon: number
 
   constructor(world: World, epoch: string) {
     this.world = world
     this.file = world.path('kubernetes', `${epoch}.ndjson`)
     if (existsSync(this.file))
       for (const line of readFileSync(this.file, 'utf8').split('\n')) {
-        if (!line.endsWith('}')) continue
-        const { key, object, version } = JSON.parse(line) as { key: string; object?: Stored; version: number }
+        const read = parsedLine(line)
+        if (!read) continue
+        const { key, object, version } = read
         this.version = version
         if (object) this.objects.set(key, object)
         else this.objects.delete(key)
       }
+    this.horizon = this.version
     this.compact()
     this.learnTypes()
   }
@@ -134,13 +146,20 @@ export class ObjectStore {
     return () => this.watchers.delete(listener)
   }
 
-  create(resource: ResourceType, given: KubernetesObject, manager: string, dryRun = false): Stored {
+  /** What happened after a version, or undefined when that is too long ago to know. */
+  since(version: number): StoreEvent[] | undefined {
+    if (version < this.horizon || version > this.version) return undefined
+    return this.history.filter(h => h.version > version).map(h => h.event)
+  }
+
+  create(resource: ResourceType, wanted: KubernetesObject, manager: string, dryRun = false): Stored {
+    const given = admitted(resource, wanted)
     const namespace = this.namespaceFor(resource, given)
     const name =
       given.metadata.name ?? `${given.metadata.generateName ?? ''}${this.world.newUuid().slice(0, 5)}`
     const ref = { resource, namespace, name }
     if (this.find(ref))
-      throw new StatusError(409, 'AlreadyExists', `${resource.plural} "${name}" already exists`)
+      throw new StatusError(409, 'AlreadyExists', `${shown(ref)} "${name}" already exists`, detailsOf(ref))
     const object = this.born(ref, structuredClone(given))
     object.metadata.managedFields = [managed(manager, 'Update', object, leaves(given))]
     if (!dryRun) this.put(ref, object, 'ADDED')
@@ -148,20 +167,10 @@ export class ObjectStore {
   }
 
   /** Replaces an object; its status only through the subresource, where it has one. */
-  update(
-    ref: Ref,
-    given: KubernetesObject,
-    manager: string,
-    options: { status?: boolean; dryRun?: boolean } = {},
-  ): Stored {
+  update(ref: Ref, replacement: KubernetesObject, manager: string, options: WriteOptions = {}): Stored {
     const there = this.get(ref)
-    const wanted = given.metadata.resourceVersion
-    if (typeof wanted === 'string' && wanted !== '' && wanted !== there.metadata.resourceVersion)
-      throw new StatusError(
-        409,
-        'Conflict',
-        `Operation cannot be fulfilled on ${ref.resource.plural} "${ref.name}": the object has been modified; please apply your changes to the latest version and try again`,
-      )
+    mustBeLatest(ref, there, replacement)
+    const given = admitted(ref.resource, replacement)
     const { status } = ref.resource
     const next: Stored = options.status
       ? { ...structuredClone(there), status: structuredClone(given.status) }
@@ -179,18 +188,47 @@ export class ObjectStore {
           },
           ...(status ? { status: structuredClone(there.status) } : {}),
         }
-    if (!options.status) own(next, there, manager)
+    // Nobody takes a deletion back.
+    const { deletionTimestamp } = there.metadata
+    if (deletionTimestamp === undefined) delete next.metadata.deletionTimestamp
+    else next.metadata.deletionTimestamp = deletionTimestamp
+    if (!options.status) {
+      checked(ref.resource, there, next)
+      own(next, there, manager)
+    }
     return this.settle(ref, there, next, options.dryRun)
   }
 
   /** JSON merge patch (RFC 7386). */
-  merge(
+  merge(ref: Ref, patch: object, manager: string, options: WriteOptions = {}): Stored {
+    return this.patch(ref, mergePatch, patch, manager, options)
+  }
+
+  /** Strategic merge patch, as kubectl's own apply and patch send it for built-in kinds. */
+  strategic(ref: Ref, patch: object, manager: string, options: WriteOptions = {}): Stored {
+    return this.patch(ref, strategicMergePatch, patch, manager, options)
+  }
+
+  /** JSON patch (RFC 6902). */
+  jsonPatch(ref: Ref, operations: unknown, manager: string, options: WriteOptions = {}): Stored {
+    return this.patch(ref, jsonPatch, operations, manager, options)
+  }
+
+  private patch(
     ref: Ref,
-    patch: object,
+    how: (target: unknown, patch: unknown) => unknown,
+    patch: unknown,
     manager: string,
-    options: { status?: boolean; dryRun?: boolean } = {},
+    options: WriteOptions,
   ): Stored {
-    return this.update(ref, mergePatch(this.get(ref), patch) as Stored, manager, options)
+    try {
+      const { managedFields: _, ...metadata } = this.get(ref).metadata
+      const patched = how({ ...this.get(ref), metadata }, patch) as Stored
+      return this.update(ref, patched, manager, options)
+    } catch (error) {
+      if (error instanceof PatchError) throw new StatusError(422, 'Invalid', error.message)
+      throw error
+    }
   }
 
   /** Server-side apply, with owners and conflicts. */
@@ -200,8 +238,12 @@ export class ObjectStore {
     manager: string,
     options: { force?: boolean; dryRun?: boolean } = {},
   ): Stored {
-    const applied = structuredClone(given)
-    delete (applied as Partial<KubernetesObject>).status
+    if ((given.metadata.managedFields ?? null) !== null)
+      throw new StatusError(400, 'BadRequest', 'metadata.managedFields must be nil')
+    const applied = structuredClone(
+      admitted(ref.resource, { ...given, metadata: { ...given.metadata, name: ref.name } }),
+    )
+    if (ref.resource.status) delete (applied as Partial<KubernetesObject>).status
     const mine = leaves(applied)
     const there = this.find(ref)
     if (!there) {
@@ -210,6 +252,7 @@ export class ObjectStore {
       if (!options.dryRun) this.put(ref, object, 'ADDED')
       return object
     }
+    mustBeLatest(ref, there, given)
     const fields = there.metadata.managedFields ?? []
     const others = fields.filter(f => !(f.manager === manager && f.operation === 'Apply'))
     const conflicts = others.flatMap(f =>
@@ -217,32 +260,32 @@ export class ObjectStore {
         .filter(
           path => mine.has(path) && JSON.stringify(at(there, path)) !== JSON.stringify(at(applied, path)),
         )
-        .map(path => ({ manager: f.manager, operation: f.operation, path })),
+        .map(path => ({
+          manager: f.operation === 'Apply' ? `"${f.manager}"` : `"${f.manager}" using ${f.apiVersion}`,
+          path,
+        })),
     )
-    if (conflicts.length > 0 && !options.force) {
-      const causes = conflicts.map(c => ({
-        reason: 'FieldManagerConflict',
-        message: `conflict with "${c.manager}"`,
-        field: showPath(c.path),
-      }))
-      throw new StatusError(
-        409,
-        'Conflict',
-        `Apply failed with ${conflicts.length} conflict${conflicts.length > 1 ? 's' : ''}: ${causes.map(c => `${c.message}: ${c.field}`).join(', ')}`,
-        { causes },
-      )
-    }
+    if (conflicts.length > 0 && !options.force) throw conflicted(conflicts)
     const next = mergeApplied(structuredClone(there), applied)
+    // A manifest may hold what only the server writes: `creationTimestamp: null` is in every generated definition.
+    const { uid, resourceVersion, creationTimestamp, generation, deletionTimestamp } = there.metadata
     next.metadata = {
       ...next.metadata,
-      uid: there.metadata.uid,
-      resourceVersion: there.metadata.resourceVersion,
+      uid,
+      resourceVersion,
+      creationTimestamp,
+      generation,
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
     }
     // What this manager owned and no longer names goes, unless somebody else owns it too.
     const before = fields.find(f => f.manager === manager && f.operation === 'Apply')
     const foreign = new Set(others.flatMap(f => [...fromFieldsV1(f.fieldsV1)]))
-    for (const path of before ? fromFieldsV1(before.fieldsV1) : [])
-      if (!mine.has(path) && !foreign.has(path)) removeAt(next, path)
+    const dropped = [...(before ? fromFieldsV1(before.fieldsV1) : [])]
+    removeAll(
+      next,
+      dropped.filter(path => !mine.has(path) && !foreign.has(path)),
+    )
+    checked(ref.resource, there, next)
     const lost = new Set(conflicts.map(c => c.path))
     next.metadata.managedFields = [
       ...others
@@ -257,18 +300,27 @@ export class ObjectStore {
   }
 
   /** Deletes, or marks for deletion what still has finalizers. */
-  remove(ref: Ref, options: { uid?: string; dryRun?: boolean } = {}): Stored {
+  remove(ref: Ref, options: { uid?: string; resourceVersion?: string; dryRun?: boolean } = {}): Stored {
     const there = this.get(ref)
+    const { resourceVersion } = there.metadata
+    if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion)
+      throw new StatusError(
+        409,
+        'Conflict',
+        `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`,
+        detailsOf(ref),
+      )
     if (options.uid !== undefined && options.uid !== there.metadata.uid)
       throw new StatusError(
         409,
         'Conflict',
         `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${there.metadata.uid}`,
+        detailsOf(ref),
       )
     if (options.dryRun) return there
     if ((there.metadata.finalizers ?? []).length > 0) {
       const next = structuredClone(there)
-      next.metadata.deletionTimestamp ??= new Date().toISOString()
+      next.metadata.deletionTimestamp ??= new Date().toISOString().replace(/\.\d+Z$/, 'Z')
       return this.settle(ref, there, next)
     }
     this.drop(ref, there)
@@ -283,7 +335,7 @@ export class ObjectStore {
   }
 
   private settle(ref: Ref, there: Stored, next: Stored, dryRun = false): Stored {
-    if (JSON.stringify(withoutStatus(next)) !== JSON.stringify(withoutStatus(there)))
+    if (JSON.stringify(intent(next)) !== JSON.stringify(intent(there)))
       next.metadata.generation = there.metadata.generation + 1
     if (JSON.stringify(next) === JSON.stringify(there)) return there
     if (dryRun) return next
@@ -299,10 +351,11 @@ export class ObjectStore {
     this.version += 1
     object.metadata.resourceVersion = String(this.version)
     const key = keyOf(ref)
+    const before = this.objects.get(key)
     appendFileSync(this.file, `${JSON.stringify({ key, version: this.version, object })}\n`, { mode: 0o600 })
     this.objects.set(key, object)
     if (ref.resource.kind === 'CustomResourceDefinition') this.learnTypes()
-    for (const watcher of this.watchers) watcher({ type: event, resource: ref.resource, object })
+    this.tell({ type: event, resource: ref.resource, object, ...(before ? { before } : {}) })
   }
 
   private drop(ref: Ref, object: Stored): void {
@@ -310,10 +363,27 @@ export class ObjectStore {
     const key = keyOf(ref)
     appendFileSync(this.file, `${JSON.stringify({ key, version: this.version })}\n`, { mode: 0o600 })
     this.objects.delete(key)
-    if (ref.resource.kind === 'CustomResourceDefinition') this.learnTypes()
     const gone = structuredClone(object)
     gone.metadata.resourceVersion = String(this.version)
-    for (const watcher of this.watchers) watcher({ type: 'DELETED', resource: ref.resource, object: gone })
+    this.tell({ type: 'DELETED', resource: ref.resource, object: gone, before: object })
+    if (ref.resource.kind !== 'CustomResourceDefinition') return
+    // What a definition defined goes with it, and does not come back with a new one.
+    for (const resource of definedBy(object))
+      for (const instance of this.list(resource))
+        this.drop(
+          { resource, namespace: instance.metadata.namespace, name: instance.metadata.name },
+          instance,
+        )
+    this.learnTypes()
+  }
+
+  private tell(event: StoreEvent): void {
+    this.history.push({ version: this.version, event })
+    if (this.history.length > 2 * remembered) {
+      this.history = this.history.slice(-remembered)
+      this.horizon = (this.history[0]?.version ?? 1) - 1
+    }
+    for (const watcher of this.watchers) watcher(event)
   }
 
   private born(ref: Ref, given: KubernetesObject): Stored {
@@ -327,7 +397,10 @@ export class ObjectStore {
       generation: 1,
     }
     delete (metadata as { generateName?: string }).generateName
-    return { ...given, metadata }
+    delete (metadata as { deletionTimestamp?: string }).deletionTimestamp
+    const born = { ...given, metadata }
+    if (ref.resource.status) delete (born as Partial<KubernetesObject>).status
+    return born
   }
 
   private namespaceFor(resource: ResourceType, given: KubernetesObject): string | undefined {
@@ -358,9 +431,95 @@ export class ObjectStore {
   }
 }
 
+interface WriteOptions {
+  status?: boolean
+  dryRun?: boolean
+}
+
 export function notFound(ref: Ref): StatusError {
-  const group = ref.resource.group === '' ? '' : `.${ref.resource.group}`
-  return new StatusError(404, 'NotFound', `${ref.resource.plural}${group} "${ref.name}" not found`)
+  return new StatusError(404, 'NotFound', `${shown(ref)} "${ref.name}" not found`, detailsOf(ref))
+}
+
+/** `deployments.apps`, as messages name a resource. */
+function shown({ resource }: Ref): string {
+  return resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`
+}
+
+function detailsOf({ resource, name }: Ref): object {
+  return { name, ...(resource.group === '' ? {} : { group: resource.group }), kind: resource.plural }
+}
+
+function admitted<T extends KubernetesObject>(resource: ResourceType, given: T): T {
+  return invalidAsStatus(() => admit(resource, given))
+}
+
+function checked(resource: ResourceType, there: Stored, next: Stored): void {
+  invalidAsStatus(() => mustStay(resource, there, next))
+}
+
+function invalidAsStatus<T>(check: () => T): T {
+  try {
+    return check()
+  } catch (error) {
+    if (error instanceof Invalid) throw new StatusError(422, 'Invalid', error.message)
+    throw error
+  }
+}
+
+/** Optimistic concurrency: who says which version or incarnation is meant is held to it. */
+function mustBeLatest(ref: Ref, there: Stored, given: KubernetesObject): void {
+  const { resourceVersion, uid } = given.metadata
+  const conflict = (why: string) =>
+    new StatusError(
+      409,
+      'Conflict',
+      `Operation cannot be fulfilled on ${shown(ref)} "${ref.name}": ${why}`,
+      detailsOf(ref),
+    )
+  if (typeof uid === 'string' && uid !== '' && uid !== there.metadata.uid)
+    throw conflict(
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${there.metadata.uid}`,
+    )
+  if (
+    typeof resourceVersion === 'string' &&
+    resourceVersion !== '' &&
+    resourceVersion !== there.metadata.resourceVersion
+  )
+    throw conflict(
+      'the object has been modified; please apply your changes to the latest version and try again',
+    )
+}
+
+/** The refusal of an apply in the server's form: one conflict in a line, several as a list by manager. */
+function conflicted(conflicts: { manager: string; path: string }[]): StatusError {
+  const causes = conflicts.map(c => ({
+    reason: 'FieldManagerConflict',
+    message: `conflict with ${c.manager}`,
+    field: showPath(c.path),
+  }))
+  const [first] = causes
+  const managers = [...new Set(conflicts.map(c => c.manager))].sort()
+  const list = managers.flatMap(manager => [
+    `conflicts with ${manager}:`,
+    ...conflicts.filter(c => c.manager === manager).map(c => `- ${showPath(c.path)}`),
+  ])
+  return new StatusError(
+    409,
+    'Conflict',
+    conflicts.length === 1
+      ? `Apply failed with 1 conflict: ${first?.message}: ${first?.field}`
+      : `Apply failed with ${conflicts.length} conflicts: ${list.join('\n')}`,
+    { causes },
+  )
+}
+
+/** One line of the file; undefined for one that was torn when the process was killed. */
+function parsedLine(line: string): { key: string; object?: Stored; version: number } | undefined {
+  try {
+    return JSON.parse(line) as { key: string; object?: Stored; version: number }
+  } catch {
+    return undefined
+  }
 }
 
 function keyOf({ resource, namespace, name }: Ref): string {
@@ -402,20 +561,7 @@ function own(next: Stored, there: Stored, manager: string): void {
   next.metadata.managedFields = fields.filter(f => Object.keys(f.fieldsV1).length > 0)
 }
 
-function withoutStatus(object: Stored): object {
-  return { ...object, status: null, metadata: { ...object.metadata, managedFields: null } }
-}
-
-/** RFC 7386. */
-export function mergePatch(target: unknown, patch: unknown): unknown {
-  if (patch === null || typeof patch !== 'object' || Array.isArray(patch)) return patch
-  const result: Record<string, unknown> =
-    target !== null && typeof target === 'object' && !Array.isArray(target)
-      ? { ...(target as Record<string, unknown>) }
-      : {}
-  for (const [key, value] of Object.entries(patch)) {
-    if (value === null) delete result[key]
-    else result[key] = mergePatch(result[key], value)
-  }
-  return result
+/** What a generation counts: everything but the metadata and the status. */
+function intent(object: Stored): object {
+  return { ...object, status: null, metadata: null }
 }

@@ -9,7 +9,7 @@ export interface SynologyAccess {
   url: string
   /** SHA-256 of the NAS's certificate (DER): `sha256:` and hex. Nothing is sent to a NAS with another one. */
   fingerprint: string
-  account: string
+  account: () => Promise<string>
   /** Asked for once per login, never kept. */
   password: () => Promise<string>
   signal?: AbortSignal
@@ -66,7 +66,7 @@ export function openSession(access: SynologyAccess): SynologySession {
       api: 'SYNO.API.Auth',
       method: 'login',
       version: '6',
-      account: access.account,
+      account: await access.account(),
       passwd: await access.password(),
       format: 'sid',
       enable_syno_token: 'yes',
@@ -150,7 +150,7 @@ function loginFault(access: SynologyAccess, dsm: number): Fault {
   return new Fault({
     code: 'nas-login-refused',
     blame: 'operator',
-    message: `the NAS at ${access.url} refused the login of ${access.account}: ${dsmCodes[dsm]?.meaning ?? 'it does not say why'} (DSM code ${dsm})`,
+    message: `the NAS at ${access.url} refused our login: ${dsmCodes[dsm]?.meaning ?? 'it does not say why'} (DSM code ${dsm})`,
     remedy:
       'Check the account and its password. It is not tried again by itself: after a few failures the NAS blocks this address, and the CSI driver’s with it',
   })

@@ -1,4 +1,5 @@
 import type { KubernetesObject } from '../../blueprint.ts'
+import { admit } from '../admission.ts'
 import { mergeApplied } from '../fields.ts'
 import { groupVersionOf } from '../resources.ts'
 import type { ObjectStore, Stored } from '../store.ts'
@@ -52,7 +53,9 @@ function reconcile(controlled: Controlled, application: Stored): void {
     'syncPolicy',
     'automated',
   )
-  const differs = () => desired.some(o => !inSync(store, o))
+  const prune = operation?.sync?.prune ?? automated?.prune
+  const extra = () => tracked(store, application).filter(o => !desired.some(d => sameObject(store, d, o)))
+  const differs = () => desired.some(o => !inSync(store, o)) || extra().length > 0
   let state = dig<Record<string, unknown>>(application, 'status', 'operationState')
   const syncedBefore = state?.phase === 'Succeeded'
   const byItself =
@@ -60,7 +63,8 @@ function reconcile(controlled: Controlled, application: Stored): void {
     automated.enabled !== false &&
     differs() &&
     (!syncedBefore || automated.selfHeal === true)
-  if (operation?.sync?.dryRun) {
+  const pretends = operation?.sync?.dryRun === true
+  if (pretends) {
     state = ended('Succeeded', 'successfully synced (no more tasks)')
   } else if (operation || byItself || state?.phase === 'Running') {
     const end = sync(controlled, application, desired)
@@ -68,12 +72,8 @@ function reconcile(controlled: Controlled, application: Stored): void {
     state = state?.phase === end.phase && state?.message === end.message ? state : end
   }
   if (operation) store.merge(refOf(store, application), { operation: null }, 'argocd-application-controller')
-  const prune = operation?.sync?.prune ?? automated?.prune
-  const extra = tracked(store, application).filter(o => !desired.some(d => sameObject(store, d, o)))
-  if (prune && state?.phase === 'Succeeded')
-    for (const object of extra)
-      if (!/Prune=false/.test(object.metadata.annotations?.['argocd.argoproj.io/sync-options'] ?? ''))
-        store.remove(refOf(store, object))
+  if (prune && !pretends && state?.phase === 'Succeeded')
+    for (const object of extra()) if (!says(object, 'Prune=false')) store.remove(refOf(store, object))
   const health = worst(desired.map(o => healthOf(find(store, o))))
   write({
     sync: { status: differs() ? 'OutOfSync' : 'Synced', revision: 'main' },
@@ -103,10 +103,11 @@ function desiredOf({ store, world }: Controlled, application: Stored): Kubernete
     const namespaced = type?.namespaced ?? object.metadata.namespace !== undefined
     const namespace = object.metadata.namespace ?? target
     const group = object.apiVersion.includes('/') ? object.apiVersion.split('/')[0] : ''
-    return {
+    const { namespace: _, creationTimestamp: __, ...metadata } = object.metadata
+    const wanted = {
       ...object,
       metadata: {
-        ...object.metadata,
+        ...metadata,
         ...(namespaced ? { namespace } : {}),
         annotations: {
           ...(object.metadata.annotations as object | undefined),
@@ -114,6 +115,7 @@ function desiredOf({ store, world }: Controlled, application: Stored): Kubernete
         },
       },
     }
+    return type ? admit(type, wanted) : wanted
   })
 }
 
@@ -131,6 +133,10 @@ function sync(
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: target } },
       'argocd-application-controller',
     )
+  // Every task is tried dry before the first is carried out: a kind that nobody defines stops all of them.
+  for (const object of desired)
+    if (!store.type(object.apiVersion, object.kind) && !says(object, 'SkipDryRunOnMissingResource=true'))
+      if (!desired.some(d => defines(d, object))) return ended('Failed', missingKind(object))
   const waves = new Map<number, KubernetesObject[]>()
   for (const object of desired) waves.set(waveOf(object), [...(waves.get(waveOf(object)) ?? []), object])
   for (const wave of [...waves.keys()].sort((a, b) => a - b)) {
@@ -138,11 +144,7 @@ function sync(
     for (const object of objects)
       try {
         const resource = store.type(object.apiVersion, object.kind)
-        if (!resource)
-          return ended(
-            'Failed',
-            `The Kubernetes API could not find ${object.apiVersion}/${object.kind} for requested resource ${object.metadata.namespace ?? ''}/${object.metadata.name}. Make sure the "${object.kind}" CRD is installed on the destination cluster.`,
-          )
+        if (!resource) return ended('Failed', missingKind(object))
         const namespace = object.metadata.namespace
         if (namespace !== undefined) store.mustHaveNamespace(namespace)
         store.apply(
@@ -165,7 +167,8 @@ function sync(
 function cascade({ store }: Controlled, application: Stored): void {
   const finalizers = application.metadata.finalizers ?? []
   if (finalizers.includes(finalizer))
-    for (const object of tracked(store, application)) store.remove(refOf(store, object))
+    for (const object of tracked(store, application))
+      if (!says(object, 'Delete=false')) store.remove(refOf(store, object))
   store.merge(
     refOf(store, application),
     { metadata: { finalizers: finalizers.filter(f => f !== finalizer) } },
@@ -174,10 +177,29 @@ function cascade({ store }: Controlled, application: Stored): void {
 }
 
 function tracked(store: ObjectStore, application: Stored): Stored[] {
-  return store
+  const found = store
     .resources()
     .flatMap(resource => store.list(resource))
     .filter(o => o.metadata.annotations?.[tracking]?.startsWith(`${application.metadata.name}:`))
+  // A kind that is served in two versions lists its objects twice.
+  return [...new Map(found.map(o => [o.metadata.uid, o])).values()]
+}
+
+function says(object: KubernetesObject, option: string): boolean {
+  const options = dig<string>(object, 'metadata', 'annotations', 'argocd.argoproj.io/sync-options') ?? ''
+  return options.split(',').some(o => o.trim() === option)
+}
+
+function defines(definition: KubernetesObject, object: KubernetesObject): boolean {
+  return (
+    definition.kind === 'CustomResourceDefinition' &&
+    dig(definition, 'spec', 'names', 'kind') === object.kind &&
+    dig(definition, 'spec', 'group') === object.apiVersion.split('/')[0]
+  )
+}
+
+function missingKind({ apiVersion, kind, metadata }: KubernetesObject): string {
+  return `The Kubernetes API could not find ${apiVersion}/${kind} for requested resource ${metadata.namespace ?? ''}/${metadata.name}. Make sure the "${kind}" CRD is installed on the destination cluster.`
 }
 
 function sameObject(store: ObjectStore, desired: KubernetesObject, live: Stored): boolean {
@@ -257,8 +279,7 @@ export function healthOf(object: Stored | undefined): Health {
       const ready = digList(object, 'status', 'conditions').find(c => c.type === 'Ready')
       return ready === undefined ? 'Progressing' : ready.status === 'True' ? 'Healthy' : 'Degraded'
     }
-    case 'Application':
-      return dig<Health>(object, 'status', 'health', 'status') ?? 'Progressing'
+    // Since 1.8 an Application has no health of its own in its parent, unless argocd-cm restores it.
     default:
       return 'Healthy'
   }

@@ -27,7 +27,8 @@ export function digList(value: unknown, ...path: (string | number)[]): Record<st
 
 export function refOf(store: ObjectStore, object: Stored): Ref {
   return {
-    resource: store.kind(object.kind),
+    // Two groups may have a kind of the same name.
+    resource: store.type(object.apiVersion, object.kind) ?? store.kind(object.kind),
     namespace: object.metadata.namespace as string | undefined,
     name: object.metadata.name,
   }

@@ -1,8 +1,10 @@
+import { appendFileSync } from 'node:fs'
 import type { ObjectStore } from '../store.ts'
 import { argocd } from './argocd.ts'
 import { ciliumOperator, loadBalancers } from './cilium.ts'
 import { definitions, namespaces, nodes } from './cluster.ts'
 import type { Controlled, Controller } from './context.ts'
+import { garbage } from './garbage.ts'
 import { onePasswordOperator } from './onepassword.ts'
 import { binder } from './storage.ts'
 import { pods, workloads } from './workloads.ts'
@@ -19,6 +21,7 @@ const controllers: Controller[] = [
   ciliumOperator,
   loadBalancers,
   argocd,
+  garbage,
 ]
 
 // Enough for the longest chain of cause and effect; a loop that never rests is a bug of the lab's.
@@ -31,14 +34,19 @@ export class Reconciler {
   private timer: NodeJS.Timeout | undefined
   private readonly tick: NodeJS.Timeout
   private seen = ''
+  private wasUp = false
 
-  constructor(controlled: Omit<Controlled, 'store'>, store: () => ObjectStore) {
+  /** @param onDown called when the control plane has gone away */
+  constructor(controlled: Omit<Controlled, 'store'>, store: () => ObjectStore, onDown: () => void) {
     this.controlled = controlled
     this.store = store
     // Machines, faults and the NAS change without telling the API server, as in a real home.
     this.tick = setInterval(() => {
       const { machines, world } = this.controlled
-      const now = JSON.stringify([machines.controlPlaneUp(), machines.nodes(), world.faults()])
+      const up = machines.controlPlaneUp()
+      if (this.wasUp && !up) onDown()
+      this.wasUp = up
+      const now = JSON.stringify([up, machines.controlPlaneEpoch(), machines.nodes(), world.faults()])
       if (now === this.seen) return
       this.seen = now
       this.poke()
@@ -63,7 +71,16 @@ export class Reconciler {
     const store = this.store()
     for (let round = 0; round < rounds; round += 1) {
       const before = store.resourceVersion
-      for (const controller of controllers) controller({ ...this.controlled, store })
+      for (const controller of controllers)
+        try {
+          controller({ ...this.controlled, store })
+        } catch (error) {
+          // One object that a controller cannot cope with must not take the whole lab down.
+          appendFileSync(
+            this.controlled.world.path('kubernetes', 'controllers.log'),
+            `${controller.name}: ${(error as Error).stack}\n`,
+          )
+        }
       if (store.resourceVersion === before) return
     }
   }

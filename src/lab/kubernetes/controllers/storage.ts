@@ -1,5 +1,5 @@
 import { parseSize } from '../../../cluster/size.ts'
-import type { Stored } from '../store.ts'
+import type { ObjectStore, Stored } from '../store.ts'
 import { type Controlled, type Controller, dig, refOf, runs } from './context.ts'
 
 const driver = 'csi.san.synology.com'
@@ -16,33 +16,63 @@ export const binder: Controller = controlled => {
       if (!pv) store.setStatus(refOf(store, claim), { phase: 'Lost' })
       continue
     }
-    const volume = store.all('PersistentVolume').find(pv => fits(pv, claim))
-    if (volume) bind(controlled, volume, claim)
+    if (claim.metadata.deletionTimestamp) continue
+    const wanting = withDefaultClass(store, claim)
+    const volume = bestFor(store, wanting)
+    if (volume) bind(controlled, volume, wanting)
     // The provisioner leaves alone a claim that names its volume: whoever named it will bring it.
-    else if (dig(claim, 'spec', 'volumeName') === undefined) provision(controlled, claim)
+    else if (dig(wanting, 'spec', 'volumeName') === undefined) provision(controlled, wanting)
     if (dig(store.find(refOf(store, claim)), 'status', 'phase') === undefined)
       store.setStatus(refOf(store, claim), { phase: 'Pending' })
   }
-  for (const pv of store.all('PersistentVolume')) release(controlled, pv)
+  for (const pv of store.all('PersistentVolume')) settle(controlled, pv)
+}
+
+/** A claim without a word about its class gets the default one, also later; `\"\"` is a word. */
+function withDefaultClass(store: ObjectStore, claim: Stored): Stored {
+  if (dig(claim, 'spec', 'storageClassName') !== undefined) return claim
+  const standard = store
+    .all('StorageClass')
+    .find(c => c.metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true')
+  if (!standard) return claim
+  return store.merge(
+    refOf(store, claim),
+    { spec: { storageClassName: standard.metadata.name } },
+    'kube-controller-manager',
+  )
+}
+
+/** The volume that is promised to the claim, or else the smallest that is free and fits. */
+function bestFor(store: ObjectStore, claim: Stored): Stored | undefined {
+  const candidates = store.all('PersistentVolume').filter(pv => fits(pv, claim))
+  const promised = candidates.find(pv => dig(pv, 'spec', 'claimRef') !== undefined)
+  return promised ?? candidates.sort((a, b) => capacityOf(a) - capacityOf(b))[0]
 }
 
 function fits(pv: Stored, claim: Stored): boolean {
   const wanted = dig<string>(claim, 'spec', 'volumeName')
   const owner = dig<{ namespace?: string; name?: string; uid?: string }>(pv, 'spec', 'claimRef')
   const phase = dig(pv, 'status', 'phase')
-  if (phase === 'Bound' || phase === 'Released') return false
+  if (phase === 'Bound' || phase === 'Released' || phase === 'Failed') return false
+  if (pv.metadata.deletionTimestamp) return false
   if (wanted !== undefined && wanted !== pv.metadata.name) return false
   if (owner) {
     if (owner.namespace !== claim.metadata.namespace || owner.name !== claim.metadata.name) return false
     if (owner.uid !== undefined && owner.uid !== '' && owner.uid !== claim.metadata.uid) return false
   } else if (wanted === undefined && (dig(pv, 'spec', 'storageClassName') ?? '') === '') return false
   const modes = dig<string[]>(pv, 'spec', 'accessModes') ?? []
-  const size = (object: Stored, ...path: string[]) => parseSize(String(dig(object, ...path) ?? '0'), '')
+  const labels = dig<Record<string, string>>(claim, 'spec', 'selector', 'matchLabels') ?? {}
   return (
     (dig(pv, 'spec', 'storageClassName') ?? '') === (dig(claim, 'spec', 'storageClassName') ?? '') &&
+    (dig(pv, 'spec', 'volumeMode') ?? 'Filesystem') === (dig(claim, 'spec', 'volumeMode') ?? 'Filesystem') &&
     (dig<string[]>(claim, 'spec', 'accessModes') ?? []).every(m => modes.includes(m)) &&
-    size(claim, 'spec', 'resources', 'requests', 'storage') <= size(pv, 'spec', 'capacity', 'storage')
+    Object.entries(labels).every(([key, value]) => pv.metadata.labels?.[key] === value) &&
+    parseSize(String(dig(claim, 'spec', 'resources', 'requests', 'storage') ?? '0'), '') <= capacityOf(pv)
   )
+}
+
+function capacityOf(pv: Stored): number {
+  return parseSize(String(dig(pv, 'spec', 'capacity', 'storage') ?? '0'), '')
 }
 
 function bind({ store }: Controlled, pv: Stored, claim: Stored): void {
@@ -119,21 +149,28 @@ function provision(controlled: Controlled, claim: Stored): void {
     )
 }
 
-function release({ store, nas }: Controlled, pv: Stored): void {
+/**
+ * A volume's phase. One whose claim is another incarnation than it was bound to is Released, be it ever so new itself:
+ * with `Delete` its disk goes. It is free again when somebody takes the uid out of its claimRef.
+ */
+function settle({ store, nas }: Controlled, pv: Stored): void {
   const phase = dig(pv, 'status', 'phase')
-  if (phase === undefined) store.setStatus(refOf(store, pv), { phase: 'Available' })
-  if (phase !== 'Bound') return
-  const owner = dig<{ namespace: string; name: string; uid: string }>(pv, 'spec', 'claimRef')
-  const claim =
-    owner &&
-    store.find({
-      resource: store.kind('PersistentVolumeClaim'),
-      namespace: owner.namespace,
-      name: owner.name,
-    })
-  if (claim && claim.metadata.uid === owner?.uid) return
-  if (dig(pv, 'spec', 'persistentVolumeReclaimPolicy') === 'Delete') {
-    nas.deleteVolume(String(dig(pv, 'spec', 'csi', 'volumeHandle')))
-    store.remove(refOf(store, pv))
-  } else store.setStatus(refOf(store, pv), { phase: 'Released' })
+  const become = (next: string, message?: string) => {
+    if (phase !== next) store.setStatus(refOf(store, pv), { phase: next, ...(message ? { message } : {}) })
+  }
+  const owner = dig<{ namespace: string; name: string; uid?: string }>(pv, 'spec', 'claimRef')
+  if (!owner?.uid) return become('Available')
+  const claim = store.find({
+    resource: store.kind('PersistentVolumeClaim'),
+    namespace: owner.namespace,
+    name: owner.name,
+  })
+  if (claim && claim.metadata.uid === owner.uid) return
+  if (dig(pv, 'spec', 'persistentVolumeReclaimPolicy') !== 'Delete') return become('Released')
+  if (pv.metadata.annotations?.['pv.kubernetes.io/provisioned-by'] !== driver)
+    return become('Failed', 'error getting deleter volume plugin: no deletable volume plugin matched')
+  become('Released')
+  if (!runs(store, /synology-csi-controller/)) return
+  nas.deleteVolume(String(dig(pv, 'spec', 'csi', 'volumeHandle')))
+  store.remove(refOf(store, pv))
 }

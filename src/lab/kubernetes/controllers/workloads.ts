@@ -183,17 +183,7 @@ function claimVolumes(set: Stored, ordinal: number): object[] {
 /** What kubelets and the CSI node plugin do: pods start once a node, their volumes and their secrets are there. */
 export const pods: Controller = controlled => {
   const { store } = controlled
-  const owners = new Set(
-    ['Deployment', 'StatefulSet', 'DaemonSet', 'Job']
-      .flatMap(kind => store.all(kind))
-      .map(o => o.metadata.uid),
-  )
   for (const pod of store.all('Pod')) {
-    const owner = pod.metadata.ownerReferences?.[0]
-    if (owner && !owners.has(owner.uid)) {
-      store.remove(refOf(store, pod))
-      continue
-    }
     const phase = dig(pod, 'status', 'phase')
     if (phase === 'Succeeded' || phase === 'Failed') continue
     start(controlled, pod)
@@ -251,6 +241,12 @@ function start(controlled: Controlled, pod: Stored): boolean {
         `MountVolume.MountDevice failed for volume "${volume.pv}": ${(error as Error).message}`,
       )
     }
+  // The agent comes up once the operator has made the definitions of its objects.
+  if (isAgent(pod) && !store.has('CiliumNode'))
+    return waiting(
+      'ContainersNotReady',
+      'Still waiting for Cilium Operator to register CustomResourceDefinitions',
+    )
   const mounts: Record<string, string> = {}
   for (const volume of csi) {
     const lun = nas.lun(volume.handle as string)
@@ -291,6 +287,10 @@ function start(controlled: Controlled, pod: Stored): boolean {
     })),
   })
   return true
+}
+
+function isAgent(pod: Stored): boolean {
+  return pod.metadata.ownerReferences?.some(o => o.kind === 'DaemonSet' && o.name === 'cilium') === true
 }
 
 /** Whether this is one of recover's Jobs: a single container that runs a script. */

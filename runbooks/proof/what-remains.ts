@@ -1,0 +1,43 @@
+import { z } from 'zod'
+import { done } from '../../src/runbook/step.ts'
+import { mapTheVolumes } from '../evidence/map-volumes.ts'
+import { step } from '../kit.ts'
+import { resumeOsUpdates } from './resume-os-updates.ts'
+import { tidyUp } from './tidy-up.ts'
+
+/** What only a person can or should do now, said while they still sit here. */
+export const whatRemains = step({
+  id: 'proof/what-remains',
+  title: 'Say what remains to be done',
+  needs: [mapTheVolumes, tidyUp, resumeOsUpdates],
+  danger: 'reads',
+  bounds: { expected: '2s', limit: '2m' },
+  retry: { times: 4, delay: '3s' },
+  uses: () => ['nas'],
+  output: z.strictObject({ remains: z.array(z.string()) }),
+  async observe({ cluster, nas, run, output }) {
+    const { volumes, ownerless } = output(mapTheVolumes)
+    const snapshots: string[] = []
+    for (const volume of volumes)
+      if (volume.lun && (await nas.snapshots(volume.lun.uuid)).some(s => s.name === `recover-${run.id}`))
+        snapshots.push(volume.lun.name)
+    const copied = volumes.filter(v => v.strategy === 'copy' && v.lun)
+    const remains = [
+      ...copied.map(
+        v =>
+          `The old disk of ${v.claim}, ${v.lun!.name}, is kept with its target off: delete it when you are sure of the new one`,
+      ),
+      ...(snapshots.length > 0
+        ? [
+            `The snapshots recover-${run.id} of ${snapshots.length} LUNs are kept as the way back: delete them when all is well`,
+          ]
+        : []),
+      ...ownerless.map(name => `No claim in Git owns the LUN ${name}: it was left alone`),
+      ...volumes.filter(v => v.strategy === 'new').map(v => `${v.claim} began empty, as recover.yaml says`),
+      ...((cluster.entry.checks ?? []).length === 0
+        ? ['recover.yaml has no checks: open your applications and look at them yourself']
+        : []),
+    ]
+    return done({ remains }, remains.length === 0 ? 'nothing remains to be done' : remains.join('; '))
+  },
+})

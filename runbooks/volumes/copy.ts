@@ -1,0 +1,85 @@
+import { z } from 'zod'
+import { Fault } from '../../src/runbook/fault.ts'
+import { done, due } from '../../src/runbook/step.ts'
+import { jobState, runJob } from '../../src/volumes/jobs.ts'
+import { copyJob, persistentVolumeClaim } from '../../src/volumes/objects.ts'
+import { eachVolume } from '../evidence/map-volumes.ts'
+import { step } from '../kit.ts'
+import { boundToAnother } from './adopt.ts'
+import { bindingOf } from './binding.ts'
+import { measureVolume, sourceOf } from './measure.ts'
+
+/** A new disk under the final claim's name, and every file of the old one on it. The old disk is only read, as a clone. */
+export const copyVolume = step({
+  id: 'volumes/copy',
+  title: volume => `Copy ${volume.claim} to a new disk`,
+  each: eachVolume,
+  only: volume => volume.strategy === 'copy' && volume.lun !== undefined,
+  needs: [measureVolume],
+  danger: 'changes',
+  bounds: { expected: '2m', limit: '24h' },
+  retry: { times: 4, delay: '5s' },
+  holdsUntil: 'volumes/drop-clone',
+  uses: () => ['nas'],
+  output: z.strictObject({ pv: z.string(), handle: z.string() }),
+  async observe({ volume, kubernetes, run }) {
+    const { namespace, jobs } = sourceOf(volume, run)
+    const binding = await bindingOf(kubernetes, volume.claim)
+    const job = await jobState(kubernetes, namespace, jobs.copy)
+    if (binding.state === 'bound' && binding.handle === volume.lun!.uuid)
+      throw boundToAnother(volume.claim, binding.handle, 'a new one')
+    if (binding.state === 'bound' && job.state === 'complete')
+      return done(
+        { pv: binding.pv, handle: binding.handle },
+        `every file of ${volume.claim} is on the new disk ${binding.handle}, compared by content`,
+      )
+    return due(
+      ...(binding.state === 'bound' ? [] : [`make a new disk for ${volume.claim}`]),
+      `copy every file in the Job ${namespace}/${jobs.copy} and compare both`,
+    )
+  },
+  async apply({ volume, cluster, kubernetes, run, wait }) {
+    const { namespace, name, source, jobs, labels } = sourceOf(volume, run)
+    const claim = cluster.inventory.claims.find(c => c.id === volume.claim)
+    const accessModes = claim?.accessModes.length ? claim.accessModes : ['ReadWriteOnce']
+    await kubernetes.apply(
+      persistentVolumeClaim(
+        { namespace, name },
+        {
+          sizeBytes: volume.sizeBytes,
+          storageClass: volume.storageClass,
+          accessModes,
+          labels: claim?.labels ?? {},
+          annotations: claim?.annotations ?? {},
+        },
+      ),
+    )
+    let why = ''
+    try {
+      await wait(
+        `a new disk for ${volume.claim}`,
+        async () => {
+          const binding = await bindingOf(kubernetes, volume.claim)
+          why = binding.state === 'pending' ? binding.why : ''
+          return binding.state === 'bound' || undefined
+        },
+        { limit: '5m' },
+      )
+    } catch (thrown) {
+      if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
+      throw new Fault({
+        code: 'volume-not-provisioned',
+        blame: 'host',
+        message: `no disk was made for ${volume.claim}: ${why}`,
+        remedy: 'Look at the CSI driver’s log and at the room on the NAS; then run `recover resume`',
+        cause: thrown,
+      })
+    }
+    await runJob(
+      kubernetes,
+      copyJob(jobs.copy, namespace, source, name, run.id, labels, cluster.jobImage),
+      (what, probe) => wait(what, probe, { every: '2s' }),
+      `the files of ${volume.claim} to be copied`,
+    )
+  },
+})

@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import { done, due } from '../../src/runbook/step.ts'
+import { eachVolume } from '../evidence/map-volumes.ts'
+import { step } from '../kit.ts'
+import { measureVolume, sourceOf } from './measure.ts'
+import { verifyVolume } from './verify.ts'
+
+/**
+ * The clone that the proof was taken from goes, with the objects that led to it. Deletes nothing but what this run
+ * made: the NAS client insists on the clone's name, description and parent; objects are deleted by uid.
+ */
+export const dropClone = step({
+  id: 'volumes/drop-clone',
+  title: volume => `Drop the clone of ${volume.claim}`,
+  each: eachVolume,
+  only: volume => volume.lun !== undefined,
+  needs: [verifyVolume],
+  danger: 'changes',
+  bounds: { expected: '10s', limit: '10m' },
+  retry: { times: 4, delay: '5s' },
+  uses: () => ['nas'],
+  output: z.strictObject({}),
+  async observe({ volume, kubernetes, nas, run }) {
+    const own = sourceOf(volume, run)
+    const left: string[] = []
+    for (const { ref, what } of traces(own)) if (await kubernetes.get(ref)) left.push(`delete ${what}`)
+    if ((await nas.luns()).some(l => l.name === own.clone)) left.push(`delete our clone ${own.clone}`)
+    return left.length === 0 ? done({}, `nothing is left of the clone of ${volume.claim}`) : due(...left)
+  },
+  async apply({ volume, kubernetes, nas, run, output, wait }) {
+    const own = sourceOf(volume, run)
+    for (const { ref, what } of traces(own)) {
+      const live = await kubernetes.get(ref)
+      if (!live) continue
+      await kubernetes.remove(ref, live.metadata.uid ?? '')
+      await wait(`${what} to be gone`, async () => ((await kubernetes.get(ref)) ? undefined : true))
+    }
+    const target = (await nas.targets()).find(t => t.name === own.clone)
+    if (target)
+      await wait(`the nodes to let go of ${own.clone}`, async () => {
+        const now = (await nas.targets()).find(t => t.name === own.clone)
+        return (now?.sessions.length ?? 0) === 0 || undefined
+      })
+    await nas.dropOwnClone({ uuid: output(measureVolume).clone, parent: volume.lun!.uuid, run: run.id })
+  },
+})
+
+/** Everything in the cluster that stood for the clone, in the order in which it can go. */
+function traces(own: ReturnType<typeof sourceOf>) {
+  const { namespace, source, jobs } = own
+  const object = (apiVersion: string, kind: string, name: string, inside?: string) => ({
+    ref: { apiVersion, kind, name, namespace: inside },
+    what: `${kind} ${inside === undefined ? '' : `${inside}/`}${name}`,
+  })
+  return [
+    ...Object.values(jobs).map(name => object('batch/v1', 'Job', name, namespace)),
+    object('v1', 'PersistentVolumeClaim', source, namespace),
+    object('v1', 'PersistentVolume', source),
+  ]
+}

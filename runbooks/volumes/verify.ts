@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import { Fault } from '../../src/runbook/fault.ts'
+import { done, due } from '../../src/runbook/step.ts'
+import { jobState, runJob } from '../../src/volumes/jobs.ts'
+import { measureJob } from '../../src/volumes/objects.ts'
+import { parseMeasurement } from '../../src/volumes/programs.ts'
+import { eachVolume } from '../evidence/map-volumes.ts'
+import { step } from '../kit.ts'
+import { adoptVolume } from './adopt.ts'
+import { copyVolume } from './copy.ts'
+import { measurement, measureVolume, sourceOf } from './measure.ts'
+
+/** What the claim holds now, hashed through the very volume that its application will mount, is what it held before. */
+export const verifyVolume = step({
+  id: 'volumes/verify',
+  title: volume => `Prove the content of ${volume.claim}`,
+  each: eachVolume,
+  only: volume => volume.lun !== undefined,
+  needs: [measureVolume, adoptVolume, copyVolume],
+  danger: 'changes',
+  bounds: { expected: '1m', limit: '12h' },
+  retry: { times: 4, delay: '5s' },
+  // Its Job is dropped with the clone; by then the proof is in the journal.
+  holdsUntil: 'volumes/drop-clone',
+  uses: () => ['nas'],
+  output: z.strictObject({ before: measurement, after: measurement }),
+  async observe({ volume, kubernetes, run, output }) {
+    const { clone: _, ...before } = output(measureVolume)
+    const { namespace, jobs } = sourceOf(volume, run)
+    const job = await jobState(kubernetes, namespace, jobs.after)
+    const after = job.state === 'complete' ? parseMeasurement(job.message) : undefined
+    if (!after) return due(`hash every file of ${volume.claim} in the Job ${namespace}/${jobs.after}`)
+    if (after.sha256 !== before.sha256 || after.files !== before.files)
+      throw new Fault({
+        code: 'content-differs',
+        blame: 'host',
+        message: `${volume.claim} does not hold what it held: before ${before.files} files, ${before.bytes} bytes, sha256 ${before.sha256}; now ${after.files} files, ${after.bytes} bytes, sha256 ${after.sha256}. Its application was not started`,
+        remedy: `Compare the claim with its snapshot recover-${run.id} on the NAS; after mending it, delete the Job ${namespace}/${jobs.after} and run \`recover resume\``,
+      })
+    return done(
+      { before, after },
+      `${volume.claim} holds the same ${after.files} files as before, sha256 ${after.sha256.slice(0, 12)}…`,
+    )
+  },
+  async apply({ volume, cluster, kubernetes, run, wait }) {
+    const { namespace, name, jobs, labels } = sourceOf(volume, run)
+    await runJob(
+      kubernetes,
+      measureJob(jobs.after, { namespace, name }, labels, cluster.jobImage),
+      (what, probe) => wait(what, probe, { every: '2s' }),
+      `the files of ${volume.claim} to be hashed again`,
+    )
+  },
+})
