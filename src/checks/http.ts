@@ -22,7 +22,7 @@ export function connectWeb(route?: WebRoute): {
     const agent = new Agent({
       connect: {
         timeout: 5_000,
-        ...(route ? { ca: route.certificateAuthority, servername: 'localhost' } : {}),
+        ...(route ? { ca: route.certificateAuthority } : {}),
       },
     })
     agents.set(host, agent)

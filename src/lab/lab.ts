@@ -38,6 +38,7 @@ export async function startLab(world: World): Promise<Lab> {
     world,
     ['nas', 'kubernetes', 'ingress'],
     [{ user: 'kubernetes-admin', groups: ['system:masters'] }],
+    ingressHosts(world),
   )
   const seed = world.read<string>('operator') ?? randomBytes(32).toString('hex')
   world.write('operator', seed)
@@ -101,6 +102,15 @@ export async function startLab(world: World): Promise<Lab> {
     void close()
   }
   return { endpoints, close }
+}
+
+/** Every name under which the repository's applications answer. */
+function ingressHosts(world: World): string[] {
+  const objects = Object.values(world.blueprint.repository).flat()
+  const rules = objects
+    .filter(o => o.kind === 'Ingress')
+    .flatMap(o => (o.spec as { rules?: { host?: string }[] } | undefined)?.rules ?? [])
+  return [...new Set(rules.flatMap(r => (r.host === undefined ? [] : [r.host])))]
 }
 
 /** The lab's hand and eye: what a person would do at the machines, and what tests want to know. */

@@ -21,11 +21,15 @@ export interface Pki {
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 
-/** Opens the world's PKI, making it (and `names`, `clients`) where they are not there yet. */
+/**
+ * Opens the world's PKI, making it (and `names`, `clients`) where they are not there yet.
+ * @param publicNames names that server certificates hold besides localhost
+ */
 export async function openPki(
   world: World,
   names: string[],
   clients: { user: string; groups: string[] }[],
+  publicNames: string[] = [],
 ): Promise<Pki> {
   x509.cryptoProvider.set(webcrypto as never)
   const stored = world.read<Record<string, Identity>>('pki') ?? {}
@@ -83,6 +87,7 @@ export async function openPki(
           new x509.SubjectAlternativeNameExtension([
             { type: 'ip', value: '127.0.0.1' },
             { type: 'dns', value: 'localhost' },
+            ...publicNames.map(value => ({ type: 'dns' as const, value })),
           ]),
         ],
       }),

@@ -1,7 +1,7 @@
 import type { KubernetesObject } from '../../blueprint.ts'
 import { admit } from '../admission.ts'
 import { mergeApplied } from '../fields.ts'
-import { groupVersionOf } from '../resources.ts'
+import { groupVersionOf, type ResourceType } from '../resources.ts'
 import type { ObjectStore, Stored } from '../store.ts'
 import { type Controlled, type Controller, dig, digList, refOf, runs } from './context.ts'
 
@@ -115,8 +115,17 @@ function desiredOf({ store, world }: Controlled, application: Stored): Kubernete
         },
       },
     }
-    return type ? admit(type, wanted) : wanted
+    return type ? admitted(type, wanted) : wanted
   })
+}
+
+/** As the server will keep it; what it will refuse is refused at the sync, with its words. */
+function admitted(type: ResourceType, object: KubernetesObject): KubernetesObject {
+  try {
+    return admit(type, object)
+  } catch {
+    return object
+  }
 }
 
 function sync(

@@ -149,28 +149,36 @@ function provision(controlled: Controlled, claim: Stored): void {
     )
 }
 
-/**
- * A volume's phase. One whose claim is another incarnation than it was bound to is Released, be it ever so new itself:
- * with `Delete` its disk goes. It is free again when somebody takes the uid out of its claimRef.
- */
+/** Gives a volume its phase, and has the driver delete the disk of one that is Released and not to be kept. */
 function settle({ store, nas }: Controlled, pv: Stored): void {
-  const phase = dig(pv, 'status', 'phase')
-  const become = (next: string, message?: string) => {
-    if (phase !== next) store.setStatus(refOf(store, pv), { phase: next, ...(message ? { message } : {}) })
-  }
+  const status = statusOf(store, pv)
+  if (dig(pv, 'status', 'phase') !== status.phase) store.setStatus(refOf(store, pv), status)
+  const deletes = dig(pv, 'spec', 'persistentVolumeReclaimPolicy') === 'Delete'
+  if (status.phase !== 'Released' || !deletes || !runs(store, /synology-csi-controller/)) return
+  nas.deleteVolume(String(dig(pv, 'spec', 'csi', 'volumeHandle')))
+  store.remove(refOf(store, pv))
+}
+
+/**
+ * One whose claim is another incarnation than it was bound to is Released, be it ever so new itself. It is free again
+ * when somebody takes the uid out of its claimRef.
+ */
+function statusOf(store: ObjectStore, pv: Stored): { phase: string; message?: string } {
   const owner = dig<{ namespace: string; name: string; uid?: string }>(pv, 'spec', 'claimRef')
-  if (!owner?.uid) return become('Available')
+  if (!owner?.uid) return { phase: 'Available' }
   const claim = store.find({
     resource: store.kind('PersistentVolumeClaim'),
     namespace: owner.namespace,
     name: owner.name,
   })
-  if (claim && claim.metadata.uid === owner.uid) return
-  if (dig(pv, 'spec', 'persistentVolumeReclaimPolicy') !== 'Delete') return become('Released')
-  if (pv.metadata.annotations?.['pv.kubernetes.io/provisioned-by'] !== driver)
-    return become('Failed', 'error getting deleter volume plugin: no deletable volume plugin matched')
-  become('Released')
-  if (!runs(store, /synology-csi-controller/)) return
-  nas.deleteVolume(String(dig(pv, 'spec', 'csi', 'volumeHandle')))
-  store.remove(refOf(store, pv))
+  // A claim that is there and not bound yet: the volume waits for it.
+  if (claim?.metadata.uid === owner.uid)
+    return { phase: dig(claim, 'spec', 'volumeName') === pv.metadata.name ? 'Bound' : 'Available' }
+  const foreign = pv.metadata.annotations?.['pv.kubernetes.io/provisioned-by'] !== driver
+  return dig(pv, 'spec', 'persistentVolumeReclaimPolicy') === 'Delete' && foreign
+    ? {
+        phase: 'Failed',
+        message: 'error getting deleter volume plugin: no deletable volume plugin matched',
+      }
+    : { phase: 'Released' }
 }
