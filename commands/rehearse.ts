@@ -1,9 +1,9 @@
 import { Args, Flags } from '@oclif/core'
 import { faults } from '../runbooks/rehearsal/faults.ts'
-import { parseFault, rehearse } from '../runbooks/rehearse.ts'
+import { parseFault, planRehearsal, rehearse } from '../runbooks/rehearse.ts'
 import { BaseCommand, runFlags } from '../src/cli/base-command.ts'
 import { withSession } from '../src/cli/session.ts'
-import { tell } from '../src/views/terminal.ts'
+import { tell, tellPlan } from '../src/views/terminal.ts'
 
 export default class Rehearse extends BaseCommand {
   static override summary = 'Rehearse the recovery against an embedded lab; no real machine can be reached'
@@ -20,6 +20,7 @@ export default class Rehearse extends BaseCommand {
   }
   static override flags = {
     ...runFlags,
+    'dry-run': Flags.boolean({ description: 'Only plan, in a lab of its own' }),
     ask: Flags.boolean({ description: 'Ask for consent as in earnest, to practise that too' }),
     fault: Flags.string({
       description: 'Something to go wrong, NAME or NAME:TARGET; `list` explains each',
@@ -33,6 +34,12 @@ export default class Rehearse extends BaseCommand {
     if (flags.fault?.includes('list')) {
       for (const fault of faults) tell(`${fault.name}[:${fault.target}]\n    ${fault.explains}\n`)
       return { faults }
+    }
+    if (flags['dry-run']) {
+      const plan = await planRehearsal(args.where, new AbortController().signal)
+      if (!this.jsonEnabled()) tellPlan(plan)
+      this.endWithPlan(plan)
+      return plan
     }
     const asked = (flags.fault ?? []).map(parseFault)
     const result = await withSession(flags, this.config.version, session =>

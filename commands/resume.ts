@@ -1,12 +1,14 @@
 import { Args, Flags } from '@oclif/core'
-import { resumeAny } from '../runbooks/rehearse.ts'
+import { planResumeAny, resumeAny } from '../runbooks/rehearse.ts'
 import { BaseCommand, runFlags } from '../src/cli/base-command.ts'
 import { withSession } from '../src/cli/session.ts'
+import { tellPlan } from '../src/views/terminal.ts'
 
 export default class Resume extends BaseCommand {
   static override summary = 'Go on with a run after a failure, a crash, a Ctrl-C or a closed laptop'
   static override examples = [
     '<%= config.bin %> resume',
+    '<%= config.bin %> resume --dry-run',
     '<%= config.bin %> resume 20261123-021500-ab12',
     "<%= config.bin %> resume --redo 'hosts/install-flatcar[lithium]'",
   ]
@@ -15,6 +17,7 @@ export default class Resume extends BaseCommand {
   }
   static override flags = {
     ...runFlags,
+    'dry-run': Flags.boolean({ description: 'Only look, and say what is left to do; changes nothing' }),
     accept: Flags.string({
       description: 'Go on although this changed since the run began',
       options: ['cluster-file', 'runbook'],
@@ -29,6 +32,12 @@ export default class Resume extends BaseCommand {
 
   async run() {
     const { args, flags } = await this.parse(Resume)
+    if (flags['dry-run']) {
+      const plan = await planResumeAny(args.run, new AbortController().signal)
+      if (!this.jsonEnabled()) tellPlan(plan)
+      this.endWithPlan(plan)
+      return plan
+    }
     const result = await withSession(flags, this.config.version, session =>
       resumeAny(args.run, {
         ...session,

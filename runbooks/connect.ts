@@ -29,6 +29,8 @@ export interface Whereabouts {
   web?: WebRoute
   /** Scales every wait; 1 in real life. */
   pace: number
+  /** Changes every limit; absent in real life. */
+  scaleLimit?: (limitMs: number) => number
 }
 
 /** One run, as far as connections differ from run to run. */

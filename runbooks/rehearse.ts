@@ -1,4 +1,5 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Cluster } from '../src/cluster/load.ts'
@@ -9,6 +10,7 @@ import { World } from '../src/lab/world.ts'
 import type { ConsentDesk } from '../src/runbook/consent.ts'
 import type { RunEvent } from '../src/runbook/events.ts'
 import { Fault } from '../src/runbook/fault.ts'
+import type { Plan } from '../src/runbook/plan.ts'
 import { openSecrets } from '../src/secrets/resolve.ts'
 import type { Whereabouts } from './connect.ts'
 import { inEarnest } from './in-earnest.ts'
@@ -16,7 +18,16 @@ import { blueprintOf } from './rehearsal/blueprint.ts'
 import { type ArmedFault, faults } from './rehearsal/faults.ts'
 import { onlyLoopback } from './rehearsal/isolation.ts'
 import { standIns } from './rehearsal/stand-ins.ts'
-import { beginRun, modeOf, type Reach, type RunResult, resumeRun, type SessionOptions } from './session.ts'
+import {
+  beginRun,
+  modeOf,
+  planResume,
+  planRun,
+  type Reach,
+  type RunResult,
+  resumeRun,
+  type SessionOptions,
+} from './session.ts'
 
 export interface RehearsalOptions extends SessionOptions {
   /** Ask for consent as in earnest, to practise that too. */
@@ -30,11 +41,48 @@ const agreeing: ConsentDesk = async () => ({ by: 'the rehearsal', how: 'rehearse
 /** Everything that a rehearsal's looks and waits are faster than life by. */
 const pace = 0.02
 
+/** What would take half an hour to be given up is given up after half a minute; a slow computer still gets there. */
+const scaleLimit = (limitMs: number) => Math.min(limitMs, Math.max(30_000, limitMs / 60))
+
 /** Rehearses the main job on a person's own cluster file, or on the example, against a lab of its own. */
 export async function rehearse(where: string, options: RehearsalOptions): Promise<RunResult> {
   const file = clusterFileIn(where)
   loadCluster(file)
   return inTheLab(options, (reach, session) => beginRun(file, reach, 'rehearsal', session))
+}
+
+/** Plans the recovery in a lab of its own, which is gone afterwards. */
+export async function planRehearsal(where: string, now: AbortSignal): Promise<Plan> {
+  const cluster = loadCluster(clusterFileIn(where))
+  const leave = onlyLoopback()
+  const dir = mkdtempSync(join(tmpdir(), 'recover-lab-'))
+  let lab: KeptLab | undefined
+  try {
+    World.create(dir, blueprintOf(cluster))
+    lab = await keepLab(dir)
+    return await planRun(cluster, whereaboutsOf(lab, cluster), now)
+  } finally {
+    await lab?.order('down').catch(() => undefined)
+    rmSync(dir, { recursive: true, force: true })
+    leave()
+  }
+}
+
+/** Says what `resume` would do now, in earnest or in the rehearsal's own world. */
+export async function planResumeAny(run: string | undefined, now: AbortSignal): Promise<Plan> {
+  if (modeOf(run) !== 'rehearsal') return planResume(run, () => inEarnest, now)
+  const leave = onlyLoopback()
+  let lab: KeptLab | undefined
+  try {
+    const reach: Reach = async (cluster, folder) => {
+      lab = await keepLab(join(folder.path, 'lab'))
+      return whereaboutsOf(lab, cluster)
+    }
+    return await planResume(run, () => reach, now)
+  } finally {
+    await lab?.order('down').catch(() => undefined)
+    leave()
+  }
 }
 
 /** Reads `NAME` or `NAME:TARGET`. Throws Fault `fault-unknown`. */
@@ -124,6 +172,7 @@ function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereabouts {
     ],
     web: endpoints.ingress,
     pace,
+    scaleLimit,
   }
 }
 

@@ -11,7 +11,7 @@ import { createJournal, reopenJournal } from '../src/runbook/journal.ts'
 import { breakLock, type LockHolder, takeLock } from '../src/runbook/lock.ts'
 import { makePlan } from '../src/runbook/make-plan.ts'
 import type { Plan } from '../src/runbook/plan.ts'
-import { claims, readJournal } from '../src/runbook/replay.ts'
+import { claims, type RecordBody, readJournal } from '../src/runbook/replay.ts'
 import {
   createRunFolder,
   listRunFolders,
@@ -58,6 +58,39 @@ export async function planRun(cluster: Cluster, where: Whereabouts, now: AbortSi
   }
 }
 
+/** Says what going on with a run would do now. Reads the world and the run's folder, writes nothing. */
+export async function planResume(
+  run: string | undefined,
+  reach: (mode: string) => Reach,
+  now: AbortSignal,
+): Promise<Plan> {
+  const folder = openRunFolder(stateFolder(), run)
+  const { began } = claims(readJournal(folder.journal), folder.journal)
+  const cluster = loadCluster(began.input)
+  const where = await reach(began.mode)(cluster, folder)
+  const secret = secretOf(folder)
+  const connections = connect(cluster, { id: folder.run, secret, folder: folder.path }, where, now)
+  try {
+    return where.secrets.mask.json(
+      await makePlan({ runbook: fromScratch, readers: connections.readers, now }),
+    )
+  } finally {
+    await connections.close()
+  }
+}
+
+/** What this run's machines are known by. Fault `run-over` once it was erased. */
+function secretOf(folder: RunFolder): Buffer {
+  const secretFile = join(folder.path, 'secret')
+  if (existsSync(secretFile)) return readFileSync(secretFile)
+  throw new Fault({
+    code: 'run-over',
+    blame: 'operator',
+    message: `run ${folder.run} is finished, and what it knew its machines by was erased`,
+    remedy: 'Run `recover report` to read what it did, or begin a new run',
+  })
+}
+
 /** Begins a run: its folder, its secret, its journal; asks once for everything that can be named; then works. */
 export async function beginRun(
   file: string,
@@ -81,10 +114,11 @@ export async function beginRun(
     writeFileSync(join(folder.path, 'secret'), randomBytes(32), { mode: 0o600, flush: true })
     copyFileSync(path, join(folder.path, 'recover.yaml'))
     const where = await reach(cluster, folder)
+    const { mask } = where.secrets
     const plan = await planRun(cluster, where, options.now)
-    writeFileSync(join(folder.path, 'plan.json'), JSON.stringify(plan, null, 2), { mode: 0o600 })
+    writeFileSync(join(folder.path, 'plan.json'), JSON.stringify(mask.json(plan), null, 2), { mode: 0o600 })
     const answer = await approval(plan, options)
-    const journal = createJournal(folder.journal, {
+    const began: RecordBody = {
       kind: 'run-began',
       run,
       runbook: fromScratch.id,
@@ -95,7 +129,8 @@ export async function beginRun(
       program: options.program,
       by: `${userInfo().username}@${hostname()}`,
       mode,
-    })
+    }
+    const journal = createJournal(folder.journal, began, { mask: record => mask.json(record) })
     if (answer) await journal.append({ kind: 'consent', victims: plan.victims, ...answer })
     await journal.close()
     return await work(cluster, folder, where, false, options)
@@ -145,21 +180,10 @@ async function work(
   resumed: boolean,
   options: SessionOptions & { accept?: string[]; redo?: string[] },
 ): Promise<RunResult> {
-  const secretFile = join(folder.path, 'secret')
-  if (!existsSync(secretFile))
-    throw new Fault({
-      code: 'run-over',
-      blame: 'operator',
-      message: `run ${folder.run} is finished, and what it knew its machines by was erased`,
-      remedy: 'Run `recover report` to read what it did, or begin a new run',
-    })
-  const { journal, replay } = reopenJournal(folder.journal)
-  const connections = connect(
-    cluster,
-    { id: folder.run, secret: readFileSync(secretFile), folder: folder.path },
-    where,
-    options.now,
-  )
+  const secret = secretOf(folder)
+  const { mask } = where.secrets
+  const { journal, replay } = reopenJournal(folder.journal, { mask: record => mask.json(record) })
+  const connections = connect(cluster, { id: folder.run, secret, folder: folder.path }, where, options.now)
   try {
     if (replay.torn) {
       await journal.append({ kind: 'torn-tail', bytes: replay.torn.bytes.length })
@@ -188,15 +212,16 @@ async function work(
       claims: claims(readJournal(folder.journal), folder.journal),
       resumed,
       consent: options.consent,
-      sink: options.sink,
+      sink: event => options.sink(mask.json(event)),
       stop: options.stop,
       now: options.now,
       limits,
       pace: where.pace,
+      ...(where.scaleLimit ? { scaleLimit: where.scaleLimit } : {}),
       redo: new Set(options.redo ?? []),
     })
     // From it the machines' private host keys can be derived; nothing needs it once all is done.
-    if (execution.state === 'finished') unlinkSync(secretFile)
+    if (execution.state === 'finished') unlinkSync(join(folder.path, 'secret'))
     return { run: folder.run, folder: folder.path, ...execution }
   } finally {
     await connections.close()

@@ -68,4 +68,31 @@ export const faults: LabFault[] = [
     explains:
       'An old machine stays logged in to its disk although it was fenced. Nothing is written until it is off.',
   },
+  {
+    name: 'api-away',
+    target: 'kubernetes',
+    strikes: 12,
+    explains: 'The Kubernetes API drops its connections for a while. Requests are repeated until it is back.',
+  },
+  {
+    name: 'k0sctl-fails-half-way',
+    target: 'host',
+    strikes: 1,
+    explains:
+      'k0s is installed on the machine, and its service does not start. The next k0sctl refuses what the first left; it is told to install over it.',
+  },
+  {
+    name: 'application-never-healthy',
+    target: 'namespace of the application',
+    strikes: lasting,
+    explains:
+      'The application’s pods crash again and again. The run stops there and says so; its data is in place.',
+  },
+  {
+    name: 'onepassword-rate-limited',
+    target: 'name of the OnePasswordItem',
+    strikes: lasting,
+    explains:
+      '1Password’s operator says nothing about its items, as when it is rate-limited. The run stops and says when to go on.',
+  },
 ]

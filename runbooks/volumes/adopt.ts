@@ -38,7 +38,7 @@ export const adoptVolume = step({
     const [namespace = '', claimName = ''] = volume.claim.split('/')
     const target = (await nas.targets()).find(t => t.mappings.some(m => m.lun === uuid))
     // The driver takes the number of the target's first mapping, whichever disk was meant: one disk to a target, always.
-    if (!target || target.mappings.length !== 1)
+    if (target?.mappings.length !== 1)
       throw new Fault({
         code: 'target-unfit',
         blame: 'operator',

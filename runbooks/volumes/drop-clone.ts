@@ -41,7 +41,12 @@ export const dropClone = step({
         const now = (await nas.targets()).find(t => t.name === own.clone)
         return (now?.sessions.length ?? 0) === 0 || undefined
       })
-    await nas.dropOwnClone({ uuid: output(measureVolume).clone, parent: volume.lun!.uuid, run: run.id })
+    await nas.dropOwnClone({
+      uuid: output(measureVolume).clone,
+      name: own.clone,
+      parent: volume.lun!.uuid,
+      run: run.id,
+    })
   },
 })
 

@@ -1,6 +1,7 @@
 import { Command, Flags } from '@oclif/core'
 import type { Execution } from '../runbook/execute.ts'
 import { Fault, toFault } from '../runbook/fault.ts'
+import type { Plan } from '../runbook/plan.ts'
 import { tell } from '../views/terminal.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 
@@ -18,6 +19,11 @@ export abstract class BaseCommand extends Command {
         : first && exitCodeOf(first) === exitCodes.blocked
           ? exitCodes.blocked
           : exitCodes.failed
+  }
+
+  /** Ends the command as a plan's state demands: something in the way is worth an exit code of its own. */
+  protected endWithPlan(plan: Plan): void {
+    if (plan.entries.some(e => e.state === 'blocked')) process.exitCode = exitCodes.blocked
   }
 
   protected override async catch(error: Error & { oclif?: { exit?: number } }): Promise<void> {
@@ -47,6 +53,7 @@ export const runFlags = {
     description: 'Write every event as a line of JSON into this file, beside the view',
     helpValue: 'FILE',
   }),
+  plain: Flags.boolean({ description: 'Write lines instead of drawing over them' }),
   'lock-timeout': Flags.string({
     description: 'How long to wait for another operator’s lock',
     default: '0s',

@@ -7,7 +7,7 @@ import { stopSignals } from './signals.ts'
 
 /** Runs an action with a view and with signals that stop it, and clears both away whatever happens. */
 export async function withSession<T>(
-  flags: { 'json-into'?: string | undefined; 'lock-timeout': string },
+  flags: { 'json-into'?: string | undefined; 'lock-timeout': string; plain: boolean },
   version: string,
   action: (session: {
     stop: AbortSignal
@@ -18,7 +18,7 @@ export async function withSession<T>(
     program: string
   }) => Promise<T>,
 ): Promise<T> {
-  const view = chooseView({ jsonInto: flags['json-into'] })
+  const view = chooseView({ jsonInto: flags['json-into'], plain: flags.plain })
   const signals = stopSignals()
   try {
     return await action({

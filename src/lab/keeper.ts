@@ -14,13 +14,24 @@ export interface KeptLab {
   mutations(): Promise<{ hosts: number; nas: number; kubernetes: number; last: string[] }>
 }
 
-/** Finds the lab of a world, or starts it again where it stopped. */
-export async function keepLab(folder: string): Promise<KeptLab> {
+/** How a lab is kept: `stays` lives until it is told to go, `ends` when nobody has spoken to it for a while. */
+export interface Keeping {
+  idle?: 'stays' | 'ends'
+}
+
+/** Finds the lab of a world, or starts it again where it stopped; with `start: false` only finds it. */
+export async function keepLab(folder: string, keeping?: Keeping): Promise<KeptLab>
+export async function keepLab(folder: string, keeping: { start: false }): Promise<KeptLab | undefined>
+export async function keepLab(
+  folder: string,
+  keeping: Keeping & { start?: false } = {},
+): Promise<KeptLab | undefined> {
   const running = World.open(folder).read<LabEndpoints>('lab')
   if (running && (await answers(running))) return keptLab(running)
+  if (keeping.start === false) return undefined
   const log = openSync(join(folder, 'lab.log'), 'a', 0o600)
   // Detached: Ctrl-C at the terminal is for the run, and the world must go on when the run's process dies.
-  const child = fork(fileURLToPath(new URL('./main.js', import.meta.url)), [folder], {
+  const child = fork(fileURLToPath(new URL('./main.js', import.meta.url)), [folder, keeping.idle ?? 'ends'], {
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
     execArgv: [],

@@ -8,6 +8,7 @@ import { IngressEmulator } from './kubernetes/ingress.ts'
 import { KubernetesEmulator } from './kubernetes/kubernetes.ts'
 import { NasEmulator } from './nas/emulator.ts'
 import { openPki } from './pki.ts'
+import type { NasSeam } from './seams.ts'
 import type { World } from './world.ts'
 
 /** Where a lab's parts are and how to get in: printed as JSON, so that any client can be pointed at it. */
@@ -44,6 +45,7 @@ export async function startLab(world: World): Promise<Lab> {
   world.write('operator', seed)
   const operator = mintHostKey(Buffer.from(seed, 'hex'), 'operator')
   const nas = new NasEmulator(world, pki)
+  const wanted = world.read<Record<'nas' | 'kubernetes' | 'ingress', number>>('ports')
   const keyFile = world.path('operator.key')
   writeFileSync(keyFile, operator.privateKey, { mode: 0o600 })
   const machines = new MachinesEmulator(
@@ -52,6 +54,7 @@ export async function startLab(world: World): Promise<Lab> {
     () => nas.seam,
     () => kubernetes.seam,
   )
+  if (!wanted) reconnectOldSystems(world, nas.seam)
   const kubernetes = new KubernetesEmulator(world, pki, machines.seam, nas.seam)
   const ingress = new IngressEmulator(
     pki,
@@ -59,7 +62,6 @@ export async function startLab(world: World): Promise<Lab> {
     () => machines.seam.controlPlaneUp(),
     () => kubernetes.store(),
   )
-  const wanted = world.read<Record<'nas' | 'kubernetes' | 'ingress', number>>('ports')
   const nasPort = await nas.listen(wanted?.nas)
   const kubernetesPort = await kubernetes.listen(wanted?.kubernetes)
   const ingressPort = await ingress.listen(wanted?.ingress)
@@ -104,6 +106,15 @@ export async function startLab(world: World): Promise<Lab> {
   return { endpoints, close }
 }
 
+/** The dead cluster's machines are still logged in to their disks, each to its share. */
+function reconnectOldSystems(world: World, nas: NasSeam): void {
+  const old = world.blueprint.hosts.filter(h => h.begins === 'old-os')
+  for (const [i, lun] of world.blueprint.nas.luns.entries()) {
+    const host = old[i % Math.max(1, old.length)]
+    if (host) nas.login(lun.uuid, host.oldInitiator, '127.0.0.1')
+  }
+}
+
 /** Every name under which the repository's applications answer. */
 function ingressHosts(world: World): string[] {
   const objects = Object.values(world.blueprint.repository).flat()
@@ -116,6 +127,7 @@ function ingressHosts(world: World): string[] {
 /** The lab's hand and eye: what a person would do at the machines, and what tests want to know. */
 function createControl(world: World, machines: MachinesEmulator, token: string, down: () => void): Server {
   return createServer((request, response) => {
+    world.spokenToAt = performance.now()
     const url = new URL(request.url ?? '/', 'http://lab')
     const reply = (status: number, body: unknown) => {
       response.statusCode = status
@@ -130,7 +142,7 @@ function createControl(world: World, machines: MachinesEmulator, token: string, 
           return reply(200, { ...world.mutations, last: world.lastMutations })
         case 'POST /stick':
           // A machine that is this run's already, or stands at the installer, needs no stick.
-          if (machines.machine(name).state.system !== 'flatcar') {
+          if (!machines.machine(name).runsWhatItWasGiven()) {
             machines.machine(name).insertStick()
             machines.dropLines(name)
           }
@@ -147,6 +159,13 @@ function createControl(world: World, machines: MachinesEmulator, token: string, 
           )
           return reply(200, {})
         case 'POST /heal':
+          // A machine that would not let go of its disk has had its plug pulled.
+          for (const host of world.blueprint.hosts)
+            if (world.suffers('zombie-host', host.name)) {
+              world.arm('zombie-host', undefined, 0)
+              machines.machine(host.name).powerOff()
+              machines.dropLines(host.name)
+            }
           world.heal()
           return reply(200, {})
         case 'POST /down':

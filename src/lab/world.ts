@@ -65,6 +65,9 @@ export class World {
     if (this.lastMutations.length > 50) this.lastMutations.shift()
   }
 
+  /** When somebody last connected to any part of the lab; milliseconds of `performance.now()`. */
+  spokenToAt = performance.now()
+
   /** Mutating requests since this process opened the world. */
   readonly mutations: Record<Emulator, number> = { hosts: 0, nas: 0, kubernetes: 0 }
   /** The latest mutating requests, oldest first. */

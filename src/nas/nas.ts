@@ -63,9 +63,9 @@ export interface NasWriter extends NasReader {
   clone(source: { lun: string; snapshot?: string }, as: { name: string; description: string }): Promise<Lun>
   /**
    * Deletes a clone that this run made. Refuses with Fault `not-our-clone` unless its name, its description and its
-   * parent all say so: no other LUN can be deleted through here.
+   * parent all say so: no other LUN can be deleted through here. Its target, of the same name, goes with it.
    */
-  dropOwnClone(clone: { uuid: string; parent: string; run: string }): Promise<void>
+  dropOwnClone(clone: { uuid: string; name: string; parent: string; run: string }): Promise<void>
 }
 
 /** Name under which a run's own clones stand; the prefix `k8s-csi` makes the CSI driver see them. */

@@ -59,7 +59,7 @@ function outcomeSection(report: Report): string {
   const lines = outcome(report).map(line => `- ${text(line)}.`)
   for (const f of standing) lines.push(`- **Failed:** ${text(failureWords(f.title, f.fault.message))}.`)
   const unfinished = steps(report).filter(s => s.state === 'begun' || s.state === 'interrupted')
-  for (const s of unfinished) lines.push(`- ${text(s.title)}: ${stepWords(s)}.`)
+  for (const s of unfinished) lines.push(`- ${text(s.title)}: ${stepWords(s, report.state === 'running')}.`)
   return section('What came back', lines)
 }
 
@@ -119,16 +119,16 @@ function stepsSection(report: Report, at: At): string {
   const lines: string[] = []
   for (const phase of report.phases) {
     lines.push(...(lines.length > 0 ? [''] : []), `### ${text(phase.title)}`, '')
-    for (const step of phase.steps) lines.push(...stepLines(step, at))
+    for (const step of phase.steps) lines.push(...stepLines(step, report.state === 'running', at))
   }
   return section('Every step', lines)
 }
 
 const marks = { done: '✔', failed: '✖', begun: '▸', interrupted: '▸', ahead: '·' } as const
 
-function stepLines(step: StepReport, at: At): string[] {
+function stepLines(step: StepReport, running: boolean, at: At): string[] {
   const aside = [
-    stepWords(step),
+    stepWords(step, running),
     ...(step.tookMs > 0 ? [showDuration(step.tookMs)] : []),
     ...(step.attempts > 1 ? [`${step.attempts} attempts`] : []),
   ].join(', ')

@@ -31,7 +31,10 @@ export interface StepReport {
   begunAt?: string
   changes?: string[]
   notes: string[]
-  /** While the run goes on: nothing that it needs is lacking, so it looks or waits, of which no journal tells. */
+  /**
+   * Not done though all that it needs is. While the run goes on it looks or waits, of which no journal tells; after that
+   * it is what comes next.
+   */
   ready?: true
 }
 
@@ -218,7 +221,7 @@ function phasesOf(
     const id = step.slice(0, Math.max(0, step.indexOf('/')))
     phases.set(id, [...(phases.get(id) ?? []), report])
   }
-  if (state === 'running') markReady(source, [...phases.values()].flat())
+  if (state !== 'finished') markReady(source, [...phases.values()].flat())
   return [...phases]
     .filter(([, steps]) => steps.length > 0)
     .map(([id, steps]) => {

@@ -27,7 +27,7 @@ export interface RunStatus {
   done: number
   total: number
   begun: StepNow[]
-  /** Titles of steps that nothing holds back and of which no record tells: they look or wait for something. */
+  /** Titles of steps that no other step holds back: they look or wait for something, or come next. */
   waiting: string[]
   failures: { title: string; fault: FaultJson }[]
   /** Where the journal is damaged. */
@@ -128,7 +128,8 @@ function runLines(run: RunStatus, now: Date, timeZone?: string): string[] {
     if (step.changes.length > 0) lines.push(`    to ${step.changes.join('; ')}`)
     if (step.note !== undefined) lines.push(`    last noted: ${step.note}`)
   }
-  if (run.waiting.length > 0) lines.push(`  Looking, or waiting for it to come true: ${few(run.waiting)}`)
+  if (run.waiting.length > 0)
+    lines.push(`  ${going ? 'Looking, or waiting for it to come true' : 'Comes next'}: ${few(run.waiting)}`)
   for (const f of run.failures)
     lines.push(`  Failed: ${failureWords(f.title, f.fault.message)} [${f.fault.code}]`)
   for (const item of run.next) lines.push(`  To do: ${item}`)

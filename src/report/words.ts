@@ -13,8 +13,8 @@ export const stateWords: Record<ReportState, string> = {
   damaged: 'has a damaged journal',
 }
 
-/** How a step came to its state. */
-export function stepWords(step: StepReport): string {
+/** How a step came to its state; `running` says whether the run goes on. */
+export function stepWords(step: StepReport, running: boolean): string {
   switch (step.state) {
     case 'done':
       if (step.how === 'applied') return 'done'
@@ -27,7 +27,8 @@ export function stepWords(step: StepReport): string {
     case 'interrupted':
       return 'begun, not seen to finish'
     case 'ahead':
-      return step.ready ? 'looking or waiting' : 'not come to yet'
+      if (!step.ready) return 'not come to yet'
+      return running ? 'looking or waiting' : 'comes next'
   }
 }
 

@@ -32,6 +32,8 @@ export interface ExecuteOptions<R extends object, W extends R> {
   limits?: Record<string, number>
   /** Scales the time between looks and between attempts (not limits); 1 is real life. */
   pace?: number
+  /** Changes every limit, milliseconds to milliseconds; a rehearsal need not wait for hours. */
+  scaleLimit?: (limitMs: number) => number
   /** Steps that a person wants done again although they were done and the world moved. */
   redo?: ReadonlySet<string>
   /** Called around every effect; tests end the process here. */
@@ -261,7 +263,7 @@ class Executor<R extends object, W extends R> {
     began: number,
   ): Promise<Seen> {
     const { step, id } = instance
-    const limit = this.deadlines.begin(milliseconds(step.bounds.limit), instance.title)
+    const limit = this.deadlines.begin(this.scaled(milliseconds(step.bounds.limit)), instance.title)
     const signal = () => limit.signal()
     const hooks = () => this.hooks(id, instance.key ?? '', limit)
     const reading = surroundings(this.o.readers, instance, this.graph, signal)
@@ -301,10 +303,18 @@ class Executor<R extends object, W extends R> {
       },
       progress: (done, total, unit) => this.emit({ code: 'step-progress', step: id, done, total, unit }),
       askHand: text => this.emit({ code: 'hand-needed', step: id, subject, text }),
-      wait: waiter(limit, this.o.stop, this.pace, (what, limitMs) =>
-        this.emit({ code: 'step-waiting', step: id, what, limitMs }),
+      wait: waiter(
+        limit,
+        this.o.stop,
+        this.pace,
+        (what, limitMs) => this.emit({ code: 'step-waiting', step: id, what, limitMs }),
+        ms => this.scaled(ms),
       ),
     }
+  }
+
+  private scaled(limitMs: number): number {
+    return this.o.scaleLimit ? this.o.scaleLimit(limitMs) : limitMs
   }
 
   private async observe(instance: Instance, reading: object): Promise<Observation<unknown>> {

@@ -24,8 +24,8 @@ export interface Journal {
 }
 
 export interface JournalOptions {
-  /** Removes secrets from a line before it is written. The line stays valid JSON: masking replaces text inside strings. */
-  mask?: (text: string) => string
+  /** Removes secrets from a record before it becomes a line. */
+  mask?: <T>(record: T) => T
   /** Called around every write with the sequence number; tests end the process here. */
   onPoint?: (point: 'before' | 'after', seq: number) => void
 }
@@ -189,8 +189,7 @@ function now(): string {
 }
 
 function seal(record: object, options: JournalOptions): string {
-  const text = JSON.stringify(record)
-  return options.mask ? options.mask(text) : text
+  return JSON.stringify(options.mask ? options.mask(record) : record)
 }
 
 function line(text: string, hash: string): string {

@@ -176,9 +176,17 @@ class Lacking {
 
   /** The first need, or need of a need, that is not done. Asked of a step whose needs have ended, or at the end. */
   below({ step, key }: Instance): string | undefined {
+    return this.belowNeeds(step, step.each, key)
+  }
+
+  /** A need without an instance (left out by `only`, or a fan-out over nothing) is looked through, as the graph does. */
+  private belowNeeds(step: AnyStep, each: AnyStep['each'], key: string | undefined): string | undefined {
     for (const need of sources(step)) {
-      const same = need.each !== undefined && need.each === step.each
-      const first = same ? this.atAny([this.graph.instance(need.id, key)]) : this.at(need)
+      let first: string | undefined
+      if (need.each !== undefined && need.each === each) {
+        const instance = this.graph.instance(need.id, key)
+        first = instance ? this.atAny([instance]) : this.belowNeeds(need, each, key)
+      } else first = this.at(need)
       if (first !== undefined) return first
     }
     return undefined
@@ -189,7 +197,11 @@ class Lacking {
     const instances = this.graph.instancesOf(need.id)
     const from = need.each?.from
     const unknown = instances.length === 0 && from && !this.graph.instancesOf(from.id)[0]?.result
-    const first = unknown ? from.id : this.atAny(instances)
+    const first = unknown
+      ? from.id
+      : instances.length === 0
+        ? this.belowNeeds(need, undefined, undefined)
+        : this.atAny(instances)
     this.steps.set(need, first)
     return first
   }

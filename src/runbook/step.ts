@@ -80,6 +80,8 @@ export interface WaitOptions {
   /** Time between two looks; default 1s. Scaled by the run's pace. */
   every?: Duration
   limit?: Duration
+  /** Faults that pass by themselves end the wait: for looking over a line that does not come back. */
+  impatient?: boolean
 }
 
 /** How often an attempt is repeated, and only for faults that are known to pass (`transient`). */

@@ -172,13 +172,14 @@ export function waiter(
   stop: AbortSignal,
   pace: number,
   tell: (what: string, limitMs: number) => void,
+  scale: (limitMs: number) => number = ms => ms,
 ) {
   return async <T>(
     what: string,
     probe: () => Promise<T | undefined>,
     options: WaitOptions = {},
   ): Promise<T> => {
-    const own = options.limit === undefined ? Number.POSITIVE_INFINITY : milliseconds(options.limit)
+    const own = options.limit === undefined ? Number.POSITIVE_INFINITY : scale(milliseconds(options.limit))
     const limitMs = Math.min(own, limit.left())
     const end = performance.now() + limitMs
     const every = milliseconds(options.every ?? ('1s' satisfies Duration)) * pace
@@ -188,7 +189,7 @@ export function waiter(
         const found = await probe()
         if (found !== undefined) return found
       } catch (thrown) {
-        if (!(thrown instanceof Fault) || !thrown.transient) throw thrown
+        if (!(thrown instanceof Fault) || !thrown.transient || options.impatient) throw thrown
         last = thrown
       }
       if (!told) tell(what, limitMs)

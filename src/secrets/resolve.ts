@@ -87,7 +87,8 @@ async function ask(
     try {
       const answer = await source.find(secret, field)
       if ('value' in answer) {
-        mask.register(answer.value)
+        // An account's name is no secret, and masking a word like `admin` everywhere would make the journal unreadable.
+        if (field !== 'username') mask.register(answer.value)
         return answer
       }
       reasons.push({ source, fault: answer.missing })

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { ConsentDesk } from '../runbook/consent.ts'
+import type { Plan } from '../runbook/plan.ts'
 import { linesView } from './lines.ts'
 import { liveView } from './live.ts'
 import type { Screen } from './live-screen.ts'
@@ -48,6 +49,12 @@ export function drawable(process: {
   const { stderr, env } = process
   const inCi = env.CI !== undefined && env.CI !== '' && env.CI !== 'false'
   return stderr.isTTY === true && !inCi && env.TERM !== 'dumb' && !env.NO_LIVE
+}
+
+/** Shows a plan. */
+export function tellPlan(plan: Plan): void {
+  const screen = terminal()
+  screen.write(showPlan(plan, screen))
 }
 
 /** Writes text for people. */

@@ -18,7 +18,8 @@ export async function jobState(
 ): Promise<JobState> {
   const job = await kubernetes.get({ ...kind, namespace, name })
   if (!job) return { state: 'absent' }
-  const conditions = (job.status as { conditions?: { type: string; status: string }[] } | undefined)?.conditions ?? []
+  const conditions =
+    (job.status as { conditions?: { type: string; status: string }[] } | undefined)?.conditions ?? []
   const is = (type: string) => conditions.some(c => c.type === type && c.status === 'True')
   const pods = (await kubernetes.list({ apiVersion: 'v1', kind: 'Pod', namespace })).filter(
     p => p.metadata.labels?.['recover.dev/job'] === name,
@@ -49,9 +50,12 @@ function endOf(pod: KubernetesObject): { exitCode: number; message: string } | u
 function whyWaiting(pods: KubernetesObject[]): string {
   const [pod] = pods
   if (!pod) return 'its pod is not there yet'
-  const status = pod.status as { phase?: string; conditions?: { status: string; message?: string }[] } | undefined
+  const status = pod.status as
+    | { phase?: string; conditions?: { status: string; message?: string }[] }
+    | undefined
   return (
-    status?.conditions?.find(c => c.status === 'False' && c.message)?.message ?? `its pod is ${status?.phase ?? 'new'}`
+    status?.conditions?.find(c => c.status === 'False' && c.message)?.message ??
+    `its pod is ${status?.phase ?? 'new'}`
   )
 }
 

@@ -29,7 +29,12 @@ export function persistentVolume(
   name: string,
   claim: { namespace: string; name: string },
   disk: CsiDisk,
-  options: { storageClass: string; accessModes: string[]; readOnly?: boolean; labels?: Record<string, string> },
+  options: {
+    storageClass: string
+    accessModes: string[]
+    readOnly?: boolean
+    labels?: Record<string, string>
+  },
 ): KubernetesObject {
   return {
     apiVersion: 'v1',

@@ -62,11 +62,11 @@ describe('what is wrong is said with its place', () => {
     expect(found).toEqual(
       expect.arrayContaining([
         expect.stringMatching(
-          /^recover\.yaml:18:5 hosts\.hydrogen\.adress: unknown key; did you mean address\?$/,
+          /^recover\.yaml:21:5 hosts\.hydrogen\.adress: unknown key; did you mean address\?$/,
         ),
-        expect.stringMatching(/^recover\.yaml:17:3 hosts\.hydrogen\.address: missing$/),
-        expect.stringMatching(/^recover\.yaml:24:3 nas\.synolgy: unknown key; did you mean synology\?$/),
-        expect.stringMatching(/^recover\.yaml:30:3 volumes\.default: /),
+        expect.stringMatching(/^recover\.yaml:20:3 hosts\.hydrogen\.address: missing$/),
+        expect.stringMatching(/^recover\.yaml:27:3 nas\.synolgy: unknown key; did you mean synology\?$/),
+        expect.stringMatching(/^recover\.yaml:33:3 volumes\.default: /),
       ]),
     )
   })
@@ -79,7 +79,7 @@ describe('what is wrong is said with its place', () => {
       ),
     )
     expect(problems(file)).toEqual([
-      'recover.yaml:16:7 hosts.lithium.disk.serial: which disk of lithium may be wiped?',
+      'recover.yaml:19:7 hosts.lithium.disk.serial: which disk of lithium may be wiped?',
     ])
   })
 
@@ -102,7 +102,7 @@ describe('what is wrong is said with its place', () => {
 
   test('a file that is not there, YAML that is none, a version that is not pinned, a variable that is not set', () => {
     expect(problems(changed(t => t.replace('./ignition/lithium.ign', './ignition/lithum.ign')))).toEqual([
-      'recover.yaml:13:5 hosts.lithium.ignition: there is no file ./ignition/lithum.ign',
+      'recover.yaml:16:5 hosts.lithium.ignition: there is no file ./ignition/lithum.ign',
     ])
     expect(problems(changed(t => `${t}\n  - broken: [`))[0]).toMatch(/^recover\.yaml:\d+:\d+ /)
     expect(

@@ -86,6 +86,7 @@ test('what src exports is documented', () => {
 
 /** Names of exported functions, classes and constant functions that no `/**` precedes. */
 function undocumented(all: Token[]): Token[] {
+  const documented = new Set<string>()
   return all.flatMap((token, i) => {
     if (token.kind !== 'word' || token.text !== 'export') return []
     const rest = all.slice(i + 1, i + 8).filter(t => !['async', 'abstract', 'default'].includes(t.text))
@@ -96,6 +97,8 @@ function undocumented(all: Token[]): Token[] {
       what?.text === 'const' && after.some(t => t.text === '=>' || t.text === 'async')
     if (!name || !(isFunction || isConstantFunction)) return []
     const before = all[i - 1]
-    return before?.kind === 'comment' && before.text.startsWith('/**') ? [] : [name]
+    if (before?.kind === 'comment' && before.text.startsWith('/**')) documented.add(name.text)
+    // The first of several overloads speaks for all.
+    return documented.has(name.text) ? [] : [name]
   })
 }

@@ -165,7 +165,9 @@ describe('changing', () => {
 
   test('only a clone that this run made can be dropped', async () => {
     const { writer, lun } = await nas()
-    await expect(writer.dropOwnClone({ uuid: lun.uuid, parent: '', run: 'r1' })).rejects.toMatchObject({
+    await expect(
+      writer.dropOwnClone({ uuid: lun.uuid, name: lun.name, parent: '', run: 'r1' }),
+    ).rejects.toMatchObject({
       code: 'not-our-clone',
     })
     const clone = await writer.clone(
@@ -173,12 +175,12 @@ describe('changing', () => {
       { name: cloneName('r1', 'x'), description: 'recover run r1' },
     )
     await expect(
-      writer.dropOwnClone({ uuid: clone.uuid, parent: lun.uuid, run: 'r2' }),
+      writer.dropOwnClone({ uuid: clone.uuid, name: clone.name, parent: lun.uuid, run: 'r2' }),
     ).rejects.toMatchObject({
       code: 'not-our-clone',
     })
-    await writer.dropOwnClone({ uuid: clone.uuid, parent: lun.uuid, run: 'r1' })
-    await writer.dropOwnClone({ uuid: clone.uuid, parent: lun.uuid, run: 'r1' })
+    await writer.dropOwnClone({ uuid: clone.uuid, name: clone.name, parent: lun.uuid, run: 'r1' })
+    await writer.dropOwnClone({ uuid: clone.uuid, name: clone.name, parent: lun.uuid, run: 'r1' })
     expect((await writer.luns()).map(l => l.uuid)).toEqual([lun.uuid])
     expect(await writer.targets()).toHaveLength(1)
   })

@@ -129,7 +129,16 @@ describe('a run that failed', () => {
     await workAtHome(folder, home, { resumed: true })
     expect(stepOf(tell(folder), 'hosts/install-flatcar[lithium]')?.state).toBe('failed')
     home.fire = false
-    // The third process finds what the first found, and writes no record of that.
+    delete home.bound['photos/library']
+    // The third process finds what the first found and writes no record of that; it is stopped before it is through.
+    const dead = new AbortController()
+    const onPoint = (point: string) => point === 'before-effect' && dead.abort()
+    await workAtHome(folder, home, { resumed: true, now: dead.signal, onPoint })
+    expect(tell(folder)).toMatchObject({
+      state: 'stopped',
+      failures: [{ standing: false }, { standing: false }],
+    })
+    expect(stepOf(tell(folder), 'hosts/install-flatcar[lithium]')?.state).toBe('done')
     await workAtHome(folder, home, { resumed: true })
     const report = tell(folder)
     expect(report.state).toBe('finished')
@@ -310,6 +319,7 @@ test('nothing that a machine answered can break the page or the terminal', async
   const nasty = fc.string({
     unit: fc.constantFrom(
       '|',
+      '`a|b`',
       '\n',
       '`',
       '<',

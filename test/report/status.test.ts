@@ -102,6 +102,7 @@ test('steps that nothing holds back are told while nothing of theirs is recorded
   const held = await lock(folder.run)
   expect(shown()).toContain('Looking, or waiting for it to come true: Reach the NAS')
   held.release()
+  expect(shown()).toContain('Comes next: Reach the NAS')
 })
 
 test('exit codes of status follow the newest run', async () => {

@@ -23,7 +23,7 @@ export interface Guidance {
   signal: AbortSignal
   note(text: string): void
   askHand(text: string): void
-  wait<T>(what: string, probe: () => Promise<T | undefined>): Promise<T>
+  wait<T>(what: string, probe: () => Promise<T | undefined>, options?: { impatient?: boolean }): Promise<T>
 }
 
 /** One way to get a machine into a state from which its disk can be written. Tried in the order that the person gives. */

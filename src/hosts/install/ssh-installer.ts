@@ -63,10 +63,15 @@ export async function installOverSsh(
     await host.putFile(`${folder}/config.ign`, what.ignition.text, 0o600, signal)
     await host.startUnit(unit, installScript(what), signal)
   } else guidance.note(`found the installation on ${host.name} that was begun before`)
-  const ended = await guidance.wait(`flatcar-install on ${host.name}`, async () => {
-    const state = await host.unit(unit, signal)
-    return state.active === 'activating' ? undefined : state
-  })
+  const ended = await guidance.wait(
+    `flatcar-install on ${host.name}`,
+    async () => {
+      const state = await host.unit(unit, signal)
+      return state.active === 'activating' ? undefined : state
+    },
+    // A line that broke does not come back; the next attempt opens another and finds the unit again.
+    { impatient: true },
+  )
   if (ended.active !== 'active')
     throw new Fault({
       code: 'install-failed',

@@ -89,6 +89,7 @@ export class MachinesEmulator {
   }
 
   private accept(machine: Machine, socket: Socket, lines: Set<Socket>): void {
+    this.world.spokenToAt = performance.now()
     const { name } = machine.state
     // A machine that is off does not even refuse; on loopback, closing at once is the nearest thing.
     if (!machine.reachable() || this.world.strikes('ssh-throttled', name)) {

@@ -140,6 +140,12 @@ export class Machine {
     return users.some(u => (u.sshAuthorizedKeys?.length ?? 0) > 0)
   }
 
+  /** Whether the system that its last config describes is up, with the host key from that config. */
+  runsWhatItWasGiven(): boolean {
+    const given = this.state.files['/etc/ssh/ssh_host_ed25519_key']?.text
+    return this.state.system === 'flatcar' && given !== undefined && given === this.state.hostKey
+  }
+
   /** Runs one command line as the user `core`. */
   run(line: string, stdin: string): Output {
     this.settle()
@@ -331,6 +337,7 @@ export class Machine {
   private start(system: System, ignition?: string): void {
     const { state } = this
     const known = state.bootId === ''
+    if (state.system === 'old-os') this.nas()?.dropSessions(this.blueprint.oldInitiator)
     state.system = system
     state.bootId = this.world.newUuid()
     state.upAt = known ? 0 : Date.now() + this.world.blueprint.latency.boot

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseAllDocuments } from 'yaml'
+import { parse, parseAllDocuments, stringify } from 'yaml'
 import { connectSsh, type SshConnection } from '../../hosts/ssh.ts'
 
 /**
@@ -21,13 +21,30 @@ interface Config {
   spec: { hosts: Host[]; k0s: { version?: string; config?: { spec?: { api?: { port?: number } } } } }
 }
 
-class Failed extends Error {}
+/** What failed on one host, or, without a host, everywhere. */
+class Failed extends Error {
+  readonly host: Host | undefined
+  constructor(message: string, host?: Host) {
+    super(message)
+    this.host = host
+  }
+}
 
 const began = Date.now()
 
-function say(level: string, text: string): void {
-  process.stdout.write(`time="${new Date().toUTCString()}" level=${level} msg=${JSON.stringify(text)}\n`)
+function say(level: 'info' | 'warning' | 'fatal', text: string): void {
+  process.stdout.write(`level=${level} msg=${JSON.stringify(text)}\n`)
 }
+
+// Version 0.32 has this to say at every apply, on the other stream.
+const notice = `
+ ▌ k0sctl's host connection and remote execution functionality has been
+ ▌ updated. Behavior should be unchanged, but if you encounter any
+ ▌ issues, please report them at:
+ ▌ hem at https://github.com/k0sproject/k0sctl/issues
+ ▌ and roll back to v0.31.1 until the issue is resolved.
+
+`
 
 async function main(argv: string[]): Promise<number> {
   const [command] = argv
@@ -52,16 +69,26 @@ async function main(argv: string[]): Promise<number> {
 
 async function kubeconfig(config: Config, address: string | undefined): Promise<number> {
   const leader = config.spec.hosts.find(h => h.role !== 'worker')
-  if (!leader) throw new Failed('no controllers')
+  if (!leader) throw new Failed('no hosts with a controller role defined')
   const line = await connect(leader)
   try {
-    const text = await must(line, leader, sudo('/opt/bin/k0s kubeconfig admin'))
+    const admin = parse(
+      await must(line, leader, sudo('/opt/bin/k0s kubeconfig admin --data-dir=/var/lib/k0s')),
+    ) as AdminKubeconfig
     const name = config.metadata?.name ?? 'k0s-cluster'
+    const { cluster } = admin.clusters[0] ?? { cluster: {} }
     process.stdout.write(
-      text
-        .replace(/server: \S+/, address === undefined ? '$&' : `server: ${address}`)
-        .replaceAll(/\b(local|Default)\b/g, name)
-        .replaceAll(/(name|user): user\b/g, '$1: admin'),
+      stringify(
+        {
+          apiVersion: 'v1',
+          clusters: [{ cluster: address === undefined ? cluster : { ...cluster, server: address }, name }],
+          contexts: [{ context: { cluster: name, namespace: 'default', user: 'admin' }, name }],
+          'current-context': name,
+          kind: 'Config',
+          users: [{ name: 'admin', user: admin.users[0]?.user ?? {} }],
+        },
+        { lineWidth: 0, indentSeq: false },
+      ),
     )
     return 0
   } finally {
@@ -69,8 +96,23 @@ async function kubeconfig(config: Config, address: string | undefined): Promise<
   }
 }
 
+interface AdminKubeconfig {
+  clusters: { cluster: Record<string, unknown> }[]
+  users: { user: Record<string, unknown> }[]
+}
+
+/** What is known of a host before anything is changed. */
+interface Known {
+  binary: boolean
+  running: boolean
+  /** Of a worker: its node is Ready. A worker that is not is installed anew by every apply. */
+  joined: boolean
+}
+
 async function apply(config: Config, noWait: boolean, force: boolean): Promise<number> {
   const { hosts } = config.spec
+  process.stderr.write(notice)
+  process.stdout.write('\nk0sctl v0.32.2 (lab) Copyright 2026, k0sctl authors.\n')
   const version = `v${(config.spec.k0s.version ?? '').replace(/^v/, '')}`
   const controllers = hosts.filter(h => h.role !== 'worker')
   const workers = hosts.filter(h => h.role === 'worker')
@@ -79,120 +121,221 @@ async function apply(config: Config, noWait: boolean, force: boolean): Promise<n
   const lines = new Map<Host, SshConnection>()
   const line = (host: Host) => lines.get(host) as SshConnection
   const phase = (title: string) => say('info', `==> Running phase: ${title}`)
+  const on = (host: Host, text: string) => say('info', `${where(host)}: ${text}`)
   try {
     phase('Connect to hosts')
-    for (const host of hosts) {
-      lines.set(host, await connect(host))
-      say('info', `[ssh] ${where(host)}: connected`)
-    }
+    const refused: unknown[] = []
+    for (const host of hosts)
+      try {
+        lines.set(host, await connect(host))
+        on(host, 'connected')
+      } catch (error) {
+        refused.push(error)
+      }
+    if (refused.length > 0) throw refused[0]
     phase('Detect host operating systems')
-    for (const host of hosts) await must(line(host), host, 'uname')
+    for (const host of hosts) {
+      await must(line(host), host, 'uname')
+      const release = await line(host).run('cat /etc/os-release')
+      on(
+        host,
+        `is running ${/^NAME="?([^"\n]+)/m.exec(release.stdout)?.[1] ?? 'Flatcar Container Linux by Kinvolk'}`,
+      )
+    }
     phase('Prepare hosts')
     phase('Gather host facts')
-    for (const host of hosts)
-      say(
-        'info',
-        `[ssh] ${where(host)}: using ${(await must(line(host), host, 'hostname')).trim()} as hostname`,
-      )
-    phase('Validate hosts')
-    phase('Gather k0s facts')
-    const running = new Map<Host, boolean>()
+    const names = new Map<Host, string>()
     for (const host of hosts) {
-      const there = await line(host).run(sudo('test -f /opt/bin/k0s'))
-      const unit = host.role === 'worker' ? 'k0sworker' : 'k0scontroller'
-      const status = await line(host).run(sudo('/opt/bin/k0s status -o json'))
-      running.set(host, status.code === 0)
-      const known = await line(host).run(
-        `systemctl show -p LoadState -p ActiveState -p Result -p ExecMainStatus -- ${unit}.service`,
-      )
-      if (there.code === 0 && status.code !== 0 && !known.stdout.includes('not-found') && !force)
-        throw new Failed(
-          `k0s doesn't appear to be running but has been installed as a service at /etc/systemd/system/${unit}.service - please remove it or start the service`,
-        )
+      on(host, 'detected amd64 architecture')
+      names.set(host, (await must(line(host), host, 'hostname')).trim())
+      on(host, `using ${names.get(host)} as hostname`)
     }
+    phase('Validate hosts')
+    say('info', 'validating clock skew')
+    const known = await gatherFacts(hosts, leader, line, names, force, phase)
+    const is = (host: Host) => known.get(host) as Known
     phase('Validate facts')
-    const missing: Host[] = []
-    for (const host of hosts)
-      if ((await line(host).run(sudo('test -f /opt/bin/k0s'))).code !== 0) missing.push(host)
+    const missing = hosts.filter(h => !is(h).binary)
     if (missing.length > 0) {
       phase('Stage k0s binaries on hosts')
+      for (const host of missing) on(host, 'uploading k0s binary to /opt/bin/k0s.tmp')
       phase('Install k0s binaries on hosts')
       for (const host of missing)
         await must(line(host), host, sudo('install -D -m 0750 /dev/stdin /opt/bin/k0s'), version)
     }
+    for (const host of controllers) on(host, 'validating configuration')
     phase('Configure k0s')
     for (const host of controllers) {
+      on(host, 'installing new configuration')
       await must(
         line(host),
         host,
         sudo('install -D -m 0600 /dev/stdin /etc/k0s/k0s.yaml'),
         JSON.stringify(config.spec.k0s.config ?? {}),
       )
+      if (!is(host).running) continue
       // As an ordinary user it cannot read the file that it wrote, takes it for changed, and restarts k0s every time.
-      if (running.get(host)) await must(line(host), host, sudo('systemctl restart k0scontroller'))
+      on(host, 'restarting k0s service')
+      await must(line(host), host, sudo('systemctl restart k0scontroller'))
+      on(host, 'waiting for k0s service to start')
     }
-    phase('Initialize the k0s cluster')
-    for (const host of controllers) {
-      if (!running.get(host)) {
-        const flags = [
-          ...(force ? ['--force=true'] : []),
-          '--data-dir=/var/lib/k0s',
-          ...(host.role === 'controller+worker' ? ['--enable-worker=true'] : []),
-          ...(host.role === 'single' ? ['--single=true'] : []),
-          ...(host.noTaints ? ['--no-taints=true'] : []),
-          '--config=/etc/k0s/k0s.yaml',
-        ]
-        await must(line(host), host, sudo(`/opt/bin/k0s install controller ${flags.join(' ')}`))
-        await must(line(host), host, sudo('systemctl start k0scontroller'))
-      }
+    phase('Run Before Apply Hooks')
+    const toStart = controllers.filter(h => !is(h).running)
+    for (const [i, host] of toStart.entries()) {
+      if (host === leader) phase('Initialize the k0s cluster')
+      else if (i === 0 || toStart[i - 1] === leader) phase('Install controllers')
+      on(host, 'installing k0s controller')
+      const flags = [
+        ...(force ? ['--force=true'] : []),
+        '--data-dir=/var/lib/k0s',
+        ...(host.role === 'controller+worker' ? ['--enable-worker=true'] : []),
+        ...(host.role === 'single' ? ['--single=true'] : []),
+        ...(host.noTaints ? ['--no-taints=true'] : []),
+        '--config=/etc/k0s/k0s.yaml',
+      ]
+      await must(line(host), host, sudo(`/opt/bin/k0s install controller ${flags.join(' ')}`))
+      if (force) say('warning', `${where(host)}: --force given, using k0s install with --force`)
+      await must(line(host), host, sudo('systemctl start k0scontroller'))
+      on(host, 'waiting for the k0s service to start')
+      on(host, 'wait for kubernetes to reach ready state')
       const ready = await must(line(host), host, sudo('/opt/bin/k0s kubectl get --raw=/readyz'))
-      if (ready !== 'ok') throw new Failed(`${where(host)}: kubernetes api not ready`)
+      if (ready !== 'ok') throw new Failed('kubernetes api not ready', host)
     }
-    const toJoin = workers.filter(h => !running.get(h))
+    const toJoin = workers.filter(h => !is(h).joined)
     if (toJoin.length > 0) {
       phase('Install workers')
-      const token = await must(
-        line(leader),
-        leader,
-        sudo('/opt/bin/k0s token create --role=worker --expiry=10m0s --data-dir=/var/lib/k0s'),
-      )
-      for (const host of toJoin) {
-        await must(line(host), host, sudo('install -D -m 0600 /dev/stdin /etc/k0s/k0stoken'), token)
-        await must(
-          line(host),
-          host,
-          sudo(
-            `/opt/bin/k0s install worker ${force ? '--force=true ' : ''}--data-dir=/var/lib/k0s --token-file=/etc/k0s/k0stoken`,
-          ),
+      for (const [i, host] of toJoin.entries()) {
+        on(leader, `generating a join token for worker ${i + 1}`)
+        const token = await must(
+          line(leader),
+          leader,
+          sudo('/opt/bin/k0s token create --role=worker --expiry=10m0s --data-dir=/var/lib/k0s'),
         )
+        on(host, 'writing join token to /etc/k0s/k0stoken')
+        await must(line(host), host, sudo('install -D -m 0600 /dev/stdin /etc/k0s/k0stoken'), token)
+        on(host, 'validating api connection using join token')
+        await must(line(leader), leader, sudo('/opt/bin/k0s kubectl get --raw=/version'))
+        if (is(host).running) {
+          on(host, 'stopping service')
+          await must(line(host), host, sudo('systemctl stop k0sworker'))
+        }
+        on(host, 'installing k0s worker')
+        // A unit that is there is removed first, which is what --force does to it.
+        const flags = `${force || is(host).running ? '--force=true ' : ''}--data-dir=/var/lib/k0s --token-file=/etc/k0s/k0stoken`
+        await must(line(host), host, sudo(`/opt/bin/k0s install worker ${flags}`))
+        if (force) say('warning', `${where(host)}: --force given, using k0s install with --force`)
+        on(host, 'starting service')
         await must(line(host), host, sudo('systemctl start k0sworker'))
       }
-      if (!noWait)
-        throw new Failed('the lab knows --no-wait only: no node is Ready before there is a network')
+      if (noWait)
+        say(
+          'warning',
+          `${where(leader)}: --no-wait given, created join tokens will remain valid for 10 minutes`,
+        )
+      else
+        for (const host of toJoin)
+          if (!(await becomesReady(line(leader), leader, names.get(host) ?? '')))
+            throw new Failed(`context deadline exceeded\nnode ${names.get(host)} is not ready`, host)
     }
+    phase('Run After Apply Hooks')
     phase('Disconnect from hosts')
     say('info', `==> Finished in ${Math.round((Date.now() - began) / 1000)}s`)
     say('info', `k0s cluster version ${version} is now installed`)
+    say('info', 'Tip: To access the cluster you can now fetch the admin kubeconfig using:')
+    say('info', '     k0sctl kubeconfig')
     return 0
   } finally {
     for (const open of lines.values()) open.close()
   }
 }
 
-async function connect(host: Host): Promise<SshConnection> {
-  const { address, port = 22, user = 'root', keyPath } = host.ssh
-  const pins = knownHosts(address, port)
-  return connectSsh({
-    name: where(host),
-    address,
-    port,
-    user,
-    privateKey: readFileSync(keyPath ?? '', 'utf8'),
-    pins,
-  })
+/** Looks for k0s everywhere; the phase is only named when there is some. */
+async function gatherFacts(
+  hosts: Host[],
+  leader: Host,
+  line: (host: Host) => SshConnection,
+  names: Map<Host, string>,
+  force: boolean,
+  phase: (title: string) => void,
+): Promise<Map<Host, Known>> {
+  const known = new Map<Host, Known>()
+  for (const host of hosts) {
+    const binary = (await line(host).run(sudo('test -f /opt/bin/k0s'))).code === 0
+    known.set(host, { binary, running: false, joined: false })
+  }
+  const having = hosts.filter(h => known.get(h)?.binary)
+  if (having.length > 0) phase('Gather k0s facts')
+  for (const host of having) {
+    const status = await line(host).run(sudo('/opt/bin/k0s status -o json'))
+    const running = status.code === 0
+    const unit = host.role === 'worker' ? 'k0sworker' : 'k0scontroller'
+    const shown = await line(host).run(
+      `systemctl show -p LoadState -p ActiveState -p Result -p ExecMainStatus -- ${unit}.service`,
+    )
+    if (!running && !shown.stdout.includes('not-found') && !force)
+      throw new Failed(
+        `k0s doesn't appear to be running but has been installed as a service at /etc/systemd/system/${unit}.service - please remove it or start the service`,
+        host,
+      )
+    let joined = false
+    if (running) {
+      const { Version } = JSON.parse(status.stdout) as { Version: string }
+      say('info', `${where(host)}: is running k0s ${host.role} version ${Version}`)
+    }
+    if (running && host.role === 'worker') {
+      say('info', `${where(leader)}: checking if worker ${names.get(host)} has joined`)
+      joined = await isReady(line(leader), names.get(host) ?? '')
+    }
+    known.set(host, { binary: true, running, joined })
+  }
+  return known
 }
 
-/** ed25519 keys that SSH_KNOWN_HOSTS holds for an address; an unknown host is refused here. */
+async function isReady(leader: SshConnection, node: string): Promise<boolean> {
+  const found = await leader.run(sudo(`/opt/bin/k0s kubectl get node ${node} -o json`))
+  if (found.code !== 0) return false
+  const { status } = JSON.parse(found.stdout) as {
+    status?: { conditions?: { type: string; status: string }[] }
+  }
+  return status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True') === true
+}
+
+// Two minutes with the real one; nothing in a lab gets ready by waiting longer.
+const patienceMs = 3_000
+
+async function becomesReady(line: SshConnection, leader: Host, node: string): Promise<boolean> {
+  await must(line, leader, sudo('/opt/bin/k0s kubectl get --raw=/readyz'))
+  const end = Date.now() + patienceMs
+  while (Date.now() < end) {
+    if (await isReady(line, node)) return true
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
+  return false
+}
+
+async function connect(host: Host): Promise<SshConnection> {
+  const { address, port = 22, user = 'root', keyPath } = host.ssh
+  try {
+    return await connectSsh({
+      name: where(host),
+      address,
+      port,
+      user,
+      privateKey: readFileSync(keyPath ?? '', 'utf8'),
+      pins: knownHosts(address, port),
+    })
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string }
+    throw new Failed(
+      code === 'host-key-mismatch'
+        ? 'retrying aborted\nclient connect: retry: abort condition reached after 1 attempts: operation cannot be completed: ssh: handshake failed: host key mismatch: knownhosts: key mismatch'
+        : `context deadline exceeded\nclient connect: ${message}`,
+      host,
+    )
+  }
+}
+
+/** Keys that SSH_KNOWN_HOSTS holds for an address. The real one trusts an unknown host; a lab has none to trust. */
 function knownHosts(address: string, port: number): string[] {
   const file = process.env.SSH_KNOWN_HOSTS ?? join(process.env.HOME ?? '', '.ssh', 'known_hosts')
   const name = port === 22 ? address : `[${address}]:${port}`
@@ -204,7 +347,7 @@ function knownHosts(address: string, port: number): string[] {
 
 async function must(line: SshConnection, host: Host, command: string, stdin?: string): Promise<string> {
   const result = await line.run(command, stdin === undefined ? {} : { stdin })
-  if (result.code !== 0) throw new Failed(`${where(host)}: command failed: ${result.stderr.trim()}`)
+  if (result.code !== 0) throw new Failed(`command failed: ${result.stderr.trim()}`, host)
   return result.stdout
 }
 
@@ -218,13 +361,15 @@ function where(host: Host): string {
 
 const cache = join(process.env.XDG_CACHE_HOME ?? join(process.env.HOME ?? '/tmp', '.cache'), 'k0sctl')
 mkdirSync(cache, { recursive: true })
+const args = process.argv.slice(2)
 try {
-  process.exitCode = await main(process.argv.slice(2))
+  process.exitCode = await main(args)
 } catch (error) {
-  say('info', '==> Apply failed')
-  say(
-    'fatal',
-    `apply failed - log file saved to ${join(cache, 'k0sctl.log')}: failed on 1 hosts:\n - ${(error as Error).message}`,
-  )
+  const { message, host } = error as Failed
+  const reason = host === undefined ? message : `failed on 1 hosts:\n - ${where(host)}: ${message}`
+  if (args[0] === 'apply') {
+    say('info', '==> Apply failed')
+    say('fatal', `apply failed - log file saved to ${join(cache, 'k0sctl.log')}: ${reason}`)
+  } else say('fatal', reason)
   process.exitCode = 1
 }

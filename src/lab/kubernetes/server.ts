@@ -75,6 +75,7 @@ export class ApiServer {
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.world.spokenToAt = performance.now()
     const url = new URL(request.url ?? '/', 'https://kubernetes')
     if (!this.up() || this.world.strikes('api-away', 'kubernetes')) {
       request.socket.destroy()
@@ -86,10 +87,20 @@ export class ApiServer {
     if (path === '/readyz' || path === '/livez' || path === '/healthz') return text(response, 'ok')
     if (path === '/version') return json(response, 200, this.versionInfo())
     const socket = request.socket as TLSSocket
-    if (!socket.authorized) throw new StatusError(401, 'Unauthorized', 'Unauthorized')
-    const groups = socket.getPeerCertificate().subject?.O as string | string[] | undefined
+    // A resumed TLS session counts as authorized, certificate or none.
+    const { subject } = socket.getPeerCertificate()
+    if (!socket.authorized || !subject) throw new StatusError(401, 'Unauthorized', 'Unauthorized')
+    const groups = subject.O as string | string[] | undefined
     if (![groups].flat().includes('system:masters'))
       throw new StatusError(403, 'Forbidden', 'only system:masters may do anything in this lab')
+    // Described as holding nothing: clients then validate nothing themselves.
+    if (path === '/openapi/v2') {
+      response.writeHead(200, {
+        'content-type': 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
+      })
+      response.end()
+      return
+    }
     const discovered = this.discovery(path)
     if (discovered) return json(response, 200, discovered)
     await this.resource(request, response, url)
@@ -104,8 +115,9 @@ export class ApiServer {
   private discovery(path: string): object | undefined {
     const types = this.store().resources()
     if (path === '/api') return { kind: 'APIVersions', versions: ['v1'] }
-    if (path === '/openapi/v2') return { swagger: '2.0', info: { title: 'lab', version: '1' }, paths: {} }
-    if (path === '/openapi/v3') return { paths: {} }
+    if (path === '/openapi/v3') return openApiIndex(types)
+    if (path.startsWith('/openapi/v3/'))
+      return openApiOf(types.filter(t => rootOf(t) === path.slice('/openapi/v3'.length)))
     if (path === '/apis') {
       const groups = new Map<string, Set<string>>()
       for (const t of types)
@@ -126,10 +138,7 @@ export class ApiServer {
         kind: 'APIResourceList',
         apiVersion: 'v1',
         groupVersion,
-        resources: served.flatMap(t => [
-          resourceOf(t),
-          ...(t.status ? [{ ...resourceOf(t), name: `${t.plural}/status` }] : []),
-        ]),
+        resources: served.flatMap(t => [resourceOf(t), ...(t.status ? [subresourceOf(t, 'status')] : [])]),
       }
     }
     const group = /^\/apis\/([^/]+)$/.exec(path)
@@ -431,6 +440,62 @@ function groupOf(name: string, versions: string[]): object {
   return { kind: 'APIGroup', name, versions: shownVersions, preferredVersion: shownVersions[0] }
 }
 
+// What `kubectl get all` means by all.
+const inAll = [
+  'pods',
+  'services',
+  'daemonsets',
+  'deployments',
+  'replicasets',
+  'statefulsets',
+  'horizontalpodautoscalers',
+  'cronjobs',
+  'jobs',
+]
+
+function subresourceOf(t: ResourceType, name: string): object {
+  return {
+    name: `${t.plural}/${name}`,
+    singularName: '',
+    namespaced: t.namespaced,
+    kind: t.kind,
+    verbs: ['get', 'patch', 'update'],
+  }
+}
+
+function rootOf(t: ResourceType): string {
+  return t.group === '' ? `/api/${t.version}` : `/apis/${t.group}/${t.version}`
+}
+
+function openApiIndex(types: ResourceType[]): object {
+  const roots = [...new Set(types.map(rootOf))]
+  return {
+    paths: Object.fromEntries(
+      roots.map(root => [root.slice(1), { serverRelativeURL: `/openapi/v3${root}?hash=lab` }]),
+    ),
+  }
+}
+
+/** As much of a description as kubectl wants before it leaves the validation of fields to the server. */
+function openApiOf(types: ResourceType[]): object {
+  const patch = (t: ResourceType) => ({
+    parameters: [{ name: 'fieldValidation', in: 'query', schema: { type: 'string', uniqueItems: true } }],
+    responses: {},
+    'x-kubernetes-action': 'patch',
+    'x-kubernetes-group-version-kind': { group: t.group, version: t.version, kind: t.kind },
+  })
+  return {
+    openapi: '3.0.0',
+    info: { title: 'lab', version: '1' },
+    paths: Object.fromEntries(
+      types.map(t => [
+        `${rootOf(t)}${t.namespaced ? '/namespaces/{namespace}' : ''}/${t.plural}/{name}`,
+        { patch: patch(t) },
+      ]),
+    ),
+  }
+}
+
 function resourceOf(t: ResourceType): object {
   return {
     name: t.plural,
@@ -438,6 +503,7 @@ function resourceOf(t: ResourceType): object {
     namespaced: t.namespaced,
     kind: t.kind,
     shortNames: t.shortNames,
+    ...(inAll.includes(t.plural) ? { categories: ['all'] } : {}),
     verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
   }
 }
@@ -520,6 +586,9 @@ function managerOf(request: IncomingMessage): string {
 }
 
 async function bodyOf(request: IncomingMessage): Promise<KubernetesObject> {
+  // Said to clients that would rather speak protobuf; they speak JSON then.
+  if (request.headers['content-type'] === 'application/vnd.kubernetes.protobuf')
+    throw new StatusError(415, 'UnsupportedMediaType', 'this lab reads JSON and YAML, no protobuf')
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
   const body = Buffer.concat(chunks).toString('utf8')

@@ -183,7 +183,9 @@ export class ObjectStore {
             creationTimestamp: there.metadata.creationTimestamp,
             generation: there.metadata.generation,
             resourceVersion: there.metadata.resourceVersion,
-            ...(there.metadata.managedFields ? { managedFields: there.metadata.managedFields } : {}),
+            managedFields: (
+              (given.metadata.managedFields ?? there.metadata.managedFields ?? []) as ManagedFields[]
+            ).filter(f => f.fieldsV1),
             ...(there.metadata.namespace ? { namespace: there.metadata.namespace } : {}),
           },
           ...(status ? { status: structuredClone(there.status) } : {}),
@@ -222,9 +224,7 @@ export class ObjectStore {
     options: WriteOptions,
   ): Stored {
     try {
-      const { managedFields: _, ...metadata } = this.get(ref).metadata
-      const patched = how({ ...this.get(ref), metadata }, patch) as Stored
-      return this.update(ref, patched, manager, options)
+      return this.update(ref, how(this.get(ref), patch) as Stored, manager, options)
     } catch (error) {
       if (error instanceof PatchError) throw new StatusError(422, 'Invalid', error.message)
       throw error
@@ -265,7 +265,12 @@ export class ObjectStore {
           path,
         })),
     )
-    if (conflicts.length > 0 && !options.force) throw conflicted(conflicts)
+    // kubectl may take over what its own client-side apply wrote and nobody has changed since.
+    const last = manager === 'kubectl' ? lastApplied(there) : undefined
+    const real = conflicts.filter(
+      c => !last || JSON.stringify(at(last, c.path)) !== JSON.stringify(at(there, c.path)),
+    )
+    if (real.length > 0 && !options.force) throw conflicted(real)
     const next = mergeApplied(structuredClone(there), applied)
     // A manifest may hold what only the server writes: `creationTimestamp: null` is in every generated definition.
     const { uid, resourceVersion, creationTimestamp, generation, deletionTimestamp } = there.metadata
@@ -511,6 +516,11 @@ function conflicted(conflicts: { manager: string; path: string }[]): StatusError
       : `Apply failed with ${conflicts.length} conflicts: ${list.join('\n')}`,
     { causes },
   )
+}
+
+function lastApplied(object: Stored): unknown {
+  const text = object.metadata.annotations?.['kubectl.kubernetes.io/last-applied-configuration']
+  return text === undefined ? undefined : JSON.parse(text)
 }
 
 /** One line of the file; undefined for one that was torn when the process was killed. */

@@ -49,6 +49,7 @@ export class NasEmulator {
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.world.spokenToAt = performance.now()
     const url = new URL(request.url ?? '/', 'https://nas')
     const parameters = new URLSearchParams(url.search)
     if (request.method === 'POST')

@@ -241,11 +241,11 @@ function changesOf(
       return made
     },
 
-    async dropOwnClone({ uuid, parent, run }) {
+    async dropOwnClone({ uuid, name, parent, run }) {
       const lun = (await reader.luns()).find(l => l.uuid === uuid)
       if (lun) {
         const doubts = [
-          ...(lun.name.startsWith(cloneName(run, '')) ? [] : [`its name is ${lun.name}`]),
+          ...(lun.name === name && name.startsWith(cloneName(run, '')) ? [] : [`its name is ${lun.name}`]),
           ...(lun.description.includes(run) ? [] : ['its description does not name the run']),
           ...(lun.parent === parent ? [] : [`it was cloned from ${lun.parent ?? 'nothing'}`]),
         ]
@@ -259,9 +259,9 @@ function changesOf(
         await session.call('SYNO.Core.ISCSI.LUN', 'delete', 1, { uuid })
       }
       // The LUN's deletion takes the mapping with it and leaves the target.
-      for (const target of await reader.targets())
-        if (target.name.startsWith(cloneName(run, '')) && target.mappings.length === 0)
-          await session.call('SYNO.Core.ISCSI.Target', 'delete', 1, { target_id: String(target.id) })
+      const target = await targetNamed(name)
+      if (target && name.startsWith(cloneName(run, '')) && target.mappings.length === 0)
+        await session.call('SYNO.Core.ISCSI.Target', 'delete', 1, { target_id: String(target.id) })
       if ((await reader.luns()).some(l => l.uuid === uuid))
         throw new Fault({
           code: 'nas-without-effect',

@@ -1,0 +1,52 @@
+import { rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { loadCluster } from '../src/cluster/load.ts'
+import { type KeptLab, keepLab } from '../src/lab/keeper.ts'
+import type { LabEndpoints } from '../src/lab/lab.ts'
+import { World } from '../src/lab/world.ts'
+import { Fault } from '../src/runbook/fault.ts'
+import { stateFolder } from '../src/runbook/run-folder.ts'
+import { blueprintOf } from './rehearsal/blueprint.ts'
+import { clusterFileIn } from './rehearse.ts'
+
+/** A lab that stands by itself, for other clients than a rehearsal: kubectl, ssh, curl, a CSI driver. */
+export async function labUp(where: string, folder: string | undefined): Promise<LabEndpoints> {
+  const cluster = loadCluster(clusterFileIn(where))
+  const dir = folderOf(folder)
+  if (!World.exists(dir)) World.create(dir, blueprintOf(cluster))
+  return (await keepLab(dir, { idle: 'stays' })).endpoints
+}
+
+/** Where the lab is and what has been changed in it. Fault `lab-absent` when none was begun there. */
+export async function labStatus(folder: string | undefined): Promise<{
+  running: boolean
+  endpoints: LabEndpoints | undefined
+  mutations: Awaited<ReturnType<KeptLab['mutations']>> | undefined
+}> {
+  const dir = mustExist(folderOf(folder))
+  const endpoints = World.open(dir).read<LabEndpoints>('lab')
+  const lab = await keepLab(dir, { start: false })
+  return { running: lab !== undefined, endpoints, mutations: await lab?.mutations() }
+}
+
+/** Ends the lab; with `wipe` its world goes, too. */
+export async function labDown(folder: string | undefined, wipe: boolean): Promise<void> {
+  const dir = mustExist(folderOf(folder))
+  const lab = await keepLab(dir, { start: false })
+  await lab?.order('down')
+  if (wipe) rmSync(dir, { recursive: true })
+}
+
+function folderOf(folder: string | undefined): string {
+  return folder === undefined ? join(stateFolder(), 'lab') : resolve(folder)
+}
+
+function mustExist(dir: string): string {
+  if (World.exists(dir)) return dir
+  throw new Fault({
+    code: 'lab-absent',
+    blame: 'operator',
+    message: `there is no lab in ${dir}`,
+    remedy: 'Begin one with `recover lab up`, or name its folder with --folder',
+  })
+}

@@ -1,0 +1,353 @@
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { describe, expect, type TestContext, test } from 'vitest'
+import { loadCluster } from '../../src/cluster/load.ts'
+import type { Blame } from '../../src/runbook/fault.ts'
+import { createJournal } from '../../src/runbook/journal.ts'
+import { takeLock } from '../../src/runbook/lock.ts'
+import { createRunFolder } from '../../src/runbook/run-folder.ts'
+import { exitsOf } from '../house/fault-catalogue.ts'
+import { recover, root, scratch } from './program.ts'
+
+const time = { timeout: 120_000 }
+const example = join(root, 'examples/home')
+
+/** A command that cannot do what was asked. */
+interface Refusal {
+  what: string
+  code: string
+  blame: Blame
+  exit: number
+  /** Makes what is in the way, and says what is typed. */
+  typed(state: string, test: TestContext): string[] | Promise<string[]>
+  /** A part of the message: what is wrong, and where. */
+  says: RegExp
+}
+
+const refusals: Refusal[] = [
+  {
+    what: 'an unknown flag',
+    code: 'usage',
+    blame: 'operator',
+    exit: 2,
+    typed: () => ['rehearse', '--nonsense'],
+    says: /--nonsense/,
+  },
+  {
+    what: 'a time that is none',
+    code: 'duration-invalid',
+    blame: 'operator',
+    exit: 2,
+    typed: () => ['rehearse', example, '--lock-timeout', 'soon'],
+    says: /--lock-timeout.*soon/,
+  },
+  {
+    what: 'a missing cluster file',
+    code: 'cluster-file-missing',
+    blame: 'operator',
+    exit: 2,
+    typed: state => ['rehearse', join(state, 'nowhere')],
+    says: /nowhere/,
+  },
+  {
+    what: 'an invalid cluster file',
+    code: 'cluster-file-invalid',
+    blame: 'operator',
+    exit: 2,
+    typed: state => ['rehearse', homeWith(state, text => text.replace(/^hosts:/m, 'hostz:'))],
+    says: /recover\.yaml:\d+:\d+ hostz/,
+  },
+  {
+    what: 'a cluster file with open questions',
+    code: 'questions-open',
+    blame: 'operator',
+    exit: 2,
+    typed: async state => {
+      const file = join(state, 'recover.yaml')
+      const made = await recover(['init', example, '--output', file], state)
+      expect(made.exit).toBe(0)
+      return ['rehearse', file]
+    },
+    says: /open question/,
+  },
+  {
+    what: 'a repository that is not there',
+    code: 'init-no-repository',
+    blame: 'operator',
+    exit: 2,
+    typed: state => ['init', join(state, 'nowhere')],
+    says: /nowhere/,
+  },
+  {
+    what: 'an unknown fault',
+    code: 'fault-unknown',
+    blame: 'operator',
+    exit: 2,
+    typed: () => ['rehearse', example, '--fault', 'nonsense:lithium'],
+    says: /nonsense/,
+  },
+  {
+    what: 'an unknown run',
+    code: 'run-unknown',
+    blame: 'operator',
+    exit: 2,
+    typed: () => ['resume', '20261123-021500-ab12'],
+    says: /20261123-021500-ab12/,
+  },
+  {
+    what: 'a damaged journal',
+    code: 'journal-damaged',
+    blame: 'operator',
+    exit: 2,
+    typed: async state => {
+      const { run, journal } = await begun(state, example)
+      writeFileSync(journal, readFileSync(journal, 'utf8').replace('"from-scratch"', '"from-scrotch"'))
+      return ['resume', run]
+    },
+    says: /journal\.ndjson:1/,
+  },
+  {
+    what: 'a cluster file that changed since the run began',
+    code: 'cluster-file-changed',
+    blame: 'operator',
+    exit: 3,
+    typed: async state => {
+      const { run } = await begun(state, example, { inputHash: 'another' })
+      return ['resume', run]
+    },
+    says: /recover\.yaml/,
+  },
+  {
+    what: 'a runbook that changed since the run began',
+    code: 'runbook-changed',
+    blame: 'operator',
+    exit: 3,
+    typed: async state => {
+      const { run } = await begun(state, example, { runbookHash: 'another' })
+      return ['resume', run]
+    },
+    says: /another runbook/,
+  },
+  {
+    what: 'nobody who agrees to what would be destroyed',
+    code: 'consent-missing',
+    blame: 'operator',
+    exit: 3,
+    typed: () => ['rehearse', example, '--ask'],
+    says: /nothing was changed/,
+  },
+  {
+    what: 'a lock that somebody holds',
+    code: 'locked',
+    blame: 'operator',
+    exit: 6,
+    typed: async (state, test) => {
+      const lock = await takeLock(join(state, 'recover/locks/home.rehearsal'), {
+        run: '20261123-021500-ab12',
+        doing: 'a test',
+        timeoutMs: 0,
+        stop: new AbortController().signal,
+        notice: () => {},
+      })
+      test.onTestFinished(() => lock.release())
+      return ['rehearse', example]
+    },
+    says: /20261123-021500-ab12/,
+  },
+]
+
+describe.concurrent('a rehearsal that is interrupted', () => {
+  test(
+    'Ctrl-C once stops after what is going on, twice at once; both end with 130, and resume finishes',
+    time,
+    async test => {
+      const state = scratch(test)
+      const once = await recover(['rehearse', 'examples/home', '--json'], state, running =>
+        running.signalAt('▸ Install Flatcar on', 'SIGINT'),
+      )
+      expect(once.stderr).toContain('stopping after what is going on now')
+      expect(once.stderr).not.toContain('stopping at once')
+      expect(once.exit, once.stderr).toBe(130)
+      const stopped = JSON.parse(once.stdout)
+      expect(stopped).toMatchObject({ state: 'stopped', failures: [] })
+      expect(stopped.left).toBeGreaterThan(0)
+      await nothingIsLeftRunning(state)
+
+      const twice = await recover(['resume', '--json'], state, running => {
+        running.signalAt('▸ ', 'SIGINT')
+        running.signalAt('stopping after what is going on now', 'SIGINT')
+      })
+      expect(twice.stderr).toContain('stopping at once')
+      expect(twice.exit, twice.stderr).toBe(130)
+      expect(JSON.parse(twice.stdout)).toMatchObject({ run: stopped.run, state: 'stopped', failures: [] })
+      await nothingIsLeftRunning(state)
+
+      const rest = await recover(['resume', stopped.run, '--json'], state)
+      expect(rest.exit, rest.stderr).toBe(0)
+      expect(JSON.parse(rest.stdout)).toMatchObject({
+        run: stopped.run,
+        state: 'finished',
+        failures: [],
+        left: 0,
+      })
+      await nothingIsLeftRunning(state)
+    },
+  )
+
+  test('SIGTERM is Ctrl-C, too', time, async test => {
+    const state = scratch(test)
+    const ended = await recover(['rehearse', 'examples/home'], state, running =>
+      running.signalAt('▸ ', 'SIGTERM'),
+    )
+    expect(ended.exit, ended.stderr).toBe(130)
+    expect(ended.stderr).toMatch(/`recover resume \S+`/)
+    await nothingIsLeftRunning(state)
+  })
+})
+
+describe.concurrent('a rehearsal that fails', () => {
+  test.for([{ flags: [] }, { flags: ['--json'] }])(
+    'ends with 4 and names step, code and remedy: $flags',
+    time,
+    async ({ flags }, test) => {
+      const state = scratch(test)
+      const { exit, stdout, stderr } = await recover(
+        ['rehearse', 'examples/home', '--fault', 'wrong-disk:lithium', ...flags],
+        state,
+      )
+      expect(exit, stderr).toBe(exitsOf('disk-not-found', 'operator').run)
+      expect(exit).toBe(4)
+      expect(stderr).toContain('[disk-not-found]')
+      expect(stderr).toContain('What to do: Check that this is the right machine')
+      if (flags.length === 0) expect(stdout).toBe('')
+      else
+        expect(JSON.parse(stdout)).toMatchObject({
+          state: 'failed',
+          failures: [
+            {
+              step: 'hosts/bring-up-installer[lithium]',
+              fault: {
+                code: 'disk-not-found',
+                blame: 'operator',
+                message: expect.stringContaining('Nothing was written'),
+                remedy: expect.any(String),
+              },
+            },
+          ],
+        })
+      await nothingIsLeftRunning(state)
+    },
+  )
+})
+
+describe.concurrent.each(refusals)('$what', ({ code, blame, exit, typed, says }) => {
+  test(`is told in text: ${code}, exit code ${exit}`, time, async test => {
+    const state = scratch(test)
+    const ended = await recover(await typed(state, test), state)
+    expect(ended.exit, ended.stderr).toBe(exit)
+    expect(ended.stderr).toMatch(says)
+    expect(ended.stderr).toMatch(
+      code === 'usage' ? /^Error: .+/m : new RegExp(`^Error: [^]*\\[${code}\\]$`, 'm'),
+    )
+    expect(ended.stderr).toMatch(/^What to do: .+/m)
+    // A stack is for bugs of ours.
+    expect(ended.stderr).not.toMatch(/^\s+at /m)
+    expect(ended.stdout).toBe('')
+  })
+
+  test(`is told in JSON: ${code}, exit code ${exit}`, time, async test => {
+    const state = scratch(test)
+    const ended = await recover([...(await typed(state, test)), '--json'], state)
+    expect(ended.exit, ended.stderr).toBe(exit)
+    const told = JSON.parse(ended.stdout) as { error: Record<string, string>; exit: number }
+    expect(told).toMatchObject({ error: { code, blame }, exit })
+    expect(told.error.message).toMatch(says)
+    expect(told.error.remedy).toMatch(/.{10}/)
+  })
+
+  test(`${code} and its exit code stand in docs/errors.md`, () => {
+    const [, entry = ''] = readFileSync(join(root, 'docs/errors.md'), 'utf8').split(`\n## ${code}\n`)
+    expect(exitsOf(code, blame).command).toBe(exit)
+    expect(entry.split('\n')[1]).toMatch(new RegExp(`^\\*${blame}\\*, exit code ${exit}\\b`))
+  })
+})
+
+describe.concurrent('an unknown command', () => {
+  test('ends with 2 in text', time, async test => {
+    const ended = await recover(['nonsense'], scratch(test))
+    expect(ended.exit).toBe(2)
+    expect(ended.stderr).toContain('nonsense')
+  })
+
+  // oclif ends before any command of ours is asked. It prints no JSON.
+  test('ends with 2 with --json', time, async test => {
+    const ended = await recover(['nonsense', '--json'], scratch(test))
+    expect(ended.exit).toBe(2)
+    expect(ended.stderr).toContain('nonsense')
+  })
+})
+
+test.concurrent('a command that has nothing to tell ends with 0 both ways', time, async test => {
+  const state = scratch(test)
+  expect(await recover(['runs'], state)).toMatchObject({ exit: 0, stdout: '' })
+  const json = await recover(['runs', '--json'], state)
+  expect(json.exit).toBe(0)
+  expect(JSON.parse(json.stdout)).toEqual({ runs: [] })
+})
+
+/** The example with another recover.yaml. */
+function homeWith(state: string, change: (text: string) => string): string {
+  const home = join(state, 'home')
+  cpSync(example, home, { recursive: true })
+  const file = join(home, 'recover.yaml')
+  const text = readFileSync(file, 'utf8')
+  expect(change(text)).not.toBe(text)
+  writeFileSync(file, change(text))
+  return file
+}
+
+/** A run of the example that was begun as a rehearsal and killed at once. */
+async function begun(
+  state: string,
+  home: string,
+  change: { inputHash?: string; runbookHash?: string } = {},
+): Promise<{ run: string; journal: string }> {
+  const input = join(home, 'recover.yaml')
+  const { run, journal } = createRunFolder(join(state, 'recover'), '20261123-021500-ab12')
+  const opened = createJournal(journal, {
+    kind: 'run-began',
+    run,
+    runbook: 'from-scratch',
+    runbookHash: '',
+    stepHashes: {},
+    inputHash: loadCluster(input).hash,
+    input,
+    program: '0.1.0',
+    by: 'a test',
+    mode: 'rehearsal',
+    ...change,
+  })
+  await opened.append({ kind: 'note', step: 'preflight/reach-nas', text: 'so that damage is not at the end' })
+  await opened.close()
+  return { run, journal }
+}
+
+/** The lab is a process of its own; when the command has ended, it must end, too. */
+async function nothingIsLeftRunning(state: string): Promise<void> {
+  const runs = join(state, 'recover/runs')
+  for (const run of readdirSync(runs)) {
+    const { pid } = JSON.parse(readFileSync(join(runs, run, 'lab/lab.json'), 'utf8')) as { pid: number }
+    for (let tries = 0; isAlive(pid) && tries < 50; tries += 1) await setTimeout(100)
+    expect(isAlive(pid), `the lab of run ${run} still runs`).toBe(false)
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
