@@ -18,10 +18,12 @@ import type { HostsReader, HostsWriter, K0sctlWriter, Readers, Writers } from '.
 /** Where everything is: the real home, or the lab that stands in for it. */
 export interface Whereabouts {
   host(name: string): { address: string; port: number; user: string }
-  /** How the person logs in to machines. */
-  login: { privateKey: string; keyFile: string } | { agent: string }
+  /** How the person logs in to machines; throws Fault `ssh-key-missing`. */
+  login(): Login
   nas: { url: string; fingerprint: string; account: () => Promise<string>; password: () => Promise<string> }
   secrets: Secrets
+  /** Secrets without which nothing can be reached. */
+  wantedSecrets: readonly { secret: string; field: string }[]
   /** The program k0sctl and what stands before its arguments. */
   k0sctl: readonly string[]
   /** Renders what is not rendered yet. */
@@ -32,6 +34,9 @@ export interface Whereabouts {
   /** Changes every limit; absent in real life. */
   scaleLimit?: (limitMs: number) => number
 }
+
+/** A key, or the agent that holds it. */
+export type Login = { privateKey: string; keyFile: string } | { agent: string }
 
 /** One run, as far as connections differ from run to run. */
 export interface ConnectedRun {
@@ -65,6 +70,7 @@ export function connect(
     cluster,
     run: identity,
     secrets: where.secrets,
+    wantedSecrets: where.wantedSecrets,
     web,
     manifests(name: string, signal: AbortSignal) {
       const part = cluster.bootstrap.find(p => p.name === name)
@@ -99,13 +105,15 @@ function connectHosts(
   identity: Identity,
   where: Whereabouts,
 ): { reader: HostsReader; writer: HostsWriter } {
-  const { login } = where
-  const access = (host: string, pins: SshAccess['pins']): SshAccess => ({
-    name: host,
-    ...where.host(host),
-    ...('agent' in login ? login : { privateKey: login.privateKey }),
-    pins,
-  })
+  const access = (host: string, pins: SshAccess['pins']): SshAccess => {
+    const login = where.login()
+    return {
+      name: host,
+      ...where.host(host),
+      ...('agent' in login ? login : { privateKey: login.privateKey }),
+      pins,
+    }
+  }
   const pinned = (host: string) => access(host, [identity.hostKey(host).publicKey])
   const using = async <H extends HostReader, T>(
     open: Promise<{ host: H; close(): void }>,
@@ -146,9 +154,10 @@ function connectK0sctl(
   kubeconfig: string,
 ): K0sctlWriter {
   const program = { command: where.k0sctl, folder: join(folder, 'k0sctl') }
-  const { login, pace } = where
-  const routes = (): K0sctlRoute[] =>
-    k0sctl.hosts.map(({ name }) => {
+  const { pace } = where
+  const routes = (): K0sctlRoute[] => {
+    const login = where.login()
+    return k0sctl.hosts.map(({ name }) => {
       const { address, port, user } = where.host(name)
       return {
         address,
@@ -158,6 +167,7 @@ function connectK0sctl(
         knownHost: knownHostsLine(address, port, identity.hostKey(name).publicKey),
       }
     })
+  }
   const document = (which: 'controllers' | 'all') =>
     routed(k0sctl.document, routes(), i => which === 'all' || k0sctl.hosts[i]?.role !== 'worker')
   const options = (signal: AbortSignal, note: (text: string) => void) => ({

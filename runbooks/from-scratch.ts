@@ -15,6 +15,8 @@ import { startControllers } from './kubernetes/controllers.ts'
 import { fetchAccess } from './kubernetes/kubeconfig.ts'
 import { joinWorkers } from './kubernetes/workers.ts'
 import { checkArtifacts } from './preflight/check-artifacts.ts'
+import { checkManifests } from './preflight/check-manifests.ts'
+import { checkSecrets } from './preflight/check-secrets.ts'
 import { reachNas } from './preflight/reach-nas.ts'
 import { resumeOsUpdates } from './proof/resume-os-updates.ts'
 import { tidyUp } from './proof/tidy-up.ts'
@@ -30,7 +32,7 @@ import { verifyVolume } from './volumes/verify.ts'
 
 /** From blank disks to healthy applications with their data. */
 export const fromScratch = runbook('from-scratch', 'Recover the cluster from scratch', [
-  phase('preflight', 'Preflight', [checkArtifacts, reachNas]),
+  phase('preflight', 'Preflight', [checkArtifacts, checkManifests, checkSecrets, reachNas]),
   phase('evidence', 'Evidence', [mapTheVolumes]),
   phase('protect', 'Protect', [snapshotVolume, fenceVolume]),
   phase('hosts', 'Hosts', [bringUpInstaller, installFlatcar, holdOsUpdates]),

@@ -4,7 +4,7 @@ import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { renderKustomization } from '../src/kubernetes/render.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import { openSecrets } from '../src/secrets/resolve.ts'
-import type { Whereabouts } from './connect.ts'
+import type { Login } from './connect.ts'
 import type { Reach } from './session.ts'
 
 /** The real home: addresses from recover.yaml, keys from the person's agent or from k0sctl.yaml, secrets from its sources. */
@@ -25,7 +25,7 @@ export const inEarnest: Reach = async cluster => {
         user: host?.user ?? known?.user ?? 'core',
       }
     },
-    login: loginFrom(k0sctl.hosts.find(h => h.keyPath)?.keyPath),
+    login: () => loginFrom(k0sctl.hosts.find(h => h.keyPath)?.keyPath),
     nas: {
       url: entry.nas.synology,
       fingerprint: entry.nas.fingerprint,
@@ -33,6 +33,7 @@ export const inEarnest: Reach = async cluster => {
       password: () => secrets.field(entry.nas.credentials, 'password'),
     },
     secrets,
+    wantedSecrets: ['username', 'password'].map(field => ({ secret: entry.nas.credentials, field })),
     k0sctl: [entry.tools?.k0sctl === undefined ? 'k0sctl' : cluster.resolve(entry.tools.k0sctl)],
     manifests: async (part, signal) =>
       'folder' in part.from
@@ -42,7 +43,7 @@ export const inEarnest: Reach = async cluster => {
   }
 }
 
-function loginFrom(keyPath: string | undefined): Whereabouts['login'] {
+function loginFrom(keyPath: string | undefined): Login {
   const agent = process.env.SSH_AUTH_SOCK
   if (agent) return { agent }
   if (keyPath) {

@@ -59,6 +59,8 @@ export interface Readers {
   kubernetes: KubernetesReader
   /** Where secret values come from; nothing that it gives may be printed or kept. */
   secrets: Pick<Secrets, 'field' | 'has'>
+  /** What this home needs from there to be reached at all. */
+  wantedSecrets: readonly { secret: string; field: string }[]
   web: Web
   /** The manifests of a part of the bootstrap, rendered. */
   manifests(part: string, signal: AbortSignal): Promise<KubernetesObject[]>

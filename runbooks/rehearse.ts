@@ -155,7 +155,7 @@ function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereabouts {
       if (!host) throw new Error(`the lab has no machine ${name}`)
       return host
     },
-    login: { privateKey: endpoints.operatorKey, keyFile: endpoints.operatorKeyFile },
+    login: () => ({ privateKey: endpoints.operatorKey, keyFile: endpoints.operatorKeyFile }),
     nas: { url, fingerprint, account: async () => account, password: async () => password },
     // Made up: whatever a person's own sources hold stays where it is.
     secrets: openSecrets({
@@ -165,6 +165,7 @@ function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereabouts {
         RECOVER_SECRET_ONEPASSWORD_TOKEN: 'a token of the lab',
       },
     }),
+    wantedSecrets: [],
     k0sctl: [process.execPath, fileURLToPath(new URL('../src/lab/k0sctl/main.js', import.meta.url))],
     manifests: async part => [
       ...part.from.objects.map(o => o.value as unknown as KubernetesObject),

@@ -4,6 +4,8 @@ import { fingerprintOfText } from '../../src/hosts/ssh.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { step } from '../kit.ts'
 import { checkArtifacts } from '../preflight/check-artifacts.ts'
+import { checkManifests } from '../preflight/check-manifests.ts'
+import { checkSecrets } from '../preflight/check-secrets.ts'
 import { fenceVolume } from '../protect/fence.ts'
 import { eachHost } from './each-host.ts'
 
@@ -17,7 +19,7 @@ export const bringUpInstaller = step({
   id: 'hosts/bring-up-installer',
   title: host => `Get an installer running on ${host.name}`,
   each: eachHost,
-  needs: [checkArtifacts, fenceVolume],
+  needs: [checkArtifacts, checkManifests, checkSecrets, fenceVolume],
   danger: 'changes',
   bounds: { expected: '3m', limit: '4h' },
   retry: { times: 6, delay: '5s' },

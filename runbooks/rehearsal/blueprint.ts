@@ -73,6 +73,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
     repository: repositoryOf(cluster),
     items: itemsOf(cluster),
     kinds: unknownKinds(cluster),
+    publicNames: [...new Set(cluster.inventory.hosts.map(h => h.host))],
     latency: { ssh: 0, install: 0, boot: 0, nas: 0, api: 0, controllers: 0 },
   }
 }

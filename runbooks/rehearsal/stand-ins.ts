@@ -10,7 +10,9 @@ export function standIns(remote: RemoteDependency[], namespace: string): Kuberne
   for (const dependency of remote) {
     const text = `${dependency.what} ${dependency.repository ?? ''}`
     const known = recipes.find(([pattern]) => pattern.test(text))
-    const made = known ? known[1](namespace) : [deployment(nameOf(dependency), namespace)]
+    const made = known
+      ? known[1](namespace)
+      : [...home(dependency, namespace), deployment(nameOf(dependency), namespace)]
     for (const object of made) objects.set(`${object.kind} ${object.metadata.name}`, object)
   }
   return [...objects.values()]
@@ -45,6 +47,7 @@ const recipes: [RegExp, (namespace: string) => KubernetesObject[]][] = [
       statefulSet('argocd-application-controller', namespace),
       deployment('argocd-repo-server', namespace),
       deployment('argocd-server', namespace),
+      service('argocd-server', namespace),
       deployment('argocd-redis', namespace),
     ],
   ],
@@ -63,6 +66,13 @@ const recipes: [RegExp, (namespace: string) => KubernetesObject[]][] = [
     ],
   ],
 ]
+
+/** Plain manifests from elsewhere bring their namespace along, as a rule; charts do not. */
+function home(dependency: RemoteDependency, namespace: string): KubernetesObject[] {
+  return dependency.kind === 'base'
+    ? [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }]
+    : []
+}
 
 function nameOf({ kind, what }: RemoteDependency): string {
   const plain = kind === 'chart' ? (what.split(' ')[0] ?? what) : what.replace(/[?#].*$/, '')
@@ -97,6 +107,15 @@ function workload(
 
 function deployment(name: string, namespace: string, pod: object = {}): KubernetesObject {
   return workload('Deployment', name, namespace, pod, { replicas: 1 })
+}
+
+function service(name: string, namespace: string): KubernetesObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace },
+    spec: { selector: { app: name }, ports: [{ name: 'https', port: 443 }] },
+  }
 }
 
 function statefulSet(name: string, namespace: string): KubernetesObject {

@@ -10,6 +10,8 @@ export interface Blueprint {
   kubernetesVersion: string
   /** What the Git repository renders to, by path in it: `applications/grafana` to its objects. Served to the lab's Argo CD. */
   repository: Record<string, KubernetesObject[]>
+  /** Names under which applications answer from outside: the ingress has a certificate for them. */
+  publicNames?: string[]
   /** Kinds that are served from the beginning, without anybody acting on them. */
   kinds?: { apiVersion: string; kind: string; namespaced: boolean }[]
   /** 1Password: item path (`vaults/home/items/grafana`) to its fields. */

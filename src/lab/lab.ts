@@ -39,7 +39,7 @@ export async function startLab(world: World): Promise<Lab> {
     world,
     ['nas', 'kubernetes', 'ingress'],
     [{ user: 'kubernetes-admin', groups: ['system:masters'] }],
-    ingressHosts(world),
+    world.blueprint.publicNames ?? [],
   )
   const seed = world.read<string>('operator') ?? randomBytes(32).toString('hex')
   world.write('operator', seed)
@@ -115,15 +115,6 @@ function reconnectOldSystems(world: World, nas: NasSeam): void {
   }
 }
 
-/** Every name under which the repository's applications answer. */
-function ingressHosts(world: World): string[] {
-  const objects = Object.values(world.blueprint.repository).flat()
-  const rules = objects
-    .filter(o => o.kind === 'Ingress')
-    .flatMap(o => (o.spec as { rules?: { host?: string }[] } | undefined)?.rules ?? [])
-  return [...new Set(rules.flatMap(r => (r.host === undefined ? [] : [r.host])))]
-}
-
 /** The lab's hand and eye: what a person would do at the machines, and what tests want to know. */
 function createControl(world: World, machines: MachinesEmulator, token: string, down: () => void): Server {
   return createServer((request, response) => {
@@ -136,6 +127,7 @@ function createControl(world: World, machines: MachinesEmulator, token: string, 
     }
     if (request.headers.authorization !== `Bearer ${token}`) return reply(401, { error: 'wrong token' })
     const name = url.searchParams.get('name') ?? ''
+    const zombies: string[] = []
     try {
       switch (`${request.method} ${url.pathname}`) {
         case 'GET /mutations':
@@ -160,13 +152,13 @@ function createControl(world: World, machines: MachinesEmulator, token: string, 
           return reply(200, {})
         case 'POST /heal':
           // A machine that would not let go of its disk has had its plug pulled.
-          for (const host of world.blueprint.hosts)
-            if (world.suffers('zombie-host', host.name)) {
-              world.arm('zombie-host', undefined, 0)
-              machines.machine(host.name).powerOff()
-              machines.dropLines(host.name)
-            }
+          for (const host of world.blueprint.hosts.filter(h => world.suffers('zombie-host', h.name)))
+            if (machines.machine(host.name).state.system === 'old-os') zombies.push(host.name)
           world.heal()
+          for (const zombie of zombies) {
+            machines.machine(zombie).powerOff()
+            machines.dropLines(zombie)
+          }
           return reply(200, {})
         case 'POST /down':
           reply(200, {})

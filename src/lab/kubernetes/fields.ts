@@ -166,6 +166,12 @@ export function mergeApplied<T>(there: T, applied: unknown): T {
   return merge(there as Json, applied as Json, '') as T
 }
 
+/** Whether something in a set of joined paths lies below a path: what was an empty map may have become a full one. */
+export function liesAbove(path: string, paths: Set<string>): boolean {
+  for (const other of paths) if (other.startsWith(`${path}${separator}`)) return true
+  return false
+}
+
 /** Removes what is at joined paths; maps, lists and keyed items of which nothing else is left go with it. */
 export function removeAll(object: unknown, paths: string[]): void {
   const lists = new Lists(object)

@@ -2,7 +2,16 @@ import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } f
 import type { KubernetesObject } from '../blueprint.ts'
 import type { World } from '../world.ts'
 import { admit, Invalid, mustStay } from './admission.ts'
-import { at, fromFieldsV1, leaves, mergeApplied, removeAll, showPath, toFieldsV1 } from './fields.ts'
+import {
+  at,
+  fromFieldsV1,
+  leaves,
+  liesAbove,
+  mergeApplied,
+  removeAll,
+  showPath,
+  toFieldsV1,
+} from './fields.ts'
 import { jsonPatch, mergePatch, PatchError, strategicMergePatch } from './patches.ts'
 import { builtIn, definedBy, groupVersionOf, type ResourceType } from './resources.ts'
 
@@ -103,15 +112,18 @@ export class ObjectStore {
     return this.types.find(t => groupVersionOf(t) === apiVersion && t.kind === kind)
   }
 
-  /** The one type of a kind, by its kind alone; for controllers, which know what they look after. */
+  /**
+   * The one type of a kind, by its kind alone or as `Kind.group` where others may have that kind, too; for controllers,
+   * which know what they look after.
+   */
   kind(kind: string): ResourceType {
-    const found = this.types.find(t => t.kind === kind)
+    const found = this.types.find(t => isOfKind(t, kind))
     if (!found) throw new StatusError(404, 'NotFound', `no kind ${kind} is served`)
     return found
   }
 
   has(kind: string): boolean {
-    return this.types.some(t => t.kind === kind)
+    return this.types.some(t => isOfKind(t, kind))
   }
 
   get resourceVersion(): string {
@@ -138,7 +150,7 @@ export class ObjectStore {
 
   /** All objects of a kind; none when the kind is not served. */
   all(kind: string, namespace?: string): Stored[] {
-    return this.types.some(t => t.kind === kind) ? this.list(this.kind(kind), namespace) : []
+    return this.has(kind) ? this.list(this.kind(kind), namespace) : []
   }
 
   watch(listener: (event: StoreEvent) => void): () => void {
@@ -288,7 +300,7 @@ export class ObjectStore {
     const dropped = [...(before ? fromFieldsV1(before.fieldsV1) : [])]
     removeAll(
       next,
-      dropped.filter(path => !mine.has(path) && !foreign.has(path)),
+      dropped.filter(path => ![mine, foreign].some(kept => kept.has(path) || liesAbove(path, kept))),
     )
     checked(ref.resource, there, next)
     const lost = new Set(conflicts.map(c => c.path))
@@ -443,6 +455,10 @@ interface WriteOptions {
 
 export function notFound(ref: Ref): StatusError {
   return new StatusError(404, 'NotFound', `${shown(ref)} "${ref.name}" not found`, detailsOf(ref))
+}
+
+function isOfKind(type: ResourceType, kind: string): boolean {
+  return type.kind === kind || `${type.kind}.${type.group}` === kind
 }
 
 /** `deployments.apps`, as messages name a resource. */

@@ -5,14 +5,15 @@ import { groupVersionOf, type ResourceType } from '../resources.ts'
 import type { ObjectStore, Stored } from '../store.ts'
 import { type Controlled, type Controller, dig, digList, refOf, runs } from './context.ts'
 
+const kind = 'Application.argoproj.io'
 const tracking = 'argocd.argoproj.io/tracking-id'
 const finalizer = 'resources-finalizer.argocd.argoproj.io'
 
 /** The application controller: compares Git with what lives, syncs when it may or must, and says how healthy it all is. */
 export const argocd: Controller = controlled => {
   const { store } = controlled
-  if (!store.has('Application') || !runs(store, /argocd-application-controller/)) return
-  for (const application of store.all('Application')) {
+  if (!store.has(kind) || !runs(store, /argocd-application-controller/)) return
+  for (const application of store.all(kind)) {
     // Alpha, and whole: a new Application that is skipped has no status at all, and its operation is left standing.
     if (application.metadata.annotations?.['argocd.argoproj.io/skip-reconcile'] === 'true') continue
     if (application.metadata.deletionTimestamp) cascade(controlled, application)

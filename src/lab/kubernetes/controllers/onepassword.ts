@@ -1,10 +1,12 @@
 import { type Controller, dig, digList, refOf, runs, withCondition } from './context.ts'
 
+const kind = 'OnePasswordItem.onepassword.com'
+
 /** Turns every OnePasswordItem into a Secret, once Connect and the operator run with their own two secrets. */
 export const onePasswordOperator: Controller = ({ store, world }) => {
-  if (!store.has('OnePasswordItem') || !runs(store, /onepassword.*operator/)) return
+  if (!store.has(kind) || !runs(store, /onepassword.*operator/)) return
   const secrets = store.kind('Secret')
-  for (const item of store.all('OnePasswordItem')) {
+  for (const item of store.all(kind)) {
     const { name } = item.metadata
     const namespace = String(item.metadata.namespace)
     // Rate-limited, the operator returns without a word in the status and tries again much later.

@@ -42,14 +42,10 @@ export class Reconciler {
     this.store = store
     // Machines, faults and the NAS change without telling the API server, as in a real home.
     this.tick = setInterval(() => {
-      const { machines, world } = this.controlled
-      const up = machines.controlPlaneUp()
+      const up = this.controlled.machines.controlPlaneUp()
       if (this.wasUp && !up) onDown()
       this.wasUp = up
-      const now = JSON.stringify([up, machines.controlPlaneEpoch(), machines.nodes(), world.faults()])
-      if (now === this.seen) return
-      this.seen = now
-      this.poke()
+      if (this.surroundings() !== this.seen) this.poke()
     }, 50)
   }
 
@@ -66,7 +62,18 @@ export class Reconciler {
     clearTimeout(this.timer)
   }
 
+  private surroundings(): string {
+    const { machines, world } = this.controlled
+    return JSON.stringify([
+      machines.controlPlaneUp(),
+      machines.controlPlaneEpoch(),
+      machines.nodes(),
+      world.faults(),
+    ])
+  }
+
   private run(): void {
+    this.seen = this.surroundings()
     if (!this.controlled.machines.controlPlaneUp()) return
     const store = this.store()
     for (let round = 0; round < rounds; round += 1) {

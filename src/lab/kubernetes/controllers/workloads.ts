@@ -257,10 +257,10 @@ function start(controlled: Controlled, pod: Stored): boolean {
     }
     for (const path of volume.paths) mounts[path] = nas.filesOf(volume.handle as string)
   }
-  if (world.suffers('application-never-healthy', namespace))
+  const job = pod.metadata.ownerReferences?.[0]?.kind === 'Job'
+  if (!job && world.suffers('application-never-healthy', namespace))
     return waiting('CrashLoopBackOff', 'back-off 5m0s restarting failed container')
   if (isReady(pod)) return true
-  const job = pod.metadata.ownerReferences?.[0]?.kind === 'Job'
   if (job && hasProgram(pod)) {
     finish(store, pod, node.metadata.name, mounts)
     return true
@@ -373,18 +373,20 @@ function mayAttach(volumes: PodVolume[], node: string, { store }: Controlled): b
   )
 }
 
-/** Logs the nodes out of every disk that no pod uses any more. */
+/** Logs each node out of every disk that no pod of its own uses any more. */
 function detach({ store, nas, machines }: Controlled): void {
   const used = new Set<string>()
   for (const pod of store.all('Pod')) {
     const phase = dig(pod, 'status', 'phase')
     if (phase === 'Succeeded' || phase === 'Failed') continue
-    for (const volume of volumesOf(store, pod)) if (volume.handle !== undefined) used.add(volume.handle)
+    const node = dig(pod, 'spec', 'nodeName') ?? dig(pod, 'status', 'nodeName')
+    for (const { handle } of volumesOf(store, pod)) used.add(`${handle} ${node}`)
   }
   for (const pv of store.all('PersistentVolume')) {
     const handle = dig<string>(pv, 'spec', 'csi', 'volumeHandle')
-    if (handle === undefined || used.has(handle)) continue
-    for (const machine of machines.nodes()) nas.logout(handle, machine.initiator)
+    if (handle === undefined) continue
+    for (const machine of machines.nodes())
+      if (!used.has(`${handle} ${machine.name}`)) nas.logout(handle, machine.initiator)
   }
 }
 
