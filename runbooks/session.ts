@@ -7,7 +7,7 @@ import type { ConsentDesk } from '../src/runbook/consent.ts'
 import type { EventSink } from '../src/runbook/events.ts'
 import { type Execution, execute } from '../src/runbook/execute.ts'
 import { Fault } from '../src/runbook/fault.ts'
-import { createJournal, reopenJournal } from '../src/runbook/journal.ts'
+import { createJournal, type JournalOptions, reopenJournal } from '../src/runbook/journal.ts'
 import { breakLock, type LockHolder, takeLock } from '../src/runbook/lock.ts'
 import { makePlan } from '../src/runbook/make-plan.ts'
 import type { Plan } from '../src/runbook/plan.ts'
@@ -21,6 +21,7 @@ import {
   stateFolder,
 } from '../src/runbook/run-folder.ts'
 import type { Runbook } from '../src/runbook/runbook.ts'
+import type { Secrets } from '../src/secrets/resolve.ts'
 import { connect, type Whereabouts } from './connect.ts'
 import { fromScratch } from './from-scratch.ts'
 
@@ -36,6 +37,8 @@ export interface SessionOptions {
   lockTimeoutMs: number
   /** Version of this program. */
   program: string
+  /** Called around every record and every effect; tests end the process here. */
+  onPoint?: (point: string) => void
 }
 
 export interface RunResult extends Execution {
@@ -130,7 +133,7 @@ export async function beginRun(
       by: `${userInfo().username}@${hostname()}`,
       mode,
     }
-    const journal = createJournal(folder.journal, began, { mask: record => mask.json(record) })
+    const journal = createJournal(folder.journal, began, journalOptions(mask, options))
     if (answer) await journal.append({ kind: 'consent', victims: plan.victims, ...answer })
     await journal.close()
     return await work(cluster, folder, where, false, options)
@@ -182,7 +185,7 @@ async function work(
 ): Promise<RunResult> {
   const secret = secretOf(folder)
   const { mask } = where.secrets
-  const { journal, replay } = reopenJournal(folder.journal, { mask: record => mask.json(record) })
+  const { journal, replay } = reopenJournal(folder.journal, journalOptions(mask, options))
   const connections = connect(cluster, { id: folder.run, secret, folder: folder.path }, where, options.now)
   try {
     if (replay.torn) {
@@ -219,6 +222,7 @@ async function work(
       pace: where.pace,
       ...(where.scaleLimit ? { scaleLimit: where.scaleLimit } : {}),
       redo: new Set(options.redo ?? []),
+      ...(options.onPoint ? { onPoint: (point, step) => options.onPoint?.(`${point} ${step}`) } : {}),
     })
     // From it the machines' private host keys can be derived; nothing needs it once all is done.
     if (execution.state === 'finished') unlinkSync(join(folder.path, 'secret'))
@@ -226,6 +230,13 @@ async function work(
   } finally {
     await connections.close()
     await journal.close()
+  }
+}
+
+function journalOptions(mask: Secrets['mask'], { onPoint }: SessionOptions): JournalOptions {
+  return {
+    mask: record => mask.json(record),
+    ...(onPoint ? { onPoint: (point, seq) => onPoint(`${point} record ${seq}`) } : {}),
   }
 }
 

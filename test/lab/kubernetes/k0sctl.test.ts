@@ -11,7 +11,7 @@ import { type Lab, startLab } from '../../../src/lab/lab.ts'
 import { World } from '../../../src/lab/world.ts'
 import { scratch } from '../../runbook/harness.ts'
 import { smallBlueprint } from '../small-world.ts'
-import { access, eventually, helium, install, onMachine } from './cluster.ts'
+import { access, helium, install, onMachine } from './cluster.ts'
 
 const program = fileURLToPath(new URL('../../../dist/src/lab/k0sctl/main.js', import.meta.url))
 
@@ -274,7 +274,9 @@ test('our driver understands it: phases, forced second attempt, failure, kubecon
     ),
   ).rejects.toMatchObject({
     code: 'k0sctl-failed',
-    message: `k0sctl: failed on 1 hosts:  - ${at('helium')}: command failed: Job for k0sworker.service failed because the control process exited with error code.`,
+    message: expect.stringMatching(
+      /^k0sctl: failed on 1 hosts: .*: command failed: Job for k0sworker\.service failed/,
+    ),
   })
   await applyK0sctl(
     driver,
@@ -282,8 +284,7 @@ test('our driver understands it: phases, forced second attempt, failure, kubecon
     ways,
     options,
   )
-  await eventually('the node', async () => {
-    const { stdout } = await k0sctl(['apply', '--no-wait'])
-    return stdout.includes('is running k0s worker version v1.34.2+k0s.0')
-  })
+  expect((await k0sctl(['apply', '--no-wait'])).stdout).toContain(
+    'is running k0s worker version v1.34.2+k0s.0',
+  )
 })

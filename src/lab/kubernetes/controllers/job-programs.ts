@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { copyProgram, copyRefusals, measureProgram } from '../../../volumes/programs.ts'
 
@@ -30,17 +30,24 @@ export function runProgram(
   return { code: 127, message: 'the lab runs no programs but recover’s own' }
 }
 
-/** The same numbers and hash as the shell program's. */
+/** The same numbers and hash as the shell program's with GNU coreutils. */
 export function measureFolder(folder: string): { files: number; bytes: number; sha256: string } {
   const sum = createHash('sha256')
   let bytes = 0
-  const files = regularFiles(folder)
+  const files = regularFiles(Buffer.from(folder))
   for (const path of files) {
-    const content = readFileSync(join(folder, path))
+    const content = readFileSync(within(Buffer.from(folder), path))
     bytes += content.length
-    sum.update(`${createHash('sha256').update(content).digest('hex')}  ./${path}\n`)
+    const hash = createHash('sha256').update(content).digest('hex')
+    // sha256sum puts a backslash before a line whose file name it had to escape.
+    const shown = escaped(path)
+    sum.update(`${shown === path ? '' : '\\'}${hash}  ./${shown}\n`, 'latin1')
   }
   return { files: files.length, bytes, sha256: sum.digest('hex') }
+}
+
+function escaped(path: string): string {
+  return path.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')
 }
 
 function copy(source: string, destination: string, run: string): ProgramEnd {
@@ -57,25 +64,35 @@ function copy(source: string, destination: string, run: string): ProgramEnd {
   for (const name of content(destination))
     if (name !== marker) rmSync(join(destination, name), { recursive: true })
   for (const name of content(source))
-    cpSync(join(source, name), join(destination, name), { recursive: true, preserveTimestamps: true })
+    cpSync(join(source, name), join(destination, name), {
+      recursive: true,
+      preserveTimestamps: true,
+      verbatimSymlinks: true,
+    })
   rmSync(mark)
   return measureFolder(source).sha256 === measureFolder(destination).sha256
     ? { code: 0, message: 'copied' }
     : { code: copyRefusals.differs, message: 'the copy differs from its source' }
 }
 
-/** Relative paths of all regular files, sorted by their bytes. */
-function regularFiles(folder: string): string[] {
+/** A path below a folder; names are bytes to a file system, and are kept as such in latin1 strings. */
+function within(folder: Buffer, path: string): Buffer {
+  return path === '' ? folder : Buffer.concat([folder, Buffer.from(`/${path}`, 'latin1')])
+}
+
+/** Relative paths of all regular files, sorted by their bytes. Links are not followed. */
+function regularFiles(folder: Buffer): string[] {
   const found: string[] = []
   const walk = (relative: string) => {
-    for (const entry of readdirSync(join(folder, relative))) {
+    for (const name of readdirSync(within(folder, relative), { encoding: 'buffer' })) {
+      const entry = name.toString('latin1')
       const path = relative === '' ? entry : `${relative}/${entry}`
-      const stat = statSync(join(folder, path))
+      const stat = lstatSync(within(folder, path))
       if (stat.isDirectory()) {
         if (path !== 'lost+found') walk(path)
       } else if (stat.isFile() && entry !== marker) found.push(path)
     }
   }
   walk('')
-  return found.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  return found.sort((a, b) => Buffer.compare(Buffer.from(a, 'latin1'), Buffer.from(b, 'latin1')))
 }

@@ -1,0 +1,346 @@
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { measureFolder, runProgram } from '../../src/lab/kubernetes/controllers/job-programs.ts'
+import { copyProgram, copyRefusals, measureProgram, parseMeasurement } from '../../src/volumes/programs.ts'
+import { scratch } from '../runbook/harness.ts'
+
+function found(program: string): string | undefined {
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .map(folder => join(folder, program))
+    .find(existsSync)
+}
+
+/** Runs a Job's program as its container would, with folders of ours in place of the mounts. */
+function run(
+  script: string,
+  places: Record<string, string>,
+  environment: Record<string, string> = {},
+  path = process.env.PATH ?? '',
+): { code: number | null; message: string; stderr: string } {
+  const log = join(scratch('log'), 'termination-log')
+  const here = Object.entries({ ...places, '/dev/termination-log': log }).reduce(
+    (text, [from, to]) => text.replaceAll(from, to),
+    script,
+  )
+  const { status, stderr } = spawnSync('sh', ['-c', here], {
+    env: { PATH: path, LANG: 'C.UTF-8', ...environment },
+    encoding: 'utf8',
+  })
+  return { code: status, message: existsSync(log) ? readFileSync(log, 'utf8') : '', stderr }
+}
+
+function measured(folder: string, path?: string): unknown {
+  const { code, message, stderr } = run(measureProgram, { '/data': folder }, {}, path)
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  const measurement = parseMeasurement(message)
+  expect(measurement).toBeDefined()
+  return measurement
+}
+
+function write(folder: string, files: Record<string, string | Buffer>): void {
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(join(folder, name, '..'), { recursive: true })
+    writeFileSync(join(folder, name), content)
+  }
+}
+
+// Names that a person's files have, and names that break programs.
+const awkward = {
+  'with blanks  in it.txt': 'a',
+  'new\nline': 'b',
+  '\nbegins with one': 'c',
+  'single \' double " both': 'd',
+  '-rf': 'e',
+  '--help': 'f',
+  'back\\slash': 'g',
+  'carriage\rreturn': 'h',
+  'ünïcödé Ω 写真 📷': 'i',
+  'ünïcödé decomposed': 'j',
+  '$(touch injected)`id`': 'k',
+  '*': 'l',
+  '?[a]': 'm',
+  'tab\there': 'n',
+  '%s %d': 'o',
+  ' leading blank': 'p',
+  'trailing blank ': 'q',
+  '.hidden': 'r',
+  Upper: 's',
+  upper: 't',
+  'a/b/c/deep': 'u',
+  'a.b': 'v',
+  'a-b': 'w',
+  empty: '',
+  'no newline at end': 'x',
+  binary: Buffer.from(Array.from({ length: 4096 }, (_, i) => i % 256)),
+}
+
+describe('the measuring program and the lab’s stand-in agree', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = scratch('measure')
+  })
+
+  test('on nothing at all', () => {
+    expect(measured(folder)).toEqual({
+      files: 0,
+      bytes: 0,
+      sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+    })
+    expect(measureFolder(folder)).toEqual(measured(folder))
+  })
+
+  test.each(Object.entries(awkward))('on a file named %j', (name, content) => {
+    write(folder, { [name]: content })
+    expect(measured(folder)).toMatchObject({ files: 1, bytes: content.length })
+    expect(measureFolder(folder)).toEqual(measured(folder))
+  })
+
+  test('on all of them together', () => {
+    write(folder, awkward)
+    expect(measured(folder)).toMatchObject({ files: Object.keys(awkward).length })
+    expect(measureFolder(folder)).toEqual(measured(folder))
+    expect(readdirSync(folder)).not.toContain('injected')
+  })
+
+  test('on a name that is no UTF-8', () => {
+    writeFileSync(Buffer.concat([Buffer.from(`${folder}/latin1-`), Buffer.from([0xe9])]), 'é')
+    expect(measureFolder(folder)).toEqual(measured(folder))
+    expect(measured(folder)).toMatchObject({ files: 1, bytes: 2 })
+  })
+
+  test('on links, which are not followed, and on what is no file', () => {
+    write(folder, { file: 'x', 'folder/inner': 'y' })
+    symlinkSync('file', join(folder, 'link'))
+    symlinkSync('nowhere', join(folder, 'dangling'))
+    symlinkSync('folder', join(folder, 'folder-link'))
+    symlinkSync('/etc', join(folder, 'out'))
+    linkSync(join(folder, 'file'), join(folder, 'hard'))
+    expect(spawnSync('mkfifo', [join(folder, 'pipe')]).status).toBe(0)
+    expect(measured(folder)).toMatchObject({ files: 3, bytes: 3 })
+    expect(measureFolder(folder)).toEqual(measured(folder))
+  })
+
+  test('on what is the file system’s or ours', () => {
+    write(folder, { data: 'x' })
+    const before = measured(folder)
+    write(folder, { 'lost+found/#12': 'y', '.recover-copy': 'run', 'deep/.recover-copy': 'run' })
+    expect(measured(folder)).toEqual(before)
+    expect(measureFolder(folder)).toEqual(before)
+    // Only the one at the top is the file system's.
+    write(folder, { 'deep/lost+found/mine': 'z' })
+    expect(measured(folder)).toMatchObject({ files: 2 })
+    expect(measureFolder(folder)).toEqual(measured(folder))
+  })
+
+  test('on more files than one command line holds', () => {
+    for (let i = 0; i < 2_500; i += 1) writeFileSync(join(folder, `${'long'.repeat(50)}-${i}`), `${i}`)
+    expect(measured(folder)).toMatchObject({ files: 2_500 })
+    expect(measureFolder(folder)).toEqual(measured(folder))
+  })
+
+  test('that one byte, one name or one place makes a difference', () => {
+    write(folder, { 'a/file': 'content' })
+    const seen = new Set([JSON.stringify(measured(folder))])
+    write(folder, { 'a/file': 'Content' })
+    seen.add(JSON.stringify(measured(folder)))
+    rmSync(join(folder, 'a/file'))
+    write(folder, { 'a/File': 'content' })
+    seen.add(JSON.stringify(measured(folder)))
+    rmSync(join(folder, 'a'), { recursive: true })
+    write(folder, { 'b/file': 'content' })
+    seen.add(JSON.stringify(measured(folder)))
+    expect(seen.size).toBe(4)
+  })
+
+  const busybox = found('busybox')
+  if (!busybox) process.stdout.write('skipped: the measuring program with busybox: it is not installed\n')
+  test.skipIf(!busybox)('busybox measures the same, where nothing has to be escaped', () => {
+    const applets = scratch('busybox')
+    expect(spawnSync(busybox as string, ['--install', '-s', applets]).status).toBe(0)
+    const plain = Object.entries(awkward).filter(([name]) => !/[\\\n\r]/.test(name))
+    write(folder, Object.fromEntries(plain))
+    expect(measured(folder, applets)).toEqual(measured(folder))
+  })
+})
+
+/** What is at a place that a copy has to keep. */
+function portrait(folder: string): Record<string, unknown> {
+  return Object.fromEntries(
+    (readdirSync(folder, { recursive: true }) as string[]).sort().map(name => {
+      const path = join(folder, name)
+      const stat = lstatSync(path)
+      return [
+        name,
+        {
+          mode: stat.mode.toString(8),
+          owner: `${stat.uid}:${stat.gid}`,
+          links: stat.isDirectory() ? 0 : stat.nlink,
+          changed: stat.isDirectory() ? 0 : Math.floor(stat.mtimeMs),
+          content: stat.isSymbolicLink()
+            ? readlinkSync(path)
+            : stat.isFile()
+              ? readFileSync(path, 'hex')
+              : 'neither',
+        },
+      ]
+    }),
+  )
+}
+
+const rsync = found('rsync')
+if (!rsync) process.stdout.write('skipped: the copying program itself: rsync is not installed\n')
+
+// The lab's stand-in is held to the same, so that a rehearsal shows what would happen.
+const programs: [
+  string,
+  boolean,
+  (from: string, to: string, id: string) => { code: number | null; message: string },
+][] = [
+  [
+    'the copying program',
+    rsync === undefined,
+    (from, to, id) => run(copyProgram, { '/src': from, '/dst': to }, { RUN: id }),
+  ],
+  [
+    'the lab’s stand-in for it',
+    false,
+    (from, to, id) => runProgram(copyProgram, { RUN: id }, { '/src': from, '/dst': to }),
+  ],
+]
+
+describe.each(programs)('%s', (name, skipped, copy) => {
+  let from: string
+  let to: string
+  beforeEach(() => {
+    from = scratch('from')
+    to = scratch('to')
+    mkdirSync(join(from, 'lost+found'))
+    mkdirSync(join(to, 'lost+found'))
+  })
+  const contentOf = (folder: string) => readdirSync(folder).filter(n => n !== 'lost+found')
+
+  test.skipIf(skipped)('copies everything, and leaves no mark', () => {
+    write(from, { ...awkward, 'lost+found/#1': 'of the old disk' })
+    expect(copy(from, to, 'run-1')).toMatchObject({ code: 0, message: 'copied' })
+    expect(measureFolder(to)).toEqual(measureFolder(from))
+    expect(readdirSync(to)).not.toContain('.recover-copy')
+    expect(readdirSync(join(to, 'lost+found'))).toEqual([])
+  })
+
+  test.skipIf(skipped)('refuses an empty source, and leaves the destination alone', () => {
+    write(to, { precious: 'x' })
+    expect(copy(from, to, 'run-1')).toMatchObject({
+      code: copyRefusals.sourceEmpty,
+      message: 'the source is empty',
+    })
+    expect(contentOf(to)).toEqual(['precious'])
+  })
+
+  test.skipIf(skipped).each([
+    ['data', { precious: 'x' }],
+    ['hidden data', { '.precious': 'x' }],
+    ['another run’s unfinished copy', { precious: 'x', '.recover-copy': 'run-0' }],
+    ['a run’s whose name begins like ours', { '.recover-copy': 'run-10' }],
+  ])('refuses a destination that holds %s', (_, content) => {
+    write(from, { data: 'y' })
+    write(to, content)
+    const before = portrait(to)
+    expect(copy(from, to, 'run-1')).toMatchObject({
+      code: copyRefusals.destinationNotOurs,
+      message: 'the destination holds data that this run did not write',
+    })
+    expect(portrait(to)).toEqual(before)
+  })
+
+  test.skipIf(skipped)('goes on with its own unfinished copy; what the source has no more vanishes', () => {
+    write(from, { one: '1', 'folder/two': '2' })
+    write(to, { '.recover-copy': 'run-1', one: 'half', gone: 'x', 'folder/gone too': 'y' })
+    expect(copy(from, to, 'run-1')).toMatchObject({ code: 0, message: 'copied' })
+    expect(measureFolder(to)).toEqual(measureFolder(from))
+    expect((readdirSync(to, { recursive: true }) as string[]).sort()).toEqual(
+      ['folder', 'folder/two', 'lost+found', 'one'].sort(),
+    )
+  })
+
+  test.skipIf(skipped)('finds a difference that size and time hide', () => {
+    write(from, { same: 'aaaa' })
+    write(to, { '.recover-copy': 'run-1', same: 'bbbb' })
+    spawnSync('touch', ['-r', join(from, 'same'), join(to, 'same')])
+    const end = copy(from, to, 'run-1')
+    // Either mended or refused; never called a copy.
+    if (end.code === 0) expect(readFileSync(join(to, 'same'), 'utf8')).toBe('aaaa')
+    else
+      expect(end).toMatchObject({ code: copyRefusals.differs, message: 'the copy differs from its source' })
+  })
+
+  test.skipIf(skipped)('keeps symbolic links as they are', () => {
+    write(from, { file: 'x' })
+    for (const target of ['file', 'nowhere', '/etc/hostname', '../outside'])
+      symlinkSync(target, join(from, `to ${target.replaceAll('/', '_')}`))
+    expect(copy(from, to, 'run-1').code).toBe(0)
+    const links = (folder: string) =>
+      Object.fromEntries(
+        readdirSync(folder)
+          .filter(n => lstatSync(join(folder, n)).isSymbolicLink())
+          .map(n => [n, readlinkSync(join(folder, n))]),
+      )
+    expect(Object.keys(links(to))).toHaveLength(4)
+    expect(links(to)).toEqual(links(from))
+  })
+
+  // The stand-in copies files and links; the rest is rsync's.
+  if (name !== 'the copying program') return
+  test.skipIf(skipped)('keeps hard links, modes, owners, times, holes and attributes', () => {
+    write(from, { a: 'x', 'dir/script': '#!/bin/sh', secret: 's', setuid: 'u' })
+    linkSync(join(from, 'a'), join(from, 'dir/hard'))
+    chmodSync(join(from, 'dir/script'), 0o750)
+    chmodSync(join(from, 'secret'), 0o400)
+    chmodSync(join(from, 'setuid'), 0o4755)
+    chmodSync(join(from, 'dir'), 0o2770)
+    spawnSync('touch', ['-d', '2019-06-01T12:00:00Z', join(from, 'a')])
+    if (process.getuid?.() === 0)
+      spawnSync('chown', ['-h', '26:999', join(from, 'secret'), join(from, 'dir')])
+    spawnSync('truncate', ['-s', '8M', join(from, 'sparse')])
+    const attribute = setAttribute(join(from, 'secret'))
+    const before = portrait(from)
+    expect(copy(from, to, 'run-1')).toMatchObject({ code: 0, message: 'copied' })
+    expect(portrait(to)).toEqual(before)
+    expect(statSync(join(to, 'sparse')).blocks).toBeLessThan(64)
+    if (attribute) expect(attributeOf(join(to, 'secret'))).toBe('kept')
+    else
+      process.stdout.write(
+        'skipped: extended attributes: no setfattr or python3, or no file system for them\n',
+      )
+  })
+})
+
+function setAttribute(path: string): boolean {
+  const script = "import os,sys; os.setxattr(sys.argv[1], 'user.recover', b'kept')"
+  return (
+    spawnSync('setfattr', ['-n', 'user.recover', '-v', 'kept', path]).status === 0 ||
+    spawnSync('python3', ['-c', script, path]).status === 0
+  )
+}
+
+function attributeOf(path: string): string {
+  const script = "import os,sys; print(os.getxattr(sys.argv[1], 'user.recover').decode())"
+  const shown = spawnSync('getfattr', ['--only-values', '-n', 'user.recover', path], { encoding: 'utf8' })
+  if (shown.status === 0) return shown.stdout
+  return spawnSync('python3', ['-c', script, path], { encoding: 'utf8' }).stdout.trim()
+}
