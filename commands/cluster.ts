@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { Args, Flags } from '@oclif/core'
 import { beginInEarnest, planInEarnest } from '../runbooks/begin.ts'
+import { reviewRun } from '../runbooks/review.ts'
 import { BaseCommand, runFlags } from '../src/cli/base-command.ts'
 import { withSession } from '../src/cli/session.ts'
 import { tellPlan } from '../src/views/terminal.ts'
@@ -53,7 +54,7 @@ export default class Cluster extends BaseCommand {
         ...(flags.approve === undefined ? {} : { approve: flags.approve }),
       }),
     )
-    this.endWith(result)
+    this.endWith(result, reviewRun(result.run))
     return result
   }
 }

@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core'
 import { faults } from '../runbooks/rehearsal/faults.ts'
 import { parseFault, planRehearsal, rehearse } from '../runbooks/rehearse.ts'
+import { reviewRun } from '../runbooks/review.ts'
 import { BaseCommand, runFlags } from '../src/cli/base-command.ts'
 import { withSession } from '../src/cli/session.ts'
 import { tell, tellPlan } from '../src/views/terminal.ts'
@@ -45,7 +46,7 @@ export default class Rehearse extends BaseCommand {
     const result = await withSession(flags, this.config.version, session =>
       rehearse(args.where, { ...session, faults: asked, practise: flags.ask }),
     )
-    this.endWith(result)
+    this.endWith(result, reviewRun(result.run))
     return result
   }
 }

@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core'
 import { planResumeAny, resumeAny } from '../runbooks/rehearse.ts'
+import { reviewRun } from '../runbooks/review.ts'
 import { BaseCommand, runFlags } from '../src/cli/base-command.ts'
 import { withSession } from '../src/cli/session.ts'
 import { tellPlan } from '../src/views/terminal.ts'
@@ -45,7 +46,7 @@ export default class Resume extends BaseCommand {
         redo: flags.redo ?? [],
       }),
     )
-    this.endWith(result)
+    this.endWith(result, reviewRun(result.run))
     return result
   }
 }

@@ -4,6 +4,7 @@ import { hostname, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import type { ConsentDesk } from '../src/runbook/consent.ts'
+import { openEventLog } from '../src/runbook/event-log.ts'
 import type { EventSink } from '../src/runbook/events.ts'
 import { type Execution, execute } from '../src/runbook/execute.ts'
 import { Fault } from '../src/runbook/fault.ts'
@@ -185,6 +186,7 @@ async function work(
 ): Promise<RunResult> {
   const secret = secretOf(folder)
   const { mask } = where.secrets
+  const log = openEventLog(join(folder.path, 'events.ndjson'))
   const { journal, replay } = reopenJournal(folder.journal, journalOptions(mask, options))
   const connections = connect(cluster, { id: folder.run, secret, folder: folder.path }, where, options.now)
   try {
@@ -215,7 +217,11 @@ async function work(
       claims: claims(readJournal(folder.journal), folder.journal),
       resumed,
       consent: options.consent,
-      sink: event => options.sink(mask.json(event)),
+      sink: event => {
+        const safe = mask.json(event)
+        log.sink(safe)
+        options.sink(safe)
+      },
       stop: options.stop,
       now: options.now,
       limits,
@@ -230,6 +236,7 @@ async function work(
   } finally {
     await connections.close()
     await journal.close()
+    log.close()
   }
 }
 

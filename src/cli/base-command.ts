@@ -1,24 +1,24 @@
 import { Command, Flags } from '@oclif/core'
+import type { Report } from '../report/report.ts'
+import { summary } from '../report/summary.ts'
 import type { Execution } from '../runbook/execute.ts'
 import { Fault, toFault } from '../runbook/fault.ts'
 import type { Plan } from '../runbook/plan.ts'
 import { tell } from '../views/terminal.ts'
-import { exitCodeOf, exitCodes } from './exit-codes.ts'
+import { exitCodeOf, exitCodeOfFailures, exitCodes } from './exit-codes.ts'
 
 /** What every command shares: `--json`, coded errors, exit codes that do not depend on `--json`. */
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true
 
-  /** Ends the command with a run's exit code, keeping its value for `--json`. */
-  protected endWith(execution: Execution): void {
-    const first = execution.failures[0]?.fault
+  /** Ends the command with a run's exit code and its summary, keeping its value for `--json`. */
+  protected endWith(execution: Execution, report: Report): void {
+    if (!this.jsonEnabled()) tell(`\n${summary(report).join('\n')}\n`)
     if (execution.state === 'finished') return
     process.exitCode =
       execution.state === 'stopped'
         ? exitCodes.stopped
-        : first && exitCodeOf(first) === exitCodes.blocked
-          ? exitCodes.blocked
-          : exitCodes.failed
+        : exitCodeOfFailures(execution.failures.map(f => f.fault))
   }
 
   /** Ends the command as a plan's state demands: something in the way is worth an exit code of its own. */

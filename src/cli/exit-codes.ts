@@ -25,6 +25,8 @@ export const exitMeanings: Record<number, string> = {
 }
 
 const byCode: Record<string, number> = {
+  'content-differs': exitCodes.verification,
+  'check-answers-wrong': exitCodes.verification,
   locked: exitCodes.locked,
   'consent-missing': exitCodes.blocked,
   'plan-differs': exitCodes.blocked,
@@ -42,4 +44,21 @@ export function exitCodeOf(thrown: unknown): number {
   if (own !== undefined) return own
   if (thrown.blame === 'bug') return exitCodes.bug
   return thrown.blame === 'operator' ? exitCodes.usage : exitCodes.failed
+}
+
+/**
+ * The exit code of a run that failed in steps: what was proven wrong first, then what a person must do something about,
+ * then everything that failed by itself.
+ */
+export function exitCodeOfFailures(faults: Fault[]): number {
+  const codes = faults.map(fault => {
+    const own = byCode[fault.code]
+    if (own !== undefined) return own
+    return fault.blame === 'operator' ? exitCodes.blocked : exitCodes.failed
+  })
+  return (
+    codes.find(c => c === exitCodes.verification) ??
+    codes.find(c => c === exitCodes.blocked) ??
+    exitCodes.failed
+  )
 }

@@ -166,7 +166,7 @@ describe('changing', () => {
   test('only a clone that this run made can be dropped', async () => {
     const { writer, lun } = await nas()
     await expect(
-      writer.dropOwnClone({ uuid: lun.uuid, name: lun.name, parent: '', run: 'r1' }),
+      writer.dropOwnClone({ uuid: lun.uuid, name: 'k8s-csi-pvc-photos', parent: '', run: 'r1' }),
     ).rejects.toMatchObject({
       code: 'not-our-clone',
     })
