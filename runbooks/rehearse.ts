@@ -1,11 +1,12 @@
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Cluster } from '../src/cluster/load.ts'
 import { loadCluster } from '../src/cluster/load.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
+import { onlyLoopback } from '../src/lab/isolation.ts'
 import { type KeptLab, keepLab } from '../src/lab/keeper.ts'
+import { labProgram } from '../src/lab/programs.ts'
 import { World } from '../src/lab/world.ts'
 import type { ConsentDesk } from '../src/runbook/consent.ts'
 import type { RunEvent } from '../src/runbook/events.ts'
@@ -16,7 +17,6 @@ import type { Whereabouts } from './connect.ts'
 import { inEarnest } from './in-earnest.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
 import { type ArmedFault, faults } from './rehearsal/faults.ts'
-import { onlyLoopback } from './rehearsal/isolation.ts'
 import { standIns } from './rehearsal/stand-ins.ts'
 import {
   beginRun,
@@ -72,23 +72,34 @@ export async function planRehearsal(where: string, now: AbortSignal): Promise<Pl
 export async function planResumeAny(run: string | undefined, now: AbortSignal): Promise<Plan> {
   if (modeOf(run) !== 'rehearsal') return planResume(run, () => inEarnest, now)
   const leave = onlyLoopback()
-  let lab: KeptLab | undefined
+  let ours: KeptLab | undefined
   try {
     const reach: Reach = async (cluster, folder) => {
-      lab = await keepLab(join(folder.path, 'lab'))
-      return whereaboutsOf(lab, cluster)
+      const dir = join(folder.path, 'lab')
+      const running = await keepLab(dir, { start: false })
+      // One that runs already may be somebody's: whoever only looks must not end it.
+      if (running === undefined) ours = await keepLab(dir)
+      return whereaboutsOf(running ?? ours!, cluster)
     }
     return await planResume(run, () => reach, now)
   } finally {
-    await lab?.order('down').catch(() => undefined)
+    await ours?.order('down').catch(() => undefined)
     leave()
   }
 }
 
-/** Reads `NAME` or `NAME:TARGET`. Throws Fault `fault-unknown`. */
+/** Reads `NAME` or `NAME:TARGET`. Throws Fault `fault-unknown` or `fault-without-target`. */
 export function parseFault(text: string): ArmedFault {
   const [name = '', target] = text.split(':')
-  if (!faults.some(f => f.name === name)) throw unknownFault(name)
+  const known = faults.find(f => f.name === name)
+  if (!known) throw unknownFault(name)
+  if (known.needsTarget && !target)
+    throw new Fault({
+      code: 'fault-without-target',
+      blame: 'operator',
+      message: `the fault ${name} needs to know whom to strike`,
+      remedy: `Write --fault ${name}:TARGET, where TARGET is the ${known.target}`,
+    })
   return { name, ...(target ? { target } : {}) }
 }
 
@@ -147,7 +158,8 @@ async function inTheLab(
   }
 }
 
-function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereabouts {
+/** The lab in place of the real home. */
+export function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereabouts {
   const { account, password, url, fingerprint } = endpoints.nas
   return {
     host(name) {
@@ -166,7 +178,7 @@ function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereabouts {
       },
     }),
     wantedSecrets: [],
-    k0sctl: [process.execPath, fileURLToPath(new URL('../src/lab/k0sctl/main.js', import.meta.url))],
+    k0sctl: [process.execPath, labProgram('k0sctl/main.js')],
     manifests: async part => [
       ...part.from.objects.map(o => o.value as unknown as KubernetesObject),
       ...('folder' in part.from ? standIns(part.from.remote, namespaceOf(cluster, part.name)) : []),

@@ -9,6 +9,8 @@ export interface LabFault {
   name: string
   /** What the part after the colon means. */
   target: string
+  /** It makes no sense without one. */
+  needsTarget?: true
   /** How often it strikes; very often means until healed. */
   strikes: number
   explains: string
@@ -84,6 +86,7 @@ export const faults: LabFault[] = [
   {
     name: 'application-never-healthy',
     target: 'namespace of the application',
+    needsTarget: true,
     strikes: lasting,
     explains:
       'The application’s pods crash again and again. The run stops there and says so; its data is in place.',

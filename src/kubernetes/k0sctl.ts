@@ -164,12 +164,12 @@ async function run(
 /** k0sctl's own words, made short: the reasons after `failed on N hosts`. */
 function failed(output: string, { folder }: K0sctl): Fault {
   const fatal = /level=fatal msg="(.*)"\s*$/m.exec(output)?.[1] ?? output.trim().split('\n').at(-1) ?? ''
-  const reason = fatal.replaceAll('\\n', ' ').replace(/^apply failed - log file saved to \S+: /, '')
+  const reason = fatal.replaceAll(/\\n\s*/g, ' ').replace(/^apply failed - log file saved to \S+: /, '')
   return new Fault({
     code: 'k0sctl-failed',
     blame: 'host',
     message: `k0sctl: ${reason.trim()}`,
     remedy: `Its whole log is ${join(folder, 'cache', 'k0sctl', 'k0sctl.log')}; mend what it names, then run \`recover resume\``,
-    transient: /connection|timeout|deadline|without exit status|not ready/i.test(reason),
+    transient: /connection|timeout|deadline|without exit status|not ready|Job for \S+ failed/i.test(reason),
   })
 }

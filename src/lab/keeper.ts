@@ -1,16 +1,16 @@
 import { fork } from 'node:child_process'
 import { openSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import { Fault } from '../runbook/fault.ts'
 import type { LabEndpoints } from './lab.ts'
+import { labProgram } from './programs.ts'
 import { World } from './world.ts'
 
 /** A lab that runs in a process of its own, seen from outside. */
 export interface KeptLab {
   endpoints: LabEndpoints
-  order(order: 'stick' | 'off' | 'arm' | 'heal' | 'down', parameters?: Record<string, string>): Promise<void>
+  order(order: 'stick' | 'off' | 'swap-disk' | 'arm' | 'heal' | 'down', parameters?: Record<string, string>): Promise<void>
   mutations(): Promise<{ hosts: number; nas: number; kubernetes: number; last: string[] }>
 }
 
@@ -31,7 +31,7 @@ export async function keepLab(
   if (keeping.start === false) return undefined
   const log = openSync(join(folder, 'lab.log'), 'a', 0o600)
   // Detached: Ctrl-C at the terminal is for the run, and the world must go on when the run's process dies.
-  const child = fork(fileURLToPath(new URL('./main.js', import.meta.url)), [folder, keeping.idle ?? 'ends'], {
+  const child = fork(labProgram('main.js'), [folder, keeping.idle ?? 'ends'], {
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
     execArgv: [],

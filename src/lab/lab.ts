@@ -143,6 +143,15 @@ function createControl(world: World, machines: MachinesEmulator, token: string, 
           machines.machine(name).powerOff()
           machines.dropLines(name)
           return reply(200, {})
+        case 'POST /swap-disk': {
+          const { serial, wwn, model, label } = Object.fromEntries(url.searchParams)
+          machines.machine(name).swapDisk(serial, {
+            ...(wwn === undefined ? {} : { wwn }),
+            ...(model === undefined ? {} : { model }),
+            ...(label === undefined ? {} : { label }),
+          })
+          return reply(200, {})
+        }
         case 'POST /arm':
           world.arm(
             name,

@@ -235,7 +235,10 @@ function text(raw: string): string {
 
 /** A name or hash as code, whatever is in it. */
 function code(raw: string): string {
-  const inner = plain(raw).replaceAll('|', '\\|')
+  // No way of writing a backslash before a pipe in a table's code is read alike everywhere; no name has one.
+  const inner = plain(raw)
+    .replaceAll(/\\+(?=\|)/g, '')
+    .replaceAll('|', '\\|')
   if (!inner.includes('`')) return `\`${inner}\``
   return `\`\` ${inner} \`\``
 }

@@ -6,6 +6,9 @@
 /** Exit codes of {@link copyProgram} that are no accident. */
 export const copyRefusals = { sourceEmpty: 41, destinationNotOurs: 42, differs: 43 } as const
 
+/** Exit code of {@link measureProgram} when a file could not be read: a hash of the rest would prove nothing. */
+export const unreadable = 40
+
 /** What {@link measureProgram} says of a volume. */
 export interface Measurement {
   files: number
@@ -22,9 +25,12 @@ export const measureProgram = `set -eu
 cd /data
 export LC_ALL=C
 list() { find . -xdev -type f ! -path './lost+found/*' ! -name .recover-copy -print0 | sort -z; }
-sum=$(list | xargs -0 -r sha256sum | sha256sum | cut -d' ' -f1)
+sums=$(mktemp)
+list | xargs -0 -r sha256sum > "$sums" || { printf 'a file could not be read' > /dev/termination-log; exit ${unreadable}; }
+sum=$(sha256sum < "$sums" | cut -d' ' -f1)
 files=$(list | tr -dc '\\0' | wc -c)
-bytes=$(list | xargs -0 -r cat | wc -c)
+bytes=$(list | xargs -0 -r stat -c %s | awk '{ sum += $1 } END { printf "%.0f", sum }')
+rm "$sums"
 printf '{"files":%d,"bytes":%d,"sha256":"%s"}' "$files" "$bytes" "$sum" > /dev/termination-log`
 
 /**
@@ -34,12 +40,15 @@ printf '{"files":%d,"bytes":%d,"sha256":"%s"}' "$files" "$bytes" "$sum" > /dev/t
 export const copyProgram = `set -eu
 say() { printf '%s' "$1" > /dev/termination-log; }
 [ -n "$(ls -A /src | grep -vx lost+found || true)" ] || { say 'the source is empty'; exit ${copyRefusals.sourceEmpty}; }
+differences() { rsync -aHAXS --numeric-ids --delete --checksum --dry-run --itemize-changes --exclude=/lost+found --exclude=/.recover-copy /src/ /dst/; }
 if [ -n "$(ls -A /dst | grep -vx lost+found || true)" ] && [ "$(cat /dst/.recover-copy 2>/dev/null)" != "$RUN" ]; then
+  # A copy that was finished, and whose Job was swept away before anybody looked, is recognised by its content.
+  [ -n "$(differences)" ] || { say copied; exit 0; }
   say 'the destination holds data that this run did not write'; exit ${copyRefusals.destinationNotOurs}
 fi
 printf '%s' "$RUN" > /dst/.recover-copy
 rsync -aHAXS --numeric-ids --delete --delete-after --exclude=/lost+found --exclude=/.recover-copy /src/ /dst/
-left=$(rsync -aHAXS --numeric-ids --delete --checksum --dry-run --itemize-changes --exclude=/lost+found --exclude=/.recover-copy /src/ /dst/)
+left=$(differences)
 [ -z "$left" ] || { say 'the copy differs from its source'; exit ${copyRefusals.differs}; }
 sync
 rm /dst/.recover-copy

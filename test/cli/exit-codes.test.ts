@@ -208,7 +208,7 @@ describe.concurrent('a rehearsal that is interrupted', () => {
 
 describe.concurrent('a rehearsal that fails', () => {
   test.for([{ flags: [] }, { flags: ['--json'] }])(
-    'ends with 4 and names step, code and remedy: $flags',
+    'ends with 3 and names step, code and remedy: $flags',
     time,
     async ({ flags }, test) => {
       const state = scratch(test)
@@ -217,7 +217,7 @@ describe.concurrent('a rehearsal that fails', () => {
         state,
       )
       expect(exit, stderr).toBe(exitsOf('disk-not-found', 'operator').run)
-      expect(exit).toBe(4)
+      expect(exit).toBe(3)
       expect(stderr).toContain('[disk-not-found]')
       expect(stderr).toContain('What to do: Check that this is the right machine')
       if (flags.length === 0) expect(stdout).toBe('')

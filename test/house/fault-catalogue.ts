@@ -1,4 +1,4 @@
-import { exitCodeOf, exitCodes } from '../../src/cli/exit-codes.ts'
+import { exitCodeOf, exitCodeOfFailures, exitCodes } from '../../src/cli/exit-codes.ts'
 import { type Blame, Fault } from '../../src/runbook/fault.ts'
 import { sourceFiles, type Token, textOf, tokens } from './source.ts'
 
@@ -193,7 +193,6 @@ function written(expression: Token[]): string {
 
 /** How a command ends that is ended by this code before or beside a run, and how a run ends in which a step has it. */
 export function exitsOf(code: string, blame: Blame): { command: number; run: number } {
-  const command =
-    code === 'usage' ? exitCodes.usage : exitCodeOf(new Fault({ code, blame, message: '', remedy: '' }))
-  return { command, run: command === exitCodes.blocked ? exitCodes.blocked : exitCodes.failed }
+  const fault = new Fault({ code, blame, message: '', remedy: '' })
+  return { command: code === 'usage' ? exitCodes.usage : exitCodeOf(fault), run: exitCodeOfFailures([fault]) }
 }

@@ -77,12 +77,15 @@ test('killed at any point and resumed by a new process, the run ends in the same
     rmSync(place.dir, { recursive: true })
     rmSync(place.folder, { recursive: true })
   }
-  const queue = Array.from({ length: points }, (_, i) => i + 1)
+  // The crash suite takes every point; here a sample keeps the default suite short.
+  const stride = process.env.RECOVER_EVERY_CRASH_POINT ? 1 : 5
+  const queue = Array.from({ length: points }, (_, i) => i + 1).filter(at => at % stride === 0)
+  const taken = queue.length
   const worker = async () => {
     for (let at = queue.shift(); at !== undefined; at = queue.shift()) await crash(at)
   }
   await Promise.all([worker(), worker(), worker()])
-  process.stdout.write(`engine: ${points} crash points, each killed with SIGKILL and resumed\n`)
+  process.stdout.write(`engine: ${taken} of ${points} crash points, each killed with SIGKILL and resumed\n`)
 })
 
 test('killed again and again, a little further each time, it still gets there', {

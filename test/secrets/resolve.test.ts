@@ -139,12 +139,12 @@ describe('what none knows', () => {
 describe('the mask', () => {
   test('knows every value that was handed out, from whatever source, and not before', async () => {
     const op = opIn(`echo '{"id":"x","value":"from-onepassword"}'`)
-    const env = { PATH: op.PATH, RECOVER_SECRET_NAS_USERNAME: 'from-environment' }
+    const env = { PATH: op.PATH, RECOVER_SECRET_NAS_TOKEN: 'from-environment' }
     const file = secretsFile('nas: { password: from-the-file }\n')
     const secrets = openSecrets({ from: ['environment', 'file', 'onepassword'], vault: 'Home', file, env })
     const line = 'from-environment from-the-file from-onepassword ZnJvbS1vbmVwYXNzd29yZA=='
     expect(secrets.mask.text(line)).toBe(line)
-    await secrets.field('nas', 'username')
+    await secrets.field('nas', 'token')
     await secrets.has('nas', 'password')
     await secrets.field('bmc', 'password')
     expect(secrets.mask.text(line)).toBe('‹secret› ‹secret› ‹secret› ‹secret›')

@@ -117,9 +117,14 @@ export class Machine {
     this.save()
   }
 
-  swapDisk(serial: string): void {
+  /** Another disk in the first one's place; what is not named stays as it was. `label` is of its last file system. */
+  swapDisk(serial: string | undefined, other: { wwn?: string; model?: string; label?: string } = {}): void {
     const [first] = this.state.disks
-    if (first) first.serial = serial
+    if (!first) return
+    const { label, ...identity } = other
+    Object.assign(first, identity, serial === undefined ? {} : { serial })
+    const written = first.content.at(-1)
+    if (label !== undefined && written) written.label = label
     this.save()
   }
 
@@ -317,6 +322,7 @@ export class Machine {
     const image = this.state.files[option('-f')]
     // It cannot write over the disk that it runs from, nor a partition, nor without a config or an image.
     if (!disk || !ignition || !image || this.state.system !== 'installer') return 1
+    if (this.world.strikes('install-lies', this.state.name)) return 0
     disk.writes += 1
     if (this.world.strikes('host-dies-during-install', this.state.name)) {
       disk.system = 'half-written'

@@ -90,6 +90,8 @@ export class NasEmulator {
     if (raw.get('version') !== '1') return refuse(104)
     try {
       if (known.changes) this.world.countMutation('nas', `${api} ${method}`)
+      // As some firmware does when its disks are in trouble: the order is taken, and nothing comes of it.
+      if (known.changes && this.world.strikes('nas-lies', method)) return { success: true, data: {} }
       return { success: true, data: known.run(this.store, call) }
     } catch (error) {
       if (error instanceof DsmError) return refuse(error.code)

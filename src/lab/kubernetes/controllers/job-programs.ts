@@ -55,6 +55,8 @@ function copy(source: string, destination: string, run: string): ProgramEnd {
   if (content(source).length === 0) return { code: copyRefusals.sourceEmpty, message: 'the source is empty' }
   const mark = join(destination, marker)
   const ours = existsSync(mark) && readFileSync(mark, 'utf8') === run
+  const same = () => measureFolder(source).sha256 === measureFolder(destination).sha256
+  if (content(destination).length > 0 && !ours && same()) return { code: 0, message: 'copied' }
   if (content(destination).length > 0 && !ours)
     return {
       code: copyRefusals.destinationNotOurs,
@@ -70,7 +72,7 @@ function copy(source: string, destination: string, run: string): ProgramEnd {
       verbatimSymlinks: true,
     })
   rmSync(mark)
-  return measureFolder(source).sha256 === measureFolder(destination).sha256
+  return same()
     ? { code: 0, message: 'copied' }
     : { code: copyRefusals.differs, message: 'the copy differs from its source' }
 }

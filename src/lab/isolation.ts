@@ -1,5 +1,5 @@
 import { Socket } from 'node:net'
-import { Fault } from '../../src/runbook/fault.ts'
+import { Fault } from '../runbook/fault.ts'
 
 /**
  * From now on this process can connect to this machine's loopback only. A rehearsal must not reach a real machine even

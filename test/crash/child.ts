@@ -1,0 +1,68 @@
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  planResumeAny,
+  type RehearsalOptions,
+  rehearse,
+  resumeAny,
+  whereaboutsOf,
+} from '../../runbooks/rehearse.ts'
+import { planRun } from '../../runbooks/session.ts'
+import { loadCluster } from '../../src/cluster/load.ts'
+import { keepLab } from '../../src/lab/keeper.ts'
+import { Fault } from '../../src/runbook/fault.ts'
+import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
+
+/**
+ * One process's part of a rehearsal, for the crash tests: `node child.js rehearse|resume|plan FOLDER POINT`. Runs are kept
+ * below XDG_STATE_HOME. Ends itself with SIGKILL at POINT: `#N` is the N-th point that it meets, other text names one
+ * (`before record 12`, `after-effect hosts/install-flatcar[lithium]`), nothing lets it run to its end. What it met and
+ * what it told lies in FOLDER afterwards, one line each, whole up to the very point where it died.
+ *
+ * Exit codes: 0 finished, 3 there is no run to go on with, 4 it stopped with failures, 5 it could not begin.
+ */
+const [part = 'rehearse', folder = '', last = ''] = process.argv.slice(2)
+const home = 'examples/home'
+let met = 0
+const never = new AbortController().signal
+const tell = (file: string, line: string) => appendFileSync(join(folder, file), `${line}\n`)
+const session: RehearsalOptions = {
+  stop: never,
+  now: never,
+  sink: event => tell('events.ndjson', JSON.stringify(event)),
+  consent: async () => undefined,
+  lockTimeoutMs: 0,
+  program: 'crash test',
+  practise: false,
+  faults: [],
+  onPoint(point) {
+    met += 1
+    tell('points', point)
+    if (last === point || last === `#${met}`) process.kill(process.pid, 'SIGKILL')
+  },
+}
+
+try {
+  if (part === 'plan') await plan()
+  else {
+    const { state, failures } =
+      part === 'resume'
+        ? await resumeAny(undefined, { ...session, accept: [], redo: [] })
+        : await rehearse(home, session)
+    for (const { step, fault } of failures) tell('faults.ndjson', JSON.stringify({ step, ...fault.toJSON() }))
+    process.exitCode = state === 'finished' ? 0 : 4
+  }
+} catch (thrown) {
+  if (!(thrown instanceof Fault)) throw thrown
+  tell('faults.ndjson', JSON.stringify(thrown.toJSON()))
+  process.exitCode = thrown.code === 'run-unknown' ? 3 : 5
+}
+
+/** What `resume --dry-run` would say, and what a new run in the same world would plan: two files, no change. */
+async function plan(): Promise<void> {
+  const cluster = loadCluster(`${home}/recover.yaml`)
+  const again = await planResumeAny(undefined, never)
+  const lab = await keepLab(join(openRunFolder(stateFolder()).path, 'lab'))
+  const anew = await planRun(cluster, whereaboutsOf(lab, cluster), never)
+  writeFileSync(join(folder, 'plans.json'), JSON.stringify({ again, anew }))
+}

@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { LabEndpoints } from '../../src/lab/lab.ts'
+import type { RunEvent } from '../../src/runbook/events.ts'
+import type { Plan } from '../../src/runbook/plan.ts'
+import { type JournalRecord, readJournal } from '../../src/runbook/replay.ts'
+import { openRunFolder, type RunFolder } from '../../src/runbook/run-folder.ts'
+import { type ComparableWorld, worldOf } from './world.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The program that lives one life of a run; made by the build. */
+export const child = join(root, 'dist', 'test', 'crash', 'child.js')
+
+/** How a process ended: its exit code, or the signal that ended it. */
+export type End = number | NodeJS.Signals | null
+
+/** One rehearsal with a state folder of its own, lived by several processes one after another. */
+export class Place {
+  readonly folder = mkdtempSync(join(tmpdir(), 'recover-crash-'))
+  private readonly state = join(this.folder, 'state')
+
+  /** Lets one process live; with `point` it dies there at the latest. */
+  live(part: 'rehearse' | 'resume' | 'plan', point = ''): Promise<End> {
+    return this.begin(part, point).end
+  }
+
+  begin(part: 'rehearse' | 'resume' | 'plan', point = ''): { process: ChildProcess; end: Promise<End> } {
+    const process_ = spawn(process.execPath, [child, part, this.folder, point], {
+      cwd: root,
+      env: { ...process.env, XDG_STATE_HOME: this.state },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    const end = new Promise<End>((resolve, reject) => {
+      process_.on('error', reject)
+      process_.on('exit', (code, signal) => resolve(signal ?? code))
+    })
+    return { process: process_, end }
+  }
+
+  /** Goes on until a process says that the run is finished; begins it anew where nothing had begun. */
+  async toTheEnd(): Promise<End> {
+    const end = await this.live('resume')
+    return end === 3 ? this.live('rehearse') : end
+  }
+
+  get stateFolder(): string {
+    return join(this.state, 'recover')
+  }
+
+  /** The run; throws when there is none yet. */
+  get run(): RunFolder {
+    return openRunFolder(this.stateFolder)
+  }
+
+  get labFolder(): string {
+    return join(this.run.path, 'lab')
+  }
+
+  get records(): JournalRecord[] {
+    return readJournal(this.run.journal).records
+  }
+
+  get world(): ComparableWorld {
+    return worldOf(this.labFolder, this.run.run)
+  }
+
+  /** The points that all processes met together, in order. */
+  get points(): string[] {
+    return this.lines('points')
+  }
+
+  get events(): RunEvent[] {
+    return this.lines('events.ndjson').map(line => JSON.parse(line) as RunEvent)
+  }
+
+  /** What the processes complained about, for the message of a test. */
+  get complaints(): string {
+    return this.lines('faults.ndjson').join('\n')
+  }
+
+  get plans(): { again: Plan; anew: Plan } {
+    return JSON.parse(readFileSync(join(this.folder, 'plans.json'), 'utf8')) as { again: Plan; anew: Plan }
+  }
+
+  /** Ends the lab's process as a crash would, if it lives. */
+  killLab(): void {
+    // The number may be another process's by now.
+    for (const { pid, folder } of this.labs())
+      if (commandOf(pid).includes(folder)) process.kill(pid, 'SIGKILL')
+  }
+
+  remove(): void {
+    this.killLab()
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+  }
+
+  private labs(): LabEndpoints[] {
+    // Also of a run that was killed before its journal began, which is no run to anybody else.
+    const runs = join(this.stateFolder, 'runs')
+    if (!existsSync(runs)) return []
+    return readdirSync(runs)
+      .map(run => join(runs, run, 'lab', 'lab.json'))
+      .filter(path => existsSync(path))
+      .map(path => JSON.parse(readFileSync(path, 'utf8')) as LabEndpoints)
+  }
+
+  private lines(file: string): string[] {
+    const path = join(this.folder, file)
+    return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').filter(Boolean) : []
+  }
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
