@@ -122,7 +122,11 @@ async function resumeRehearsal(
   )
 }
 
-async function inTheLab(
+/**
+ * Does a part of a run in the run's own lab: its world is made if there is none, mended if there is one, and down
+ * afterwards. Meanwhile this process reaches nothing but loopback.
+ */
+export async function inTheLab(
   options: RehearsalOptions,
   part: (reach: Reach, session: SessionOptions) => Promise<RunResult>,
 ): Promise<RunResult> {

@@ -25,6 +25,8 @@ export const dropClone = step({
     const left: string[] = []
     for (const { ref, what } of traces(own)) if (await kubernetes.get(ref)) left.push(`delete ${what}`)
     if ((await nas.luns()).some(l => l.name === own.clone)) left.push(`delete our clone ${own.clone}`)
+    // The NAS deletes a LUN and leaves its target, which is deleted after it: a run may have ended in between.
+    if ((await nas.targets()).some(t => t.name === own.clone)) left.push(`delete our target ${own.clone}`)
     return left.length === 0 ? done({}, `nothing is left of the clone of ${volume.claim}`) : due(...left)
   },
   async apply({ volume, kubernetes, nas, run, output, wait }) {

@@ -10,7 +10,10 @@ import { World } from './world.ts'
 /** A lab that runs in a process of its own, seen from outside. */
 export interface KeptLab {
   endpoints: LabEndpoints
-  order(order: 'stick' | 'off' | 'swap-disk' | 'arm' | 'heal' | 'down', parameters?: Record<string, string>): Promise<void>
+  order(
+    order: 'stick' | 'off' | 'swap-disk' | 'arm' | 'heal' | 'down',
+    parameters?: Record<string, string>,
+  ): Promise<void>
   mutations(): Promise<{ hosts: number; nas: number; kubernetes: number; last: string[] }>
 }
 

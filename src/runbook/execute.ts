@@ -278,7 +278,11 @@ class Executor<R extends object, W extends R> {
         if (!step.settle) throw notSo(instance, first.changes)
         await limit.within(step.settle(surroundings(this.o.readers, instance, this.graph, signal, hooks)))
       } else {
-        await this.announce(instance, claim, attempt, first.changes, reading)
+        const victims = () => {
+          limit.restart()
+          return step.victims!(reading)
+        }
+        await this.announce(instance, claim, attempt, first.changes, victims)
         if (step.danger === 'destroys') limit.restart()
         this.begun.add(id)
         this.o.onPoint?.('before-effect', id)
@@ -336,7 +340,7 @@ class Executor<R extends object, W extends R> {
     claim: Claim | undefined,
     attempt: number,
     changes: string[],
-    reading: object,
+    lookUp: () => Promise<Victim[]>,
   ): Promise<void> {
     const { step, id } = instance
     const redo = this.o.redo?.has(id) || this.o.redo?.has(step.id)
@@ -359,17 +363,9 @@ class Executor<R extends object, W extends R> {
       })
     let victims: Victim[] | undefined
     if (step.danger === 'destroys') {
-      victims = await step.victims!(reading)
-      if (victims.length === 0)
-        throw new Fault({
-          code: 'victims-missing',
-          blame: 'bug',
-          message: `${instance.title} would destroy something and cannot name it; nothing was done`,
-          remedy: 'Report it with the run folder’s journal',
-        })
-      await this.consentTo(
+      victims = await this.consentTo(
         instance,
-        victims,
+        lookUp,
         ((claim?.intents ?? 0) > 0 || attempt > 1) && !redo,
         Boolean(redo),
       )
@@ -383,35 +379,22 @@ class Executor<R extends object, W extends R> {
     })
   }
 
-  /** Makes sure that a person agreed to exactly these victims; asks where nobody was asked. */
+  /**
+   * Makes sure that a person agreed to exactly the victims that are there; asks where nobody was asked. They are looked
+   * up again after an answer, for which a person may have taken hours.
+   */
   private async consentTo(
     instance: Instance,
-    victims: Victim[],
+    lookUp: () => Promise<Victim[]>,
     ours: boolean,
     again: boolean,
-  ): Promise<void> {
-    const missing = victims.filter(v => again || !agreedTo(this.consents, v))
-    if (missing.length > 0) {
-      this.emit({ code: 'consent-needed', step: instance.id, victims: missing })
-      // One question at a time: two prompts at once cannot be answered.
-      const asked = this.asking.then(() => this.o.consent({ victims: missing }))
-      this.asking = asked.catch(() => {})
-      const answer = await asked
-      if (!answer)
-        throw new Fault({
-          code: 'consent-missing',
-          blame: 'operator',
-          message: `nobody agreed to destroying ${missing.map(v => `${v.kind} ${v.name}`).join(', ')}; nothing was written`,
-          remedy:
-            'Run `recover resume` at a terminal and answer, or approve a saved plan that names these victims with --approve',
-        })
-      await this.o.journal.append({ kind: 'consent', victims: missing, ...answer })
-      for (const victim of missing) {
-        const old = agreedTo(this.consents, victim)
-        if (old) this.consents.splice(this.consents.indexOf(old), 1)
-        this.consents.push(victim)
-      }
-      this.emit({ code: 'consent-given', by: answer.by, how: answer.how, victims: missing })
+  ): Promise<Victim[]> {
+    let victims = await namedVictims(instance, lookUp)
+    let missing = victims.filter(v => again || !agreedTo(this.consents, v))
+    while (missing.length > 0) {
+      await this.ask(instance, missing)
+      victims = await namedVictims(instance, lookUp)
+      missing = victims.filter(v => !agreedTo(this.consents, v))
     }
     for (const victim of victims) {
       const agreed = agreedTo(this.consents, victim)!
@@ -422,6 +405,30 @@ class Executor<R extends object, W extends R> {
           because: `${victim.kind} ${victim.name} holds what our own earlier attempt left; it is written again`,
         })
     }
+    return victims
+  }
+
+  private async ask(instance: Instance, victims: Victim[]): Promise<void> {
+    this.emit({ code: 'consent-needed', step: instance.id, victims })
+    // One question at a time: two prompts at once cannot be answered.
+    const asked = this.asking.then(() => this.o.consent({ victims }))
+    this.asking = asked.catch(() => {})
+    const answer = await asked
+    if (!answer)
+      throw new Fault({
+        code: 'consent-missing',
+        blame: 'operator',
+        message: `nobody agreed to destroying ${victims.map(v => `${v.kind} ${v.name}`).join(', ')}; nothing was written`,
+        remedy:
+          'Run `recover resume` at a terminal and answer, or approve a saved plan that names these victims with --approve',
+      })
+    await this.o.journal.append({ kind: 'consent', victims, ...answer })
+    for (const victim of victims) {
+      const old = agreedTo(this.consents, victim)
+      if (old) this.consents.splice(this.consents.indexOf(old), 1)
+      this.consents.push(victim)
+    }
+    this.emit({ code: 'consent-given', by: answer.by, how: answer.how, victims })
   }
 
   private checkpoint(
@@ -508,6 +515,17 @@ function refusal(instance: Instance, seen: Exclude<Observation<unknown>, { state
     blame: 'bug',
     message: `${instance.id} reads ${seen.until} and does not wait for it`,
     remedy: 'Report it: the runbook lacks a need',
+  })
+}
+
+async function namedVictims(instance: Instance, lookUp: () => Promise<Victim[]>): Promise<Victim[]> {
+  const victims = await lookUp()
+  if (victims.length > 0) return victims
+  throw new Fault({
+    code: 'victims-missing',
+    blame: 'bug',
+    message: `${instance.title} would destroy something and cannot name it; nothing was done`,
+    remedy: 'Report it with the run folder’s journal',
   })
 }
 

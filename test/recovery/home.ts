@@ -2,8 +2,9 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'vitest'
-import { type RehearsalOptions, rehearse, resumeAny } from '../../runbooks/rehearse.ts'
-import type { RunResult } from '../../runbooks/session.ts'
+import type { Whereabouts } from '../../runbooks/connect.ts'
+import { inTheLab, type RehearsalOptions } from '../../runbooks/rehearse.ts'
+import { beginRun, type Reach, type RunResult, resumeRun } from '../../runbooks/session.ts'
 import { type KeptLab, keepLab } from '../../src/lab/keeper.ts'
 import { World } from '../../src/lab/world.ts'
 import type { ConsentAnswer } from '../../src/runbook/consent.ts'
@@ -54,40 +55,56 @@ export interface Part {
   events: RunEvent[]
 }
 
-type Change = Partial<RehearsalOptions & { accept: ('cluster-file' | 'runbook')[]; redo: string[] }>
+/** What a test wants otherwise than usual. */
+export interface Change extends Partial<RehearsalOptions> {
+  accept?: ('cluster-file' | 'runbook')[]
+  /** Done to the lab when it is up, before anything is looked at. */
+  atFirst?: (lab: KeptLab) => Promise<void>
+  /** Puts something else in the place of a part of the world. */
+  where?: (where: Whereabouts) => Whereabouts
+}
 
 /** Rehearses the home's recovery in this process, against its lab in another. */
 export async function rehearseAt(home: Home, change: Change = {}): Promise<Part> {
-  return part(change, options => rehearse(home.file, options))
+  return part(home, change, (reach, session) => beginRun(home.file, reach, 'rehearsal', session))
 }
 
-/** Goes on with the newest run. */
-export async function resumeAt(change: Change = {}): Promise<Part> {
-  return part(change, options => resumeAny(undefined, { accept: [], redo: [], ...options }))
+/** Goes on with the newest run, or begins nothing. */
+export async function resumeAt(home: Home, change: Change = {}): Promise<Part> {
+  return part(home, change, (reach, session) =>
+    resumeRun(undefined, () => reach, { ...session, accept: change.accept ?? [], redo: [] }),
+  )
 }
 
-/** Runs with options for tests, and keeps all that was told. */
-export async function part(
-  change: Change,
-  run: (options: RehearsalOptions & Change) => Promise<RunResult>,
+async function part(
+  home: Home,
+  { atFirst, where, sink, ...change }: Change,
+  run: (reach: Reach, session: Omit<RehearsalOptions, 'practise' | 'faults'>) => Promise<RunResult>,
 ): Promise<Part> {
   const events: RunEvent[] = []
   const never = new AbortController().signal
-  const { sink } = change
+  const options: RehearsalOptions = {
+    stop: never,
+    now: never,
+    consent: async () => yes,
+    lockTimeoutMs: 0,
+    program: 'test',
+    practise: true,
+    faults: [],
+    ...change,
+    sink(event) {
+      events.push(structuredClone(event))
+      sink?.(event)
+    },
+  }
   try {
-    const result = await run({
-      stop: never,
-      now: never,
-      consent: async () => yes,
-      lockTimeoutMs: 0,
-      program: 'test',
-      practise: true,
-      faults: [],
-      ...change,
-      sink(event) {
-        events.push(structuredClone(event))
-        sink?.(event)
-      },
+    const result = await inTheLab(options, (reach, session) => {
+      const reached: Reach = async (cluster, folder) => {
+        const found = await reach(cluster, folder)
+        if (atFirst) await atFirst(await labNow(home))
+        return where ? where(found) : found
+      }
+      return run(reached, { ...options, ...session })
     })
     return { result, refused: undefined, events }
   } catch (thrown) {
