@@ -1,8 +1,10 @@
 import { fromScratch } from '../runbooks/from-scratch.ts'
 import { BaseCommand } from '../src/cli/base-command.ts'
+import { wallText } from '../src/report/wall.ts'
 
 export default class Runbook extends BaseCommand {
-  static override summary = 'The runbook as text, for the wall'
+  static override summary =
+    'The runbook as text, for the wall: what a person would do if this tool were gone too'
   static override examples = ['<%= config.bin %> runbook', '<%= config.bin %> runbook > recovery.md']
 
   async run() {
@@ -11,19 +13,14 @@ export default class Runbook extends BaseCommand {
       title: p.title,
       steps: p.steps.map(s => ({
         id: s.id,
+        each: s.each?.name ?? null,
         danger: s.danger,
         expected: s.bounds.expected,
         limit: s.bounds.limit,
+        byHand: s.byHand ?? null,
       })),
     }))
-    if (!this.jsonEnabled())
-      for (const [i, phase] of phases.entries()) {
-        this.log(`${i + 1}. ${phase.title}`)
-        for (const step of phase.steps)
-          this.log(
-            `   - ${step.id.split('/')[1]?.replaceAll('-', ' ')} (${step.danger}; about ${step.expected}, at most ${step.limit})`,
-          )
-      }
+    if (!this.jsonEnabled()) this.log(wallText(fromScratch))
     return { runbook: fromScratch.id, phases }
   }
 }

@@ -69,14 +69,15 @@ export async function planResume(
   now: AbortSignal,
 ): Promise<Plan> {
   const folder = openRunFolder(stateFolder(), run)
-  const { began } = claims(readJournal(folder.journal), folder.journal)
+  const claimed = claims(readJournal(folder.journal), folder.journal)
+  const { began } = claimed
   const cluster = loadCluster(began.input)
   const where = await reach(began.mode)(cluster, folder)
   const secret = secretOf(folder)
   const connections = connect(cluster, { id: folder.run, secret, folder: folder.path }, where, now)
   try {
     return where.secrets.mask.json(
-      await makePlan({ runbook: fromScratch, readers: connections.readers, now }),
+      await makePlan({ runbook: fromScratch, readers: connections.readers, claims: claimed, now }),
     )
   } finally {
     await connections.close()

@@ -22,6 +22,7 @@ export const eachCheck = fanOut({
 export const checkAnswer = step({
   id: 'applications/check',
   title: check => `Check ${check.http}`,
+  byHand: 'Open it in a browser.',
   each: eachCheck,
   needs: [settleApplication, releaseApplication],
   danger: 'reads',

@@ -16,6 +16,8 @@ import { orderOf } from './order.ts'
 export const releaseApplication = step({
   id: 'applications/release',
   title: application => `Release ${application.name}`,
+  byHand:
+    'Apply the Application as it is in Git, without the annotation, lowest sync wave first, the app of apps last; wait until it is Synced and Healthy.',
   each: eachApplication,
   only: isHeld,
   needs: [holdApplication, verifyVolume],

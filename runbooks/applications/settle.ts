@@ -12,6 +12,7 @@ import { releaseApplication, unwell } from './release.ts'
 export const settleApplication = step({
   id: 'applications/settle',
   title: application => `Wait for ${application.name}`,
+  byHand: '`kubectl -n argocd get applications`: all Synced and Healthy.',
   each: eachApplication,
   only: application => !isHeld(application),
   needs: [letThrough, releaseApplication],

@@ -16,6 +16,8 @@ import { unlockOnePassword } from './unlock-onepassword.ts'
 export const applyPart = step({
   id: 'bootstrap/apply',
   title: part => `Bootstrap ${part.name}`,
+  byHand:
+    '`kubectl apply --server-side --force-conflicts -f PART.yaml`; again after a minute for kinds that its operator brings; wait until its pods are ready.',
   each: eachPart,
   needs: [joinWorkers, unlockOnePassword],
   after: part => part.before,

@@ -10,6 +10,7 @@ import { proveOnePassword } from './prove-onepassword.ts'
 export const holdApplication = step({
   id: 'bootstrap/hold-application',
   title: application => `Hold ${application.name} back`,
+  byHand: 'Apply the Application with the annotation argocd.argoproj.io/skip-reconcile: "true".',
   each: eachApplication,
   only: isHeld,
   needs: [proveOnePassword],

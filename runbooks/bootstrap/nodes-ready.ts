@@ -8,6 +8,7 @@ import { applyPart } from './apply-part.ts'
 export const nodesReady = step({
   id: 'bootstrap/nodes-ready',
   title: 'Wait for the nodes',
+  byHand: '`kubectl wait --for=condition=Ready nodes --all --timeout=10m`.',
   needs: [applyPart],
   danger: 'reads',
   bounds: { expected: '30s', limit: '10m' },

@@ -12,6 +12,7 @@ const probe = 'recover-probe'
 export const proveOnePassword = step({
   id: 'bootstrap/prove-onepassword',
   title: 'Prove 1Password by one item',
+  byHand: 'Apply one OnePasswordItem and see that the Secret of its name appears.',
   needs: [nodesReady],
   danger: 'changes',
   bounds: { expected: '20s', limit: '20m' },

@@ -16,6 +16,8 @@ const wanted = [
 export const unlockOnePassword = step({
   id: 'bootstrap/unlock-onepassword',
   title: 'Give 1Password its own credentials',
+  byHand:
+    'Create the namespace 1password and in it the Secrets op-credentials (1password-credentials.json) and onepassword-token (token).',
   needs: [joinWorkers],
   danger: 'changes',
   bounds: { expected: '5s', limit: '5m' },

@@ -8,6 +8,8 @@ import { reachNas } from '../preflight/reach-nas.ts'
 export const mapTheVolumes = step({
   id: 'evidence/map-volumes',
   title: 'Find out which disk was whose',
+  byHand:
+    'In SAN Manager write down which LUN was which claim: its description says NAMESPACE/CLAIM, its name k8s-csi-<PersistentVolume>; compare with PersistentVolumes in Git. Do this before any disk is wiped.',
   needs: [reachNas],
   danger: 'reads',
   bounds: { expected: '3s', limit: '5m' },

@@ -18,6 +18,7 @@ export function isInstaller(facts: HostFacts, disk: DiskSelector, host: string):
 export const bringUpInstaller = step({
   id: 'hosts/bring-up-installer',
   title: host => `Get an installer running on ${host.name}`,
+  byHand: 'Boot the machine from a Flatcar USB stick; log in as core.',
   each: eachHost,
   needs: [checkArtifacts, checkManifests, checkSecrets, fenceVolume],
   danger: 'changes',

@@ -10,6 +10,8 @@ const updaters = ['update-engine', 'locksmithd']
 export const holdOsUpdates = step({
   id: 'hosts/hold-os-updates',
   title: host => `Hold OS updates on ${host.name}`,
+  byHand:
+    '`sudo systemctl stop update-engine locksmithd`, so that the machine does not reboot in the middle.',
   each: eachHost,
   needs: [installFlatcar],
   danger: 'changes',

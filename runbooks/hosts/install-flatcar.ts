@@ -16,6 +16,8 @@ import { eachHost } from './each-host.ts'
 export const installFlatcar = step({
   id: 'hosts/install-flatcar',
   title: host => `Install Flatcar on ${host.name}`,
+  byHand:
+    'Find the disk by its serial (`lsblk -d -o NAME,SIZE,MODEL,SERIAL`), then `sudo flatcar-install -d /dev/DISK -i config.ign -f image.bin.bz2` and reboot without the stick.',
   each: eachHost,
   needs: [bringUpInstaller],
   danger: 'destroys',

@@ -8,6 +8,8 @@ import { step } from '../kit.ts'
 export const startControllers = step({
   id: 'kubernetes/controllers',
   title: 'Start the control plane',
+  byHand:
+    '`k0sctl apply --no-wait` with the controllers alone in k0sctl.yaml; wait until `sudo k0s kubectl get --raw=/readyz` says ok.',
   needs: [holdOsUpdates],
   danger: 'changes',
   bounds: { expected: '1m', limit: '20m' },

@@ -7,6 +7,7 @@ import { startControllers } from './controllers.ts'
 export const fetchAccess = step({
   id: 'kubernetes/kubeconfig',
   title: 'Get access to the cluster',
+  byHand: '`k0sctl kubeconfig > ~/.kube/config`; `kubectl get --raw=/readyz`.',
   needs: [startControllers],
   danger: 'changes',
   bounds: { expected: '5s', limit: '5m' },

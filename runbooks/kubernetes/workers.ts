@@ -7,6 +7,7 @@ import { fetchAccess } from './kubeconfig.ts'
 export const joinWorkers = step({
   id: 'kubernetes/workers',
   title: 'Join the workers',
+  byHand: '`k0sctl apply --no-wait` with all hosts; `kubectl get nodes` lists them, NotReady.',
   needs: [fetchAccess],
   danger: 'changes',
   bounds: { expected: '1m', limit: '20m' },

@@ -9,6 +9,8 @@ import { step } from '../kit.ts'
 export const checkArtifacts = step({
   id: 'preflight/check-artifacts',
   title: 'Check images and Ignition configs',
+  byHand:
+    'Compare `sha256sum` of the Flatcar image with recover.yaml; see that each Ignition config is JSON and holds your SSH key.',
   danger: 'reads',
   bounds: { expected: '5s', limit: '10m' },
   output: z.strictObject({ images: z.array(z.string()) }),

@@ -6,6 +6,8 @@ import { step } from '../kit.ts'
 export const checkManifests = step({
   id: 'preflight/check-manifests',
   title: 'Check the bootstrap’s manifests',
+  byHand:
+    'Have the bootstrap’s manifests rendered, as files: `kustomize build --enable-helm bootstrap > bootstrap.yaml`.',
   danger: 'reads',
   bounds: { expected: '10s', limit: '10m' },
   output: z.strictObject({ objects: z.number() }),

@@ -6,6 +6,7 @@ import { step } from '../kit.ts'
 export const checkSecrets = step({
   id: 'preflight/check-secrets',
   title: 'Check that every secret can be had',
+  byHand: 'Have the NAS’s password and 1Password Connect’s two credentials at hand, outside the cluster.',
   danger: 'reads',
   bounds: { expected: '5s', limit: '5m' },
   output: z.strictObject({ secrets: z.array(z.string()) }),

@@ -6,6 +6,8 @@ import { step } from '../kit.ts'
 export const reachNas = step({
   id: 'preflight/reach-nas',
   title: 'Reach the NAS',
+  byHand:
+    'Log in to DSM; Storage Manager must call every volume normal, SAN Manager must have room for one more LUN per volume.',
   danger: 'reads',
   bounds: { expected: '2s', limit: '2m' },
   retry: { times: 5, delay: '2s' },

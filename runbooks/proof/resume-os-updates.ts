@@ -11,6 +11,7 @@ const updaters = ['update-engine', 'locksmithd']
 export const resumeOsUpdates = step({
   id: 'proof/resume-os-updates',
   title: host => `Resume OS updates on ${host.name}`,
+  byHand: '`sudo systemctl start update-engine locksmithd`.',
   each: eachHost,
   needs: [holdOsUpdates, checkAnswer],
   danger: 'changes',

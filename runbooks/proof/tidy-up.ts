@@ -9,6 +9,7 @@ import { dropClone } from '../volumes/drop-clone.ts'
 export const tidyUp = step({
   id: 'proof/tidy-up',
   title: 'Tidy up',
+  byHand: 'Delete the OnePasswordItem that was the proof.',
   needs: [checkAnswer, dropClone, proveOnePassword],
   danger: 'changes',
   bounds: { expected: '5s', limit: '5m' },

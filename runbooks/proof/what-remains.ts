@@ -9,6 +9,7 @@ import { tidyUp } from './tidy-up.ts'
 export const whatRemains = step({
   id: 'proof/what-remains',
   title: 'Say what remains to be done',
+  byHand: 'Write down which old LUNs and snapshots may be deleted, and when.',
   needs: [mapTheVolumes, tidyUp, resumeOsUpdates],
   danger: 'reads',
   bounds: { expected: '2s', limit: '2m' },

@@ -12,6 +12,8 @@ import { snapshotVolume } from './snapshot.ts'
 export const fenceVolume = step({
   id: 'protect/fence',
   title: volume => `Fence the disk of ${volume.claim}`,
+  byHand:
+    'In SAN Manager disable the LUN’s target and see that nobody is connected. Switch off any old machine that still is.',
   each: eachVolume,
   only: volume => volume.lun !== undefined,
   needs: [snapshotVolume],

@@ -7,6 +7,7 @@ import { step } from '../kit.ts'
 export const snapshotVolume = step({
   id: 'protect/snapshot',
   title: volume => `Snapshot the disk of ${volume.claim}`,
+  byHand: 'In SAN Manager take a snapshot of the LUN, locked.',
   each: eachVolume,
   only: volume => volume.lun !== undefined,
   danger: 'changes',

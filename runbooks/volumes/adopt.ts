@@ -12,6 +12,8 @@ import { diskOf, measureVolume } from './measure.ts'
 export const adoptVolume = step({
   id: 'volumes/adopt',
   title: volume => `Adopt the disk of ${volume.claim}`,
+  byHand:
+    'Enable the LUN’s target; apply a PersistentVolume (Retain, volumeHandle = the LUN’s uuid, claimRef without uid), then the claim with volumeName; see that it is Bound to that volume.',
   each: eachVolume,
   only: volume => volume.strategy === 'adopt' && volume.lun !== undefined,
   needs: [measureVolume, fenceVolume],

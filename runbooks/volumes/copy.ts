@@ -13,6 +13,8 @@ import { measureVolume, sourceOf } from './measure.ts'
 export const copyVolume = step({
   id: 'volumes/copy',
   title: volume => `Copy ${volume.claim} to a new disk`,
+  byHand:
+    'Apply the claim under its final name (a new disk), mount it beside the clone’s claim in a Job, and `rsync -aHAXS --numeric-ids --delete /src/ /dst/`.',
   each: eachVolume,
   only: volume => volume.strategy === 'copy' && volume.lun !== undefined,
   needs: [measureVolume],

@@ -12,6 +12,8 @@ import { verifyVolume } from './verify.ts'
 export const dropClone = step({
   id: 'volumes/drop-clone',
   title: volume => `Drop the clone of ${volume.claim}`,
+  byHand:
+    'Delete the Jobs, the clone’s claim and PersistentVolume, then the clone and its target in SAN Manager. Never the original.',
   each: eachVolume,
   only: volume => volume.lun !== undefined,
   needs: [verifyVolume],

@@ -11,6 +11,8 @@ import { step } from '../kit.ts'
 export const letThrough = step({
   id: 'volumes/let-through',
   title: application => `Let ${application.name} through`,
+  byHand:
+    '`kubectl apply --server-side -f` the Application as it is in Git; the CSI driver must be Synced and Healthy first.',
   each: eachApplication,
   only: application => !isHeld(application),
   needs: [holdApplication],

@@ -67,6 +67,8 @@ export function diskOf(
 export const measureVolume = step({
   id: 'volumes/measure',
   title: volume => `Measure what ${volume.claim} held`,
+  byHand:
+    'Clone the snapshot in SAN Manager, give the clone a PersistentVolume (mountOptions: [ro]) and a claim, mount it in a Job and run `find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum`.',
   each: eachVolume,
   only: volume => volume.lun !== undefined,
   needs: [snapshotVolume, letThrough],

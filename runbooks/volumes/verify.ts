@@ -14,6 +14,7 @@ import { measurement, measureVolume, sourceOf } from './measure.ts'
 export const verifyVolume = step({
   id: 'volumes/verify',
   title: volume => `Prove the content of ${volume.claim}`,
+  byHand: 'Hash the claim’s files as before; the two hashes must be equal.',
   each: eachVolume,
   only: volume => volume.lun !== undefined,
   needs: [measureVolume, adoptVolume, copyVolume],

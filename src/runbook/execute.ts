@@ -4,6 +4,7 @@ import { milliseconds } from './duration.ts'
 import type { DoneHow, EventSink, RunEventBody, RunState } from './events.ts'
 import { Fault, toFault } from './fault.ts'
 import { type Instance, StepGraph } from './graph.ts'
+import { begunBy, isOver } from './hold.ts'
 import type { Journal } from './journal.ts'
 import { Limits } from './limits.ts'
 import { type ActingHooks, look, notSo, surroundings } from './lookaround.ts'
@@ -71,7 +72,7 @@ class Executor<R extends object, W extends R> {
   private readonly deadlines: Deadlines
   private readonly pace: number
   private readonly beganAt = performance.now()
-  private readonly begun = new Set<string>()
+  private readonly begun: Set<string>
   private readonly failures: StepFailure[] = []
   private readonly queue: Instance[] = []
   /** Steps that could start but for a resource, by its name. */
@@ -89,8 +90,7 @@ class Executor<R extends object, W extends R> {
     this.deadlines = new Deadlines(options.now)
     this.pace = options.pace ?? 1
     this.consents = [...options.claims.consents]
-    for (const [id, claim] of options.claims.steps)
-      if (claim.intents > 0 || claim.checkpoint) this.begun.add(id)
+    this.begun = begunBy(options.claims)
     this.graph = new StepGraph(options.runbook, {
       ready: instance => this.queue.push(instance),
       known: instances => {
@@ -230,7 +230,7 @@ class Executor<R extends object, W extends R> {
   /** One step, from its first look to its checkpoint. */
   private async perform(instance: Instance, began: number): Promise<Seen> {
     const claim = this.o.claims.steps.get(instance.id)
-    if (claim?.checkpoint && this.isOver(instance)) {
+    if (claim?.checkpoint && isOver(instance, this.o.runbook, this.begun)) {
       const { output, evidence } = claim.checkpoint
       this.emit({ code: 'step-done', step: instance.id, how: 'kept', evidence, tookMs: 0 })
       return { output, recorded: undefined }
@@ -452,17 +452,6 @@ class Executor<R extends object, W extends R> {
     const { journal } = this.o
     const record = journal.append({ kind: 'checkpoint', step: instance.id, how, output, evidence, tookMs })
     return { output, recorded: record.then(tell) }
-  }
-
-  /** Whether a later step has ended this one's claim on purpose. */
-  private isOver(instance: Instance): boolean {
-    const { holdsUntil, each } = instance.step
-    if (holdsUntil === undefined) return false
-    const later = this.o.runbook.steps.find(s => s.id === holdsUntil)
-    if (later?.each !== undefined && later.each === each)
-      return this.begun.has(`${holdsUntil}[${instance.key}]`)
-    for (const id of this.begun) if (id === holdsUntil || id.startsWith(`${holdsUntil}[`)) return true
-    return false
   }
 
   private readonly fanOuts = new Map<string, { key: string; subject: unknown }[]>()

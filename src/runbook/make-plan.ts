@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto'
 import { milliseconds } from './duration.ts'
 import { Fault, toFault } from './fault.ts'
 import { type Instance, StepGraph } from './graph.ts'
+import { begunBy, isOver } from './hold.ts'
 import { look, notSo, surroundings } from './lookaround.ts'
 import type { Plan, PlanEntry } from './plan.ts'
+import type { Claims } from './replay.ts'
 import { type Runbook, sources } from './runbook.ts'
-import type { AnyFanOut, AnyStep, Victim } from './step.ts'
+import type { AnyFanOut, AnyStep, Observation, Victim } from './step.ts'
 import { Deadlines } from './time.ts'
 
 export interface PlanOptions<R extends object> {
@@ -13,6 +15,8 @@ export interface PlanOptions<R extends object> {
   /** Readers only: what makes a plan has nothing in its hands that could change the world. */
   readers: R
   now: AbortSignal
+  /** What the journal of a run that is to go on claims already; its decisions are kept as the run would keep them. */
+  claims?: Pick<Claims, 'steps' | 'fanOuts'>
   /** How many looks at once; default 16. */
   atOnce?: number
 }
@@ -22,13 +26,15 @@ export interface PlanOptions<R extends object> {
  * is `unknown until` the step that must come first.
  */
 export async function makePlan<R extends object>(options: PlanOptions<R>): Promise<Plan> {
-  const { runbook, readers } = options
+  const { runbook, readers, claims } = options
+  const begun = begunBy(claims ?? { steps: new Map() })
   const seen = new Map<string, PlanEntry>()
   const ready: Instance[] = []
   const graph = new StepGraph(runbook, {
     ready: instance => ready.push(instance),
     known: () => {},
     subjects: (fan: AnyFanOut, source) =>
+      claims?.fanOuts.get(fan.name)?.map(s => ({ key: s.key, subject: fan.schema.parse(s.subject) })) ??
       fan.subjects(source).map(s => ({ key: fan.key(s), subject: fan.schema.parse(s) })),
   })
   graph.begin(readers)
@@ -43,7 +49,10 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
     const face = faceOf(step, instance.phase, instance.id, instance.title)
     try {
       const context = surroundings(readers, instance, graph, () => limit.signal())
-      const observation = await limit.within(look(step, context))
+      const kept = isOver(instance, runbook, begun) ? claims?.steps.get(instance.id)?.checkpoint : undefined
+      const observation: Observation<unknown> = kept
+        ? { state: 'done', output: kept.output, evidence: kept.evidence }
+        : await limit.within(look(step, context))
       if (observation.state === 'done') {
         output = { output: step.output.parse(observation.output) }
         entry = { ...face, state: 'done', evidence: observation.evidence }

@@ -98,6 +98,8 @@ interface StepCommon<Readers extends object, F, Output> {
   /** `phase/intent`, unique in the runbook: `hosts/install-flatcar`. */
   id: string
   title: TitleOf<F>
+  /** What a person would do instead, with their hands and ordinary programs: for the wall, if this tool were gone too. */
+  byHand?: string
   each?: F
   /** Only for these subjects of the fan-out. */
   only?: F extends FanOut<string, infer Subject> ? (subject: Subject) => boolean : never
@@ -160,6 +162,7 @@ export interface AnyStep {
   // biome-ignore lint/suspicious/noExplicitAny: existential types; `kit` has checked each definition
   readonly title: string | ((subject: any) => string)
   readonly danger: Danger
+  readonly byHand?: string
   readonly each?: AnyFanOut
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly only?: (subject: any) => boolean
