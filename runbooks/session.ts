@@ -3,7 +3,9 @@ import { copyFileSync, existsSync, readFileSync, unlinkSync, writeFileSync } fro
 import { hostname, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
+import { nearest } from '../src/cluster/nearest.ts'
 import type { ConsentDesk } from '../src/runbook/consent.ts'
+import { milliseconds } from '../src/runbook/duration.ts'
 import { openEventLog } from '../src/runbook/event-log.ts'
 import type { EventSink } from '../src/runbook/events.ts'
 import { type Execution, execute } from '../src/runbook/execute.ts'
@@ -105,6 +107,7 @@ export async function beginRun(
 ): Promise<RunResult> {
   const path = resolve(file)
   const cluster = loadCluster(path)
+  limitsOf(cluster)
   const state = stateFolder()
   const run = nameRun(new Date())
   const lock = await takeLock(lockPath(state, cluster, mode), {
@@ -227,6 +230,7 @@ async function work(
       now: options.now,
       limits,
       pace: where.pace,
+      limitsOf: limitsOf(cluster),
       ...(where.scaleLimit ? { scaleLimit: where.scaleLimit } : {}),
       redo: new Set(options.redo ?? []),
       ...(options.onPoint ? { onPoint: (point, step) => options.onPoint?.(`${point} ${step}`) } : {}),
@@ -239,6 +243,23 @@ async function work(
     await journal.close()
     log.close()
   }
+}
+
+/** The limits that recover.yaml changes. Throws Fault `timeout-unknown` for a step that is not in the runbook. */
+function limitsOf(cluster: Cluster): Record<string, number> {
+  const known = fromScratch.steps.map(s => s.id)
+  return Object.fromEntries(
+    Object.entries(cluster.entry.timeouts ?? {}).map(([id, duration]) => {
+      if (known.includes(id)) return [id, milliseconds(duration)]
+      const meant = nearest(id, known)
+      throw new Fault({
+        code: 'timeout-unknown',
+        blame: 'operator',
+        message: `recover.yaml names a timeout for ${id}, which is no step of the runbook${meant ? `; did you mean ${meant}?` : ''}`,
+        remedy: '`recover runbook --json` lists the steps',
+      })
+    }),
+  )
 }
 
 function journalOptions(mask: Secrets['mask'], { onPoint }: SessionOptions): JournalOptions {

@@ -28,6 +28,8 @@ export const holdApplication = step({
       : due(`apply the Application ${name}, held`)
   },
   async apply({ application, cluster, kubernetes }) {
+    const project = cluster.projectManifest(application.name)
+    if (project) await kubernetes.apply(project, { force: true })
     await kubernetes.apply(held(cluster.applicationManifest(application.name)), { force: true })
   },
 })

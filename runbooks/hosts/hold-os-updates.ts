@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { lockHost } from '../../src/hosts/host-lock.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { step } from '../kit.ts'
 import { eachHost } from './each-host.ts'
@@ -27,7 +28,10 @@ export const holdOsUpdates = step({
       ? done({}, `${updaters.join(' and ')} do not run on ${host.name}`)
       : due(`stop ${running.join(' and ')} on ${host.name}`)
   },
-  async apply({ host, hosts, signal }) {
-    await hosts.changeOurs(host.name, signal, h => h.stopUnits(updaters, signal))
+  async apply({ host, hosts, run, signal }) {
+    await hosts.changeOurs(host.name, signal, async h => {
+      await lockHost(h, run.id, signal)
+      await h.stopUnits(updaters, signal)
+    })
   },
 })

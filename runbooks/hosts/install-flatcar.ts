@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { type Disk, resolveDisk } from '../../src/hosts/facts.ts'
+import { lockHost } from '../../src/hosts/host-lock.ts'
 import { prepareIgnition } from '../../src/hosts/ignition.ts'
 import { installOverSsh } from '../../src/hosts/install/ssh-installer.ts'
 import { Fault } from '../../src/runbook/fault.ts'
@@ -77,6 +78,7 @@ export const installFlatcar = step({
       },
     )
     await hosts.changeInstaller(host.name, hostKey, signal, async installer => {
+      await lockHost(installer, run.id, signal)
       const disk = resolveDisk(await installer.facts(signal), entry.disk, host.name)
       await installOverSsh(
         installer,

@@ -27,6 +27,9 @@ export const resumeOsUpdates = step({
       : due(`start ${stopped.join(' and ')} on ${host.name}`)
   },
   async apply({ host, hosts, signal }) {
-    await hosts.changeOurs(host.name, signal, h => h.startUnits(updaters, signal))
+    await hosts.changeOurs(host.name, signal, async h => {
+      await h.dropLock(signal)
+      await h.startUnits(updaters, signal)
+    })
   },
 })

@@ -33,6 +33,8 @@ export const letThrough = step({
   },
   async apply({ application, cluster, kubernetes, wait }) {
     const { name, namespace, storage } = application
+    const project = cluster.projectManifest(name)
+    if (project) await kubernetes.apply(project, { force: true })
     await kubernetes.apply(cluster.applicationManifest(name), { force: true })
     if (!storage) return
     let last = ''

@@ -11,6 +11,8 @@ export interface ApplicationSource {
   path: string
   /** The Application object itself. */
   manifest: Record<string, unknown>
+  /** Its AppProject, where that stands beside it: it must be there first. */
+  project: Record<string, unknown> | undefined
   claims: string[]
   parent: boolean
   storage: boolean
@@ -28,16 +30,16 @@ export function applicationsOf(
 ): ApplicationSource[] {
   const root = resolve(entry.gitops.repository)
   const { applications } = entry.gitops
+  const beside = typeof applications === 'string' ? renderLocal(resolve(applications), root).objects : []
+  const projects = beside.filter(o => o.kind === 'AppProject').map(o => o.value)
   const manifests =
     typeof applications === 'string'
-      ? renderLocal(resolve(applications), root)
-          .objects.filter(o => o.kind === 'Application')
-          .map(o => o.value)
+      ? beside.filter(o => o.kind === 'Application').map(o => o.value)
       : foldersOf(applications.generate, root)
           .filter(folder => !isBootstrap(folder, entry, resolve, root))
           .map(folder => generated(folder, entry.gitops.remote ?? root, applications.project ?? 'default'))
   return manifests
-    .map(manifest => sourceOf(manifest, root, inventory))
+    .map(manifest => sourceOf(manifest, projects, root, inventory))
     .sort((a, b) => a.name.localeCompare(b.name))
 }
 
@@ -89,13 +91,18 @@ function generated(path: string, repository: string, project: string): Record<st
   }
 }
 
-function sourceOf(manifest: Record<string, unknown>, root: string, inventory: Inventory): ApplicationSource {
+function sourceOf(
+  manifest: Record<string, unknown>,
+  projects: Record<string, unknown>[],
+  root: string,
+  inventory: Inventory,
+): ApplicationSource {
   const metadata = manifest.metadata as {
     name: string
     namespace?: string
     annotations?: Record<string, string>
   }
-  const spec = manifest.spec as { source?: { path?: string } } | undefined
+  const spec = manifest.spec as { project?: string; source?: { path?: string } } | undefined
   const path = (spec?.source?.path ?? '').replace(/^\.\//, '').replace(/\/$/, '')
   const folder = join(root, path)
   const rendered = path !== '' && existsSync(folder) ? renderLocal(folder, root) : { objects: [], remote: [] }
@@ -106,6 +113,7 @@ function sourceOf(manifest: Record<string, unknown>, root: string, inventory: In
     namespace: metadata.namespace ?? 'argocd',
     path,
     manifest: { ...manifest, metadata: { ...metadata, namespace: metadata.namespace ?? 'argocd' } },
+    project: projects.find(p => (p.metadata as { name?: string }).name === spec?.project),
     claims: inventory.claims.filter(c => c.folder === path).map(c => c.id),
     parent: kinds.has('Application') || kinds.has('ApplicationSet'),
     storage: kinds.has('StorageClass') || kinds.has('CSIDriver') || rendered.remote.some(csi),

@@ -290,7 +290,7 @@ function draftApplications({ applications, inventory, repository, shown }: Sourc
     const projects = inventory.projects.map(p => p.name)
     page.comment(
       2,
-      `No Argo CD Application is in Git, so each of these folders (${counted.join(', ')}) becomes one, named after it.`,
+      `No Argo CD Application is in Git, so each of these folders (${counted.join(', ')}) becomes one, named after it, but those that the bootstrap takes in.`,
     )
     if (projects.length > 0)
       page.comment(

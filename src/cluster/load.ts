@@ -28,6 +28,8 @@ export interface Cluster {
   jobImage: string
   /** The Application of that name, as Git has it. */
   applicationManifest(name: string): KubernetesObject
+  /** The AppProject that must be there before it, if that is in Git beside it. */
+  projectManifest(name: string): KubernetesObject | undefined
   /** Absolute path of a path in the file. */
   resolve(path: string): string
   strategy(claim: string): Strategy
@@ -88,6 +90,8 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
       if (!found) throw new Error(`no application ${name}`)
       return found.manifest as unknown as KubernetesObject
     },
+    projectManifest: name =>
+      applications.find(a => a.name === name)?.project as unknown as KubernetesObject | undefined,
     resolve: at,
     strategy: claim => entry.volumes[claim] ?? entry.volumes.default,
     hash: hashOf([path, ...namedFiles(entry).map(([, p]) => at(p))]),

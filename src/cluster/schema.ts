@@ -13,25 +13,15 @@ const fingerprint = z
 const duration = z.string().regex(/^\d+(\.\d+)?(ms|s|m|h)$/, 'expected a duration like 90s or 10m')
 
 /** How a volume comes back. */
-export const strategies = ['adopt', 'copy', 'clone', 'new', 'restore'] as const
+export const strategies = ['adopt', 'copy', 'new'] as const
 export type Strategy = (typeof strategies)[number]
 
 /** The rungs of the install ladder, by name. */
-export const rungs = [
-  'flatcar-reset',
-  'ssh',
-  'kexec',
-  'pxe',
-  'virtual-media',
-  'wake-on-lan',
-  'by-hand',
-] as const
+export const rungs = ['ssh', 'by-hand'] as const
 
 const strategy = z
   .enum(strategies)
-  .describe(
-    'adopt: the old disk itself; copy: its files to a new one; clone: a copy on the NAS; new: an empty disk',
-  )
+  .describe('adopt: the old disk itself; copy: its files to a new one; new: an empty disk')
 
 const host = z.strictObject({
   address: text.describe(
@@ -49,10 +39,6 @@ const host = z.strictObject({
     .array(z.enum(rungs))
     .min(1)
     .describe('Ways to get it installed, in the order in which they are tried'),
-  power: z
-    .strictObject({ redfish: z.url(), credentials: text, fingerprint })
-    .optional()
-    .describe('How to switch it on and off'),
 })
 
 const check = z.strictObject({

@@ -33,6 +33,8 @@ export interface ExecuteOptions<R extends object, W extends R> {
   limits?: Record<string, number>
   /** Scales the time between looks and between attempts (not limits); 1 is real life. */
   pace?: number
+  /** Limits that a person changed, by step id, milliseconds. */
+  limitsOf?: Readonly<Record<string, number>>
   /** Changes every limit, milliseconds to milliseconds; a rehearsal need not wait for hours. */
   scaleLimit?: (limitMs: number) => number
   /** Steps that a person wants done again although they were done and the world moved. */
@@ -263,7 +265,10 @@ class Executor<R extends object, W extends R> {
     began: number,
   ): Promise<Seen> {
     const { step, id } = instance
-    const limit = this.deadlines.begin(this.scaled(milliseconds(step.bounds.limit)), instance.title)
+    const limit = this.deadlines.begin(
+      this.scaled(this.o.limitsOf?.[step.id] ?? milliseconds(step.bounds.limit)),
+      instance.title,
+    )
     const signal = () => limit.signal()
     const hooks = () => this.hooks(id, instance.key ?? '', limit)
     const reading = surroundings(this.o.readers, instance, this.graph, signal)

@@ -15,6 +15,8 @@ export interface Deadline {
   signal(): AbortSignal
   /** Milliseconds left. */
   left(): number
+  /** What the attempt waits for, for the fault at the limit. */
+  waitingFor: string | undefined
   /** The action's result, or Fault `step-timed-out` at the limit, or {@link Stopped}. */
   within<T>(action: Promise<T>): Promise<T>
   /** Begins the time anew: what a person took to answer does not count. */
@@ -83,6 +85,7 @@ export class Deadlines {
 
 class OpenDeadline implements Deadline {
   at: number
+  waitingFor: string | undefined
   private readonly all: Deadlines
   private readonly limitMs: number
   private readonly title: string
@@ -136,8 +139,8 @@ class OpenDeadline implements Deadline {
       new Fault({
         code: 'step-timed-out',
         blame: 'network',
-        message: `${this.title} took longer than its limit of ${this.limitMs / 1000} s`,
-        remedy: 'See the last note for what it waited for; when that is mended, run `recover resume`',
+        message: `${this.title} took longer than its limit of ${this.limitMs / 1000} s${this.waitingFor === undefined ? '' : `, waiting for ${this.waitingFor}`}`,
+        remedy: 'Find out why it takes so long; when that is mended, run `recover resume`',
       }),
     )
   }
@@ -184,10 +187,14 @@ export function waiter(
     const end = performance.now() + limitMs
     const every = milliseconds(options.every ?? ('1s' satisfies Duration)) * pace
     let last: Fault | undefined
+    limit.waitingFor = what
     for (let told = false; ; ) {
       try {
         const found = await probe()
-        if (found !== undefined) return found
+        if (found !== undefined) {
+          limit.waitingFor = undefined
+          return found
+        }
       } catch (thrown) {
         if (!(thrown instanceof Fault) || !thrown.transient || options.impatient) throw thrown
         last = thrown

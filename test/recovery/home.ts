@@ -1,7 +1,6 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'vitest'
 import type { Whereabouts } from '../../runbooks/connect.ts'
 import { inTheLab, type RehearsalOptions } from '../../runbooks/rehearse.ts'
 import { beginRun, type Reach, type RunResult, resumeRun } from '../../runbooks/session.ts'
@@ -23,7 +22,7 @@ export interface Home {
 }
 
 /** Makes a home; it and its lab are gone after the test. In this thread only one can be at work at a time. */
-export function homeOf(test: TestContext, from?: Home): Home {
+export function homeOf(test: { onTestFinished(end: () => unknown): void }, from?: Home): Home {
   const folder = mkdtempSync(join(tmpdir(), 'recover-home-'))
   const home = { file: join(folder, 'home', 'recover.yaml'), state: join(folder, 'state') }
   if (from) cpSync(from.state, home.state, { recursive: true })

@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest'
+import { applied, type Change, damageOf, faultsOf, homeOf, rehearseAt, resumeAt, writesOn } from './home.ts'
+
+/** Something says that it did what it did not. */
+interface Lie {
+  what: string
+  change: Change
+  /** The step that must notice, and how it says so. */
+  step: string
+  code: string
+  says: RegExp
+  /** What must not begin after it. */
+  never: RegExp
+}
+
+const always = { times: '1000000' }
+
+const lies: Lie[] = [
+  {
+    what: 'a NAS takes the order for a snapshot, and there is none',
+    change: { atFirst: lab => lab.order('arm', { name: 'nas-lies', target: 'take_snapshot', ...always }) },
+    step: 'protect/snapshot[photos/library]',
+    code: 'nas-without-effect',
+    says: /snapshot/,
+    never: /^(?:protect\/fence|hosts|kubernetes|bootstrap|volumes|applications|proof)/,
+  },
+  {
+    what: 'a NAS takes the order to switch a target off, and it stays on',
+    change: { atFirst: lab => lab.order('arm', { name: 'nas-lies', target: 'disable', ...always }) },
+    step: 'protect/fence[photos/library]',
+    code: 'nas-without-effect',
+    says: /disabled target/,
+    never: /^(?:hosts|kubernetes|bootstrap|volumes|applications|proof)/,
+  },
+  {
+    what: 'flatcar-install ends well and has written nothing',
+    change: { atFirst: lab => lab.order('arm', { name: 'install-lies', target: 'lithium', ...always }) },
+    step: 'hosts/install-flatcar[lithium]',
+    code: 'wrong-system-answers',
+    says: /Fedora CoreOS 40 answers on lithium/,
+    never: /^(?:kubernetes|bootstrap|volumes|applications|proof)/,
+  },
+  {
+    what: 'k0sctl ends well and has done nothing',
+    change: {
+      where: where => ({ ...where, k0sctl: [process.execPath, '-e', '0'], scaleLimit: () => 2_000 }),
+    },
+    step: 'kubernetes/controllers',
+    code: 'step-timed-out',
+    says: /Start the control plane .* waiting for the API on \w+ to be ready/,
+    never: /^(?:kubernetes\/(?!controllers)|bootstrap|volumes|applications|proof)/,
+  },
+]
+
+test.for(lies)('$what: $code, and nothing is built on it', async ({ change, step, ...lie }, context) => {
+  const home = homeOf(context)
+  const run = await rehearseAt(home, change)
+  expect(run.result?.state).toBe('failed')
+  const failure = run.result?.failures.find(f => f.step === step)
+  expect(failure?.fault).toMatchObject({
+    code: lie.code,
+    message: expect.stringMatching(lie.says),
+    remedy: expect.stringMatching(/./),
+  })
+  expect(faultsOf(run).filter(f => f.blame === 'bug')).toEqual([])
+  expect(applied(run).filter(id => lie.never.test(id))).toEqual([])
+  if (step.endsWith('[lithium]')) expect(writesOn(home, 'lithium')).toEqual([0, 0])
+})
+
+test('a look that breaks fails its own step, the others go on, and a resume finishes', async context => {
+  const home = homeOf(context)
+  const run = await rehearseAt(home, {
+    where: where => ({
+      ...where,
+      async manifests(part, signal) {
+        if (part.name === 'argocd') throw new TypeError('cannot read what is not there')
+        return where.manifests(part, signal)
+      },
+    }),
+  })
+  expect(run.result?.failures).toHaveLength(1)
+  expect(run.result?.failures[0]).toMatchObject({
+    step: 'preflight/check-manifests',
+    fault: { code: 'bug', blame: 'bug', message: expect.stringContaining('cannot read what is not there') },
+  })
+  expect(applied(run).filter(id => id.startsWith('protect/'))).toHaveLength(6)
+  expect(applied(run).filter(id => !id.startsWith('protect/'))).toEqual([])
+  const rest = await resumeAt(home)
+  expect(rest.result?.state).toBe('finished')
+  expect(damageOf(home)).toEqual([])
+})
