@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { blocked, done } from '../../src/runbook/step.ts'
+import { variableOf } from '../../src/secrets/environment.ts'
 import { step } from '../kit.ts'
 
 /** Every secret that the run will need can be had, before anything depends on it. No value is kept. */
@@ -20,13 +21,16 @@ export const checkSecrets = step({
             { secret: 'onepassword', field: 'token' },
           ]),
     ]
+    const missing: { name: string; variable: string }[] = []
     for (const { secret, field } of wanted)
       if (!(await secrets.has(secret, field)))
-        return blocked(
-          'secret-missing',
-          `no source of secrets knows the field ${field} of ${secret}`,
-          `Put it into one of ${cluster.entry.secrets.from.join(', ')} (secrets.from in recover.yaml)`,
-        )
+        missing.push({ name: `${secret}.${field}`, variable: variableOf(secret, field) })
+    if (missing.length > 0)
+      return blocked(
+        'secret-missing',
+        `no source of secrets knows ${missing.map(m => m.name).join(', ')}`,
+        `Put them into one of ${cluster.entry.secrets.from.join(', ')} (secrets.from in recover.yaml); in the environment they are ${missing.map(m => m.variable).join(', ')}`,
+      )
     const names = wanted.map(w => `${w.secret}.${w.field}`)
     return done({ secrets: names }, `${names.length} secrets can be had: ${names.join(', ')}`)
   },

@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process'
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { Fault } from '../runbook/fault.ts'
@@ -39,6 +39,7 @@ export async function keepLab(
     stdio: ['ignore', log, log, 'ipc'],
     execArgv: [],
   })
+  closeSync(log)
   await new Promise<void>((resolve, reject) => {
     const broken = (cause: unknown) =>
       reject(

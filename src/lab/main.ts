@@ -1,8 +1,10 @@
+import { onlyLoopback } from './isolation.ts'
 import { startLab } from './lab.ts'
 import { World } from './world.ts'
 
 /** The lab's own process: `node main.js FOLDER stays|ends`. Says `ready` on its channel to the parent. */
 const [folder = '', idle = 'ends'] = process.argv.slice(2)
+onlyLoopback()
 const world = World.open(folder)
 const lab = await startLab(world)
 process.send?.('ready')

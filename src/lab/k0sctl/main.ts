@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, parseAllDocuments, stringify } from 'yaml'
 import { connectSsh, type SshConnection } from '../../hosts/ssh.ts'
+import { onlyLoopback } from '../isolation.ts'
 
 /**
  * A stand-in for the program k0sctl: the same flags, output, phases and exit codes, and the same commands on the
@@ -359,6 +360,7 @@ function where(host: Host): string {
   return `${host.ssh.address}:${host.ssh.port ?? 22}`
 }
 
+onlyLoopback()
 const cache = join(process.env.XDG_CACHE_HOME ?? join(process.env.HOME ?? '/tmp', '.cache'), 'k0sctl')
 mkdirSync(cache, { recursive: true })
 const args = process.argv.slice(2)
