@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { ClusterFileFault } from './problem.ts'
-import { readYaml } from './yaml-file.ts'
+import { parseYaml, readYaml } from './yaml-file.ts'
 
 /** A Kubernetes object as a repository has it, with the place where it stands. */
 export interface FoundObject {
@@ -144,7 +144,7 @@ function render(folder: string, root: string, above: string[]): Rendered {
       }
     })
   result.objects = result.objects.map(object => named(object, kustomization))
-  applyPatches(result.objects, kustomization, folder, root)
+  applyPatches(result.objects, kustomization, folder, root, at)
   return result
 }
 
@@ -162,26 +162,79 @@ function named(object: FoundObject, { namespace, namePrefix, nameSuffix }: Kusto
   return { ...object, name, namespace: given, value: { ...object.value, metadata } }
 }
 
+/** Strategic merge and JSON 6902 patches, from files or inline, as far as they can matter to claims and volumes. */
 function applyPatches(
   objects: FoundObject[],
   kustomization: Kustomization,
   folder: string,
   root: string,
+  at: (...path: PropertyKey[]) => string,
 ): void {
-  const files = [
-    ...(kustomization.patchesStrategicMerge ?? []),
-    ...(kustomization.patches ?? []).map(p => p.path),
+  const { patches = [], patchesStrategicMerge = [] } = kustomization
+  const all = [
+    ...patchesStrategicMerge.map(path => ({ path, patch: undefined, target: undefined, place: '' })),
+    ...patches.map((p, i) => ({ path: p.path, patch: p.patch, target: p.target, place: at('patches', i) })),
   ]
-  for (const entry of files) {
-    if (entry === undefined || !existsSync(join(folder, entry))) continue
-    for (const document of readYaml(join(folder, entry), relative(root, join(folder, entry)))) {
-      // A JSON 6902 patch is a list; none is needed to know a claim.
-      if (Array.isArray(document.value)) continue
-      const patch = document.value as { kind?: string; metadata?: { name?: string } }
-      const target = objects.find(o => o.kind === patch.kind && o.name === patch.metadata?.name)
-      if (target) target.value = merge(target.value, document.value as Record<string, unknown>)
+  for (const { path, patch, target, place } of all) {
+    const file = path === undefined ? undefined : join(folder, path)
+    if (file !== undefined && !existsSync(file)) continue
+    const documents =
+      file !== undefined ? readYaml(file, relative(root, file)) : parseYaml(patch ?? '', place || folder)
+    for (const { value } of documents) {
+      if (Array.isArray(value)) {
+        for (const object of objects.filter(o => isTarget(o, target)))
+          for (const operation of value as Operation[]) object.value = patched(object.value, operation)
+        continue
+      }
+      const own = value as { kind?: string; metadata?: { name?: string } }
+      const meant = objects.filter(o =>
+        target ? isTarget(o, target) : o.kind === own.kind && o.name === own.metadata?.name,
+      )
+      for (const object of meant) object.value = merge(object.value, value as Record<string, unknown>)
     }
   }
+}
+
+interface Operation {
+  op?: string
+  path?: string
+  value?: unknown
+}
+
+/** A target's kind and name are regular expressions that fit as a whole, as kustomize reads them. */
+function isTarget(object: FoundObject, target: { kind?: string; name?: string } | undefined): boolean {
+  const fits = (pattern: string | undefined, text: string) =>
+    pattern === undefined || new RegExp(`^(?:${pattern})$`).test(text)
+  return target !== undefined && fits(target.kind, object.kind) && fits(target.name, object.name)
+}
+
+/** One operation of RFC 6902 that sets or removes a value; `move`, `copy` and `test` are not used on claims. */
+function patched(
+  value: Record<string, unknown>,
+  { op, path, value: wanted }: Operation,
+): Record<string, unknown> {
+  const keys = (path ?? '')
+    .split('/')
+    .slice(1)
+    .map(k => k.replaceAll('~1', '/').replaceAll('~0', '~'))
+  const change = (here: unknown, [key, ...rest]: string[]): unknown => {
+    if (key === undefined) return wanted
+    if (Array.isArray(here)) {
+      const list = [...here]
+      const index = key === '-' ? list.length : Number(key)
+      if (rest.length > 0) list[index] = change(list[index], rest)
+      else if (op === 'remove') list.splice(index, 1)
+      else if (op === 'add') list.splice(index, 0, wanted)
+      else list[index] = wanted
+      return list
+    }
+    const map = { ...(isObject(here) ? here : {}) }
+    if (rest.length === 0 && op === 'remove') delete map[key]
+    else map[key] = change(map[key], rest)
+    return map
+  }
+  const known = op === 'add' || op === 'replace' || op === 'remove'
+  return known && keys.length > 0 ? (change(value, keys) as Record<string, unknown>) : value
 }
 
 function merge(one: Record<string, unknown>, other: Record<string, unknown>): Record<string, unknown> {

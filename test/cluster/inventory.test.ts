@@ -113,3 +113,34 @@ spec: {}
   ])
   expect(inventory.projects).toMatchObject([{ name: 'system', at: 'argocd/set.yaml:10:1' }])
 })
+
+test('patches of a claim count: strategic merge and JSON 6902, from a file and inline, by kind and name', () => {
+  const claim = (name: string) =>
+    `apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: ${name} }\nspec: { storageClassName: slow, resources: { requests: { storage: 1Gi } } }\n`
+  const { claims } = readInventory(
+    repository({
+      'a/kustomization.yaml': `namespace: home
+resources: [claims.yaml]
+patches:
+  - path: bigger.yaml
+  - target: { kind: PersistentVolumeClaim, name: "two|three" }
+    patch: |-
+      - { op: replace, path: /spec/storageClassName, value: fast }
+      - { op: add, path: /metadata/labels, value: { tier: best } }
+  - patch: |-
+      apiVersion: v1
+      kind: PersistentVolumeClaim
+      metadata: { name: three }
+      spec: { accessModes: [ReadWriteOnce] }
+`,
+      'a/claims.yaml': ['one', 'two', 'three'].map(claim).join('---\n'),
+      'a/bigger.yaml':
+        'apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: one }\nspec: { resources: { requests: { storage: 5Gi } } }\n',
+    }),
+  )
+  expect(claims.map(c => [c.id, c.sizeBytes / 2 ** 30, c.storageClass, c.labels, c.accessModes])).toEqual([
+    ['home/one', 5, 'slow', {}, []],
+    ['home/two', 1, 'fast', { tier: 'best' }, []],
+    ['home/three', 1, 'fast', { tier: 'best' }, ['ReadWriteOnce']],
+  ])
+})
