@@ -1,7 +1,5 @@
 import { z } from 'zod'
 import { isHeld } from '../../src/gitops/application.ts'
-import { applicationKind, isHeldBack, stateOf } from '../../src/gitops/argocd.ts'
-import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { holdApplication } from '../bootstrap/hold-applications.ts'
 import { step } from '../kit.ts'
@@ -11,6 +9,7 @@ import { copyVolume } from '../volumes/copy.ts'
 import { verifyVolume } from '../volumes/verify.ts'
 import { eachApplication } from './each-application.ts'
 import { orderOf } from './order.ts'
+import { lookAt, untilWell } from './well.ts'
 
 /** Argo CD may have it: its volumes are bound to the disks with its data, and that was proven. */
 export const releaseApplication = step({
@@ -27,16 +26,15 @@ export const releaseApplication = step({
   retry: { times: 4, delay: '5s' },
   output: z.strictObject({}),
   async observe({ application, kubernetes }) {
-    const { name, namespace } = application
-    const live = await kubernetes.get({ ...applicationKind, namespace, name })
-    if (!live || isHeldBack(live)) return due(`let Argo CD have ${name}`)
-    const { sync, health, complaint } = stateOf(live)
-    return sync === 'Synced' && health === 'Healthy'
+    const { name } = application
+    const seen = await lookAt(application, kubernetes)
+    if (seen.state === 'held') return due(`let Argo CD have ${name}`)
+    return seen.state === 'well'
       ? done({}, `${name} is Synced and Healthy`)
-      : due(`wait for ${name}: ${sync}, ${health}${complaint ? ` (${complaint})` : ''}`)
+      : due(`wait for ${name}: ${seen.why}`)
   },
   async apply({ application, cluster, kubernetes, outputs, wait }) {
-    const { name, namespace, claims } = application
+    const { name, claims } = application
     const expected = new Map([...outputs(adoptVolume), ...outputs(copyVolume)])
     for (const claim of claims) {
       const wanted = expected.get(claim)
@@ -46,28 +44,6 @@ export const releaseApplication = step({
         throw boundToAnother(claim, binding.state === 'bound' ? binding.handle : 'none', wanted.handle)
     }
     await kubernetes.apply(cluster.applicationManifest(name), { force: true })
-    let last = ''
-    try {
-      await wait(`${name} to be Synced and Healthy`, async () => {
-        const live = await kubernetes.get({ ...applicationKind, namespace, name })
-        if (!live) return undefined
-        const { sync, health, complaint } = stateOf(live)
-        last = `${sync}, ${health}${complaint ? `: ${complaint}` : ''}`
-        return (sync === 'Synced' && health === 'Healthy') || undefined
-      })
-    } catch (thrown) {
-      if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
-      throw unwell(name, namespace, last, thrown)
-    }
+    await untilWell(application, kubernetes, wait)
   },
 })
-
-export function unwell(name: string, namespace: string, state: string, cause: unknown): Fault {
-  return new Fault({
-    code: 'application-not-healthy',
-    blame: 'host',
-    message: `the Application ${name} does not get well: ${state}`,
-    remedy: `Look at it (kubectl -n ${namespace} describe application ${name}, then its pods); its data is in place. Once it is mended, run \`recover resume\``,
-    cause,
-  })
-}

@@ -1,12 +1,11 @@
 import { z } from 'zod'
 import { isHeld } from '../../src/gitops/application.ts'
-import { applicationKind, stateOf } from '../../src/gitops/argocd.ts'
-import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { step } from '../kit.ts'
 import { letThrough } from '../volumes/let-through.ts'
 import { eachApplication } from './each-application.ts'
-import { releaseApplication, unwell } from './release.ts'
+import { releaseApplication } from './release.ts'
+import { lookAt, untilWell } from './well.ts'
 
 /** What was let through early may have waited for what came later; now it has to be well, too. */
 export const settleApplication = step({
@@ -21,28 +20,11 @@ export const settleApplication = step({
   retry: { times: 4, delay: '5s' },
   output: z.strictObject({}),
   async observe({ application, kubernetes }) {
-    const { name, namespace } = application
-    const live = await kubernetes.get({ ...applicationKind, namespace, name })
-    if (!live) return due(`wait for the Application ${name}`)
-    const { sync, health, complaint } = stateOf(live)
-    return sync === 'Synced' && health === 'Healthy'
-      ? done({}, `${name} is Synced and Healthy`)
-      : due(`wait for ${name}: ${sync}, ${health}${complaint ? ` (${complaint})` : ''}`)
+    const seen = await lookAt(application, kubernetes)
+    if (seen.state === 'well') return done({}, `${application.name} is Synced and Healthy`)
+    return due(`wait for ${application.name}${seen.state === 'unwell' ? `: ${seen.why}` : ''}`)
   },
   async settle({ application, kubernetes, wait }) {
-    const { name, namespace } = application
-    let last = 'it is not there'
-    try {
-      await wait(`${name} to be Synced and Healthy`, async () => {
-        const live = await kubernetes.get({ ...applicationKind, namespace, name })
-        if (!live) return undefined
-        const { sync, health, complaint } = stateOf(live)
-        last = `${sync}, ${health}${complaint ? `: ${complaint}` : ''}`
-        return (sync === 'Synced' && health === 'Healthy') || undefined
-      })
-    } catch (thrown) {
-      if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
-      throw unwell(name, namespace, last, thrown)
-    }
+    await untilWell(application, kubernetes, wait)
   },
 })
