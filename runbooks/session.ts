@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { copyFileSync, existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
@@ -120,7 +120,7 @@ export async function beginRun(
   try {
     const folder = createRunFolder(state, run)
     writeFileSync(join(folder.path, 'secret'), randomBytes(32), { mode: 0o600, flush: true })
-    copyFileSync(path, join(folder.path, 'recover.yaml'))
+    writeFileSync(join(folder.path, 'recover.yaml'), readFileSync(path), { mode: 0o600 })
     const where = await reach(cluster, folder)
     const { mask } = where.secrets
     const plan = await planRun(cluster, where, options.now)

@@ -9,9 +9,12 @@ import { checkSecrets } from '../preflight/check-secrets.ts'
 import { fenceVolume } from '../protect/fence.ts'
 import { eachHost } from './each-host.ts'
 
-/** A system from which the host's disk can be written: nothing on that disk is mounted. */
+// What a system that was booted from a stick or over the network has as its root.
+const inMemory = new Set(['tmpfs', 'ramfs', 'rootfs', 'overlay', 'squashfs'])
+
+/** A system from which the host's disk can be written: it runs from memory, and nothing on that disk is mounted. */
 export function isInstaller(facts: HostFacts, disk: DiskSelector, host: string): boolean {
-  return facts.os.variant === 'installer' && !resolveDisk(facts, disk, host).mounted
+  return inMemory.has(facts.rootFileSystem) && !resolveDisk(facts, disk, host).mounted
 }
 
 /** Gets an installer running on the machine, by the first rung that works. */

@@ -17,6 +17,8 @@ export interface Disk {
 export interface HostFacts {
   hostname: string
   os: { id: string; name: string; version: string; variant: string }
+  /** File system of `/`: `ext4`, `btrfs`; `tmpfs`, `ramfs`, `overlay` on a system that runs from memory. */
+  rootFileSystem: string
   bootId: string
   machineSerial: string
   macs: string[]
@@ -34,6 +36,7 @@ export interface HostFacts {
 export const factScript = `export LC_ALL=C PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 part() { printf '\\n=== %s\\n' "$1"; }
 part os-release; cat /etc/os-release 2>/dev/null || cat /usr/lib/os-release 2>/dev/null
+part root-fs; findmnt -n -o FSTYPE / 2>/dev/null
 part boot-id; cat /proc/sys/kernel/random/boot_id
 part hostname; cat /proc/sys/kernel/hostname
 part machine-serial; cat /sys/class/dmi/id/product_serial 2>/dev/null
@@ -75,6 +78,7 @@ export function parseFacts(text: string, host: string): HostFacts {
       version: release.VERSION_ID ?? '',
       variant: release.VARIANT_ID ?? '',
     },
+    rootFileSystem: part('root-fs').split('\n')[0] ?? '',
     bootId: part('boot-id'),
     machineSerial: part('machine-serial'),
     macs: part('macs')

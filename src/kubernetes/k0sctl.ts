@@ -103,7 +103,9 @@ async function run(
   { signal, onPhase, pace }: K0sctlOptions,
 ): Promise<{ exitCode: number; output: string }> {
   const { folder } = k0sctl
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const cache = join(folder, 'cache')
+  // Its log lies there; it would let everybody look into it.
+  mkdirSync(join(cache, 'k0sctl'), { recursive: true, mode: 0o700 })
   const write = (name: string, text: string) => {
     const path = join(folder, name)
     writeFileSync(path, text, { mode: 0o600 })
@@ -117,10 +119,16 @@ async function run(
   const child = execa(program, [...before, verb, '--config', config, ...flags], {
     env: {
       HOME: folder,
-      XDG_CACHE_HOME: join(folder, 'cache'),
+      XDG_CACHE_HOME: cache,
       SSH_KNOWN_HOSTS: knownHosts,
       DISABLE_TELEMETRY: 'true',
       DISABLE_UPGRADE_CHECK: 'true',
+      // It has no use for the person's secrets.
+      ...Object.fromEntries(
+        Object.keys(process.env)
+          .filter(name => name.startsWith('RECOVER_SECRET_'))
+          .map(name => [name, undefined]),
+      ),
     },
     cancelSignal: signal,
     // The first signal is its Ctrl-C, after which it finishes its phase; a second one it no longer hears.

@@ -38,6 +38,10 @@ export async function keepLab(
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
     execArgv: [],
+    // It lives on after the run, and the person's secrets are none of its business.
+    env: Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith('RECOVER_SECRET_')),
+    ),
   })
   closeSync(log)
   await new Promise<void>((resolve, reject) => {

@@ -183,7 +183,9 @@ export function waiter(
     options: WaitOptions = {},
   ): Promise<T> => {
     const own = options.limit === undefined ? Number.POSITIVE_INFINITY : scale(milliseconds(options.limit))
-    const limitMs = Math.min(own, limit.left())
+    // A little less than the step has left: a look may be under way at the end, and who waited can say best for what.
+    const left = limit.left()
+    const limitMs = Math.min(own, left - Math.min(10_000, left / 20))
     const end = performance.now() + limitMs
     const every = milliseconds(options.every ?? ('1s' satisfies Duration)) * pace
     let last: Fault | undefined

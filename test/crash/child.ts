@@ -1,4 +1,4 @@
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   planResumeAny,
@@ -25,7 +25,13 @@ const [part = 'rehearse', folder = '', last = ''] = process.argv.slice(2)
 const home = 'examples/home'
 let met = 0
 const never = new AbortController().signal
-const tell = (file: string, line: string) => appendFileSync(join(folder, file), `${line}\n`)
+const told = new Map<string, number>()
+/** Written at once, since the next thing may be the end; a file stays open, since there are hundreds of lines. */
+const tell = (file: string, line: string) => {
+  const fd = told.get(file) ?? openSync(join(folder, file), 'a')
+  told.set(file, fd)
+  writeSync(fd, `${line}\n`)
+}
 const session: RehearsalOptions = {
   stop: never,
   now: never,

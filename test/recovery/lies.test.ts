@@ -46,8 +46,7 @@ const lies: Lie[] = [
       where: where => ({ ...where, k0sctl: [process.execPath, '-e', '0'], scaleLimit: () => 2_000 }),
     },
     step: 'kubernetes/controllers',
-    // Which of the two limits is over first, the step's or that of its wait, is a matter of milliseconds.
-    code: /^(?:step|wait)-timed-out$/,
+    code: /^wait-timed-out$/,
     says: /for the API on \w+ to be ready/,
     never: /^(?:kubernetes\/(?!controllers)|bootstrap|volumes|applications|proof)/,
   },

@@ -51,8 +51,11 @@ beforeAll(async () => {
   expect(first.exit, first.stderr.toString()).toBe(0)
   const runs = join(state, 'recover', 'runs')
   run = join(runs, readdirSync(runs)[0] ?? '')
-  for (const form of ['markdown', 'html', 'json'])
-    said.set(`report ${form}`, (await recover(['report', '--format', form])).stdout)
+  for (const form of ['markdown', 'json']) {
+    const report = await recover(['report', '--format', form])
+    expect(report.exit).toBe(0)
+    said.set(`report ${form}`, report.stdout)
+  }
   for (const path of filesBelow(run)) said.set(path, readFileSync(path))
   expect(secret).toBeDefined()
   nameSecrets(secret!)
@@ -66,6 +69,9 @@ describe('after a whole rehearsal', () => {
     expect([...commandLines].some(line => line.includes('lab/main.js'))).toBe(true)
     expect(secrets.size).toBeGreaterThan(8)
     const lab = Buffer.concat(filesBelow(join(run, 'lab'), true).map(path => readFileSync(path)))
+    expect(environments.size).toBeGreaterThan(1)
+    const kubeconfig = readFileSync(join(run, 'kubeconfig'))
+    expect(secrets.get('client key')!.some(form => kubeconfig.includes(form))).toBe(true)
     for (const name of ['NAS password', '1Password credentials', '1Password token', 'host key of lithium'])
       expect(
         secrets.get(name)!.some(form => lab.includes(form)),
@@ -147,8 +153,9 @@ function sample(): void {
     try {
       const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
       if (line !== '') commandLines.add(line)
-      // Its own process has been given them; who it starts must not be.
-      if (line.includes(state)) environments.add(readFileSync(`/proc/${pid}/environ`, 'utf8'))
+      // The run's own process was given them by this test; whom it starts must not be.
+      if (line.includes(state) && !line.includes('bin/run.js'))
+        environments.add(readFileSync(`/proc/${pid}/environ`, 'utf8'))
     } catch {
       // It has ended.
     }

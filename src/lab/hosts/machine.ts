@@ -410,6 +410,7 @@ export class Machine {
     return [
       '',
       `=== os-release\n${release}`,
+      `=== root-fs\n${state.system === 'installer' ? 'tmpfs' : 'ext4'}`,
       `=== boot-id\n${state.bootId}`,
       `=== hostname\n${this.hostname()}`,
       `=== machine-serial\n${blueprint.machineSerial}`,

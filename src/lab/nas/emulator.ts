@@ -198,7 +198,8 @@ function seamOf(store: NasStore): NasSeam {
     },
     logout(uuid, initiator) {
       const target = targetOf(uuid)
-      if (!target) return
+      // Nodes are logged out of every disk that they do not use, over and over: mostly there is nothing to end.
+      if (!target?.sessions.some(s => s.iqn === initiator)) return
       target.sessions = target.sessions.filter(s => s.iqn !== initiator)
       store.save()
     },

@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs'
+import { judge } from './judge.ts'
+import { child, Place } from './place.ts'
+import type { ComparableWorld } from './world.ts'
+
+/** A run that nothing broke off: every point that it met, and the world that it left. */
+export interface Golden {
+  points: string[]
+  world: ComparableWorld
+}
+
+/** Rehearses once without a crash. Throws when that run itself is not well, since nothing can be compared with it. */
+export async function rehearseWhole(): Promise<Golden> {
+  if (!existsSync(child)) throw new Error('the test needs the build: npm run setup')
+  const place = new Place()
+  try {
+    const end = await place.live('rehearse')
+    if (end !== 0) throw new Error(`the run without a crash ended with ${end}: ${place.complaints}`)
+    const golden = { points: place.points, world: place.world }
+    const wrong = judge(place, golden.world)
+    if (wrong.length > 0) throw new Error(`the run without a crash is wrong: ${wrong.join('; ')}`)
+    return golden
+  } finally {
+    place.remove()
+  }
+}
+
+/**
+ * A fresh run that is killed at a point, resumed by a new process, and compared. Says what is wrong; `unmet` when steps
+ * that run side by side took a note less than the golden run and ended before that point.
+ */
+export async function crash(
+  golden: Golden | Promise<Golden>,
+  point: string,
+  meanwhile?: (place: Place) => Promise<string[]>,
+): Promise<{ unmet: boolean; wrong: string[] }> {
+  const place = new Place()
+  try {
+    const end = await place.live('rehearse', point)
+    if (end === 0) return { unmet: true, wrong: judge(place, (await golden).world) }
+    if (end !== 'SIGKILL')
+      return { unmet: false, wrong: [`the first process ended with ${end}: ${place.complaints}`] }
+    const looked = (await meanwhile?.(place)) ?? []
+    const last = await place.toTheEnd()
+    const wrong =
+      last === 0
+        ? judge(place, (await golden).world)
+        : [`the process that resumed ended with ${last}: ${place.complaints}`]
+    return { unmet: false, wrong: [...looked, ...wrong] }
+  } finally {
+    place.remove()
+  }
+}
+
+/** Does something with each thing, a few at a time. */
+export async function forEach<T>(
+  things: readonly T[],
+  atOnce: number,
+  action: (thing: T) => Promise<void>,
+): Promise<void> {
+  const queue = [...things]
+  const worker = async () => {
+    for (let thing = queue.shift(); thing !== undefined; thing = queue.shift()) await action(thing)
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+}

@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest'
+import { faults } from '../../runbooks/rehearsal/faults.ts'
+import {
+  damageOf,
+  failuresOf,
+  faultsOf,
+  homeOf,
+  type Part,
+  rehearseAt,
+  resumeAt,
+  writesOn,
+} from '../recovery/home.ts'
+
+/** How a rehearsal with a fault ends: by itself, or at steps with coded faults until a person has mended it. */
+const endings: Record<
+  string,
+  { target?: string; ends: 'by itself' | Record<string, string>; writes?: number }
+> = {
+  'host-dies-during-install': {
+    target: 'lithium',
+    // A machine without power does not even refuse; on loopback its connections are closed at once.
+    ends: { 'hosts/install-flatcar[lithium]': 'ssh-throttled' },
+    writes: 2,
+  },
+  'wrong-disk': { target: 'lithium', ends: { 'hosts/bring-up-installer[lithium]': 'disk-not-found' } },
+  'host-key-differs': {
+    target: 'lithium',
+    ends: { 'hosts/install-flatcar[lithium]': 'wrong-system-answers' },
+    writes: 2,
+  },
+  'old-os-returns': {
+    target: 'lithium',
+    ends: { 'hosts/install-flatcar[lithium]': 'wrong-system-answers' },
+    writes: 2,
+  },
+  'ssh-throttled': { target: 'hydrogen', ends: 'by itself' },
+  'nas-session-expires': { ends: 'by itself' },
+  'nas-full': {
+    ends: {
+      'volumes/measure[grafana/data]': 'nas-full',
+      'volumes/measure[miniflux/data-postgres-0]': 'nas-full',
+      'volumes/measure[photos/library]': 'nas-full',
+    },
+  },
+  'zombie-host': { target: 'hydrogen', ends: { 'protect/fence[photos/library]': 'old-writer-alive' } },
+  'api-away': { ends: 'by itself' },
+  'k0sctl-fails-half-way': { target: 'lithium', ends: 'by itself' },
+  'application-never-healthy': {
+    target: 'grafana',
+    ends: { 'applications/release[grafana]': 'application-not-healthy' },
+  },
+  'onepassword-rate-limited': {
+    target: 'recover-probe',
+    ends: { 'bootstrap/prove-onepassword': 'onepassword-silent' },
+  },
+}
+
+test('every fault of the lab is rehearsed here', () => {
+  expect(Object.keys(endings).sort()).toEqual(faults.map(f => f.name).sort())
+})
+
+test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, context) => {
+  const { target, ends, writes = 1 } = endings[name]!
+  const home = homeOf(context)
+  const run = await rehearseAt(home, { faults: [{ name, ...(target ? { target } : {}) }] })
+  if (ends !== 'by itself') {
+    expect(run.result?.state).toBe('failed')
+    expect(failuresOf(run)).toMatchObject(ends)
+    for (const { code, message, remedy, blame } of faultsOf(run)) {
+      expect(blame, `${code}: ${message}`).not.toBe('bug')
+      expect(remedy.length).toBeGreaterThan(20)
+    }
+    // What could not be done for one is done for all others; nothing was built on what failed.
+    expect(run.result?.left).toBeGreaterThan(0)
+    if (name === 'wrong-disk' || name === 'zombie-host') expect(writesOn(home, target!)).toEqual([0, 0])
+  }
+  const last: Part = ends === 'by itself' ? run : await resumeAt(home)
+  expect(failuresOf(last)).toEqual({})
+  expect(last.result?.state).toBe('finished')
+  expect(damageOf(home)).toEqual([])
+  // The disk that nobody named was never written, the others no more often than the fault made necessary.
+  expect(writesOn(home, 'lithium')).toEqual([writes, 0])
+  expect(writesOn(home, 'hydrogen')).toEqual([1, 0])
+})
