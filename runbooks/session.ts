@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
@@ -84,6 +84,15 @@ export async function planResume(
   } finally {
     await connections.close()
   }
+}
+
+/**
+ * Erases what nothing needs once all is done: what the machines' private host keys can be derived from, and the
+ * k0sctl.yaml in which variables from the environment stand with their values.
+ */
+function forget(folder: RunFolder): void {
+  rmSync(join(folder.path, 'k0sctl', 'k0sctl.yaml'), { force: true })
+  unlinkSync(join(folder.path, 'secret'))
 }
 
 /** What this run's machines are known by. Fault `run-over` once it was erased. */
@@ -235,8 +244,7 @@ async function work(
       redo: new Set(options.redo ?? []),
       ...(options.onPoint ? { onPoint: (point, step) => options.onPoint?.(`${point} ${step}`) } : {}),
     })
-    // From it the machines' private host keys can be derived; nothing needs it once all is done.
-    if (execution.state === 'finished') unlinkSync(join(folder.path, 'secret'))
+    if (execution.state === 'finished') forget(folder)
     return { run: folder.run, folder: folder.path, ...execution }
   } finally {
     await connections.close()

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { faults } from '../../runbooks/rehearsal/faults.ts'
 import {
+  applied,
   damageOf,
   failuresOf,
   faultsOf,
@@ -81,4 +82,17 @@ test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, conte
   // The disk that nobody named was never written, the others no more often than the fault made necessary.
   expect(writesOn(home, 'lithium')).toEqual([writes, 0])
   expect(writesOn(home, 'hydrogen')).toEqual([1, 0])
+})
+
+test('a k0sctl that ends well and has done nothing: the wait for what it says ends, nothing is built on it', async context => {
+  const home = homeOf(context)
+  const run = await rehearseAt(home, {
+    where: where => ({ ...where, k0sctl: [process.execPath, '-e', '0'], scaleLimit: () => 3_000 }),
+  })
+  expect(failuresOf(run)).toEqual({ 'kubernetes/controllers': 'wait-timed-out' })
+  expect(faultsOf(run)[0]?.message).toMatch(/for the API on \w+ to be ready/)
+  expect(applied(run).filter(step => /^(?:bootstrap|volumes|applications|proof)/.test(step))).toEqual([])
+  const last = await resumeAt(home)
+  expect(last.result?.state).toBe('finished')
+  expect(damageOf(home)).toEqual([])
 })

@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { recover } from '../cli/program.ts'
-import { damageOf, homeOf, rehearseAt } from './home.ts'
+import { homeOf, recordsNow, rehearseAt } from './home.ts'
 
 test('a second operator is told who is at work, and may wait', async context => {
   const home = homeOf(context)
@@ -47,13 +47,16 @@ test('a second operator is told who is at work, and may wait', async context => 
 test('the lock of a process that was killed is taken over with a notice, and its run goes on', async context => {
   const home = homeOf(context)
   const first = await recover(['rehearse', home.file], home.state, ({ signalAt }) =>
-    signalAt('Start the control plane', 'SIGKILL'),
+    signalAt('Snapshot the disk', 'SIGKILL'),
   )
   expect(first.exit).toBeNull()
-  expect(readdirSync(join(home.state, 'recover', 'locks'))).toEqual(['home.rehearsal'])
-  const second = await recover(['resume'], home.state)
+  const locks = join(home.state, 'recover', 'locks')
+  expect(readdirSync(locks)).toEqual(['home.rehearsal'])
+  const second = await recover(['resume'], home.state, ({ signalAt }) =>
+    signalAt('Get an installer running', 'SIGINT'),
+  )
   expect(second.stderr).toMatch(/Took over the lock of run \S+: its process \d+ on \S+ is no more/)
-  expect(second.exit).toBe(0)
-  expect(damageOf(home)).toEqual([])
-  expect(readdirSync(join(home.state, 'recover', 'locks'))).toEqual([])
+  expect(second.exit).toBe(130)
+  expect(readdirSync(locks)).toEqual([])
+  expect(recordsNow().at(-1)).toMatchObject({ kind: 'ended', state: 'stopped', failed: [] })
 })

@@ -4,19 +4,19 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { RunEvent } from '../../src/runbook/events.ts'
 import { root } from '../cli/program.ts'
-import { damageOf, homeOf, recordsNow } from './home.ts'
+import { damageOf, homeOf, recordsNow } from '../recovery/home.ts'
 
 test('a clock that jumps by hours, forth and back, changes nothing but the times in the journal', async context => {
   const home = homeOf(context)
   const events = join(home.state, '..', 'events.ndjson')
   const first = await recoverAt(
     home.state,
-    '400:5 900:-9',
+    '0 5 -9',
     ['rehearse', home.file, '--json-into', events],
     'SIGINT',
   )
   expect(first.exit).toBe(130)
-  const second = await recoverAt(home.state, '0:-30 700:72', ['resume', '--json-into', events])
+  const second = await recoverAt(home.state, '-30 72', ['resume', '--json-into', events])
   expect(second.stderr).not.toContain('Error')
   expect(second.exit).toBe(0)
   expect(damageOf(home)).toEqual([])
@@ -38,7 +38,7 @@ test('a clock that jumps by hours, forth and back, changes nothing but the times
     if ('tookMs' in event) expect(event.tookMs).toBeGreaterThanOrEqual(0)
     if ('limitMs' in event) expect(event.limitMs).toBeLessThan(24 * 3_600_000)
   }
-  const report = await recoverAt(home.state, '0:0', ['report', '--json'])
+  const report = await recoverAt(home.state, '0', ['report', '--json'])
   expect(report.exit).toBe(0)
   const lengths = [...report.stdout.matchAll(/"(\w*Ms)": (-?[\d.]+)/g)].map(m => Number(m[2]))
   expect(lengths.length).toBeGreaterThan(10)
@@ -47,7 +47,7 @@ test('a clock that jumps by hours, forth and back, changes nothing but the times
 
 /** The built program under a clock that jumps; with `signal`, stopped when the control plane is being started. */
 async function recoverAt(state: string, jumps: string, args: string[], signal?: NodeJS.Signals) {
-  const preload = join(root, 'dist/test/recovery/jumping-clock.js')
+  const preload = join(root, 'dist/test/crash/jumping-clock.js')
   expect(existsSync(preload)).toBe(true)
   const child = spawn(process.execPath, ['--import', preload, join(root, 'bin/run.js'), ...args], {
     env: { PATH: process.env.PATH, HOME: state, XDG_STATE_HOME: state, NO_COLOR: '1', CLOCK_JUMPS: jumps },
