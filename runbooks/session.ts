@@ -164,16 +164,16 @@ export async function resumeRun(
 ): Promise<RunResult> {
   const state = stateFolder()
   const folder = openRunFolder(state, run)
-  const { began } = claims(readJournal(folder.journal), folder.journal)
+  const { began, goesBy } = claims(readJournal(folder.journal), folder.journal)
   const cluster = loadCluster(began.input)
-  if (cluster.hash !== began.inputHash && !options.accept.includes('cluster-file'))
+  if (cluster.hash !== goesBy.inputHash && !options.accept.includes('cluster-file'))
     throw new Fault({
       code: 'cluster-file-changed',
       blame: 'operator',
       message: `${began.input} or a file that it names is not what it was when run ${folder.run} began (a copy of it lies in ${folder.path})`,
       remedy: `Compare them. To go on with the files as they are now: recover resume ${folder.run} --accept cluster-file`,
     })
-  if (fromScratch.hash !== began.runbookHash && !options.accept.includes('runbook'))
+  if (fromScratch.hash !== goesBy.runbookHash && !options.accept.includes('runbook'))
     throw runbookChanged(fromScratch, began.stepHashes, folder.run)
   const lock = await takeLock(lockPath(state, cluster, began.mode), {
     run: folder.run,

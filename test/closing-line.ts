@@ -29,7 +29,8 @@ export default class ClosingLine implements Reporter {
       }
     }
     const { passed, failed, skipped } = count
-    if (process.env.RECOVER_TALLY) appendFileSync(process.env.RECOVER_TALLY, `${passed} ${failed} ${skipped}\n`)
+    if (process.env.RECOVER_TALLY)
+      appendFileSync(process.env.RECOVER_TALLY, `${passed} ${failed} ${skipped}\n`)
     process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`)
   }
 }

@@ -24,7 +24,7 @@ export const faults: LabFault[] = [
     target: 'host',
     strikes: 1,
     explains:
-      'The machine goes dark with its disk half written. The next attempt asks for the stick and writes it again.',
+      'The machine goes dark with its disk half written. The run stops there; `resume` asks for the stick and writes it again.',
   },
   {
     name: 'wrong-disk',

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { stringify } from 'yaml'
@@ -114,6 +114,7 @@ async function run(
   }
   const config = write('k0sctl.yaml', stringify(document))
   const knownHosts = write('known_hosts', routes.map(r => r.knownHost).join(''))
+  await endForsaken(join(folder, 'pid'), config)
   const [program = 'k0sctl', ...before] = k0sctl.command
   const [verb = '', ...flags] = args
   const child = execa(program, [...before, verb, '--config', config, ...flags], {
@@ -137,6 +138,7 @@ async function run(
     all: false,
     stdin: 'ignore',
   })
+  if (child.pid !== undefined) write('pid', String(child.pid))
   let patience: NodeJS.Timeout | undefined
   const heard = () => {
     clearTimeout(patience)
@@ -166,6 +168,34 @@ async function run(
   return {
     exitCode: result.exitCode ?? 1,
     output: `${result.stdout ?? ''}${verb === 'kubeconfig' && result.exitCode === 0 ? '' : `\n${result.stderr ?? ''}`}`,
+  }
+}
+
+/**
+ * Ends a k0sctl that a killed process of this run left behind: two at once work against each other on the same hosts,
+ * and the later one fails (seen: "Init already exists").
+ */
+async function endForsaken(pidFile: string, config: string): Promise<void> {
+  if (!existsSync(pidFile)) return
+  const pid = Number(readFileSync(pidFile, 'utf8'))
+  const isOurs = async () => {
+    const { stdout } = await execa('ps', ['-o', 'command=', '-p', String(pid)], { reject: false })
+    return Number.isInteger(pid) && pid > 1 && (stdout ?? '').includes(config)
+  }
+  // Asked to stop it ends its phase in order; it hears that once, and SIGKILL always.
+  for (const [signal, patienceMs] of [
+    ['SIGTERM', 15_000],
+    ['SIGKILL', 5_000],
+  ] as const) {
+    if (!(await isOurs())) return
+    try {
+      process.kill(pid, signal)
+    } catch {
+      // It ended between the two looks.
+      return
+    }
+    for (const end = performance.now() + patienceMs; performance.now() < end && (await isOurs()); )
+      await new Promise(resolve => setTimeout(resolve, 50))
   }
 }
 

@@ -130,6 +130,8 @@ export interface Claims {
   fanOuts: Map<string, { key: string; subject: unknown }[]>
   consents: Victim[]
   ended?: Extract<JournalRecord, { kind: 'ended' }>
+  /** Input and runbook that the run goes by now: those of its beginning, or what a person has accepted since. */
+  goesBy: { inputHash: string; runbookHash: string }
   /** Milliseconds that earlier processes worked on this run, as they measured them. */
   earlierMs: number
 }
@@ -138,7 +140,14 @@ export interface Claims {
 export function claims(replay: Replay, path: string): Claims {
   const [first] = replay.records
   if (first?.kind !== 'run-began') throw damaged(path, 1, 'it does not begin with the beginning of a run')
-  const result: Claims = { began: first, steps: new Map(), fanOuts: new Map(), consents: [], earlierMs: 0 }
+  const result: Claims = {
+    began: first,
+    steps: new Map(),
+    fanOuts: new Map(),
+    consents: [],
+    goesBy: first,
+    earlierMs: 0,
+  }
   const claim = (step: string): Claim => {
     const known = result.steps.get(step) ?? { intents: 0 }
     result.steps.set(step, known)
@@ -171,6 +180,7 @@ export function claims(replay: Replay, path: string): Claims {
         break
       case 'resumed':
         delete result.ended
+        result.goesBy = record
         break
     }
   return result

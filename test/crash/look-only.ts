@@ -20,7 +20,7 @@ export async function lookOnly(place: Place): Promise<string[]> {
       : [`planning changed the world: ${JSON.stringify(after)}, was ${JSON.stringify(before)}`]),
     ...(ownBytes() === bytesBefore ? [] : ['planning changed the run’s folder']),
     ...unmeetable(again.entries).map(why => `resume --dry-run: ${why}`),
-    ...unmeetable(anew.entries.filter(e => !hasTwoDisks(e))).map(why => `a new plan: ${why}`),
+    ...unmeetable(anew.entries, hasTwoDisks).map(why => `a new plan: ${why}`),
   ]
 }
 
@@ -36,10 +36,11 @@ function hasTwoDisks(entry: PlanEntry): boolean {
   )
 }
 
-/** Steps that are blocked, or that wait for something that nothing still to be done will bring. */
-function unmeetable(entries: PlanEntry[]): string[] {
+/** Steps that are blocked, and not `rightly` so, or that wait for something that nothing still to be done will bring. */
+function unmeetable(entries: PlanEntry[], rightly: (blocked: PlanEntry) => boolean = () => false): string[] {
   return entries.flatMap(entry => {
-    if (entry.state === 'blocked') return [`${entry.step} is blocked: ${entry.fault.message}`]
+    if (entry.state === 'blocked')
+      return rightly(entry) ? [] : [`${entry.step} is blocked: ${entry.fault.message}`]
     if (entry.state !== 'unknown') return []
     const { until } = entry
     const first = entries.filter(e => e.step === until || e.step.startsWith(`${until}[`))
