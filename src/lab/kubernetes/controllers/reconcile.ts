@@ -34,7 +34,6 @@ export class Reconciler {
   private timer: NodeJS.Timeout | undefined
   private readonly tick: NodeJS.Timeout
   private seen = ''
-  private wasUp = false
 
   /** @param onDown called when the control plane has gone away */
   constructor(controlled: Omit<Controlled, 'store'>, store: () => ObjectStore, onDown: () => void) {
@@ -42,9 +41,8 @@ export class Reconciler {
     this.store = store
     // Machines, faults and the NAS change without telling the API server, as in a real home.
     this.tick = setInterval(() => {
-      const up = this.controlled.machines.controlPlaneUp()
-      if (this.wasUp && !up) onDown()
-      this.wasUp = up
+      // Said at every look: a control plane may have come and gone between two.
+      if (!this.controlled.machines.controlPlaneUp()) onDown()
       if (this.surroundings() !== this.seen) this.poke()
     }, 50)
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
 import type { LabEndpoints } from '../../src/lab/lab.ts'
-import { root } from './program.ts'
+import { root } from '../cli/program.ts'
 
 /**
  * The command for the real home, against a lab that stands where the home would: nothing here is a rehearsal to the
