@@ -115,6 +115,7 @@ function appender(
   let broken: Fault | undefined
   let usualMs = 0
   let idle: (() => void)[] = []
+  let open = true
 
   const flush = (): void => {
     if (broken) {
@@ -169,6 +170,9 @@ function appender(
     },
     async close() {
       if (writing) await new Promise<void>(resolve => idle.push(resolve))
+      // A second close would close whatever file has been given this number since.
+      if (!open) return
+      open = false
       closeSync(fd)
       broken = unwritable(path, new Error('the journal is closed'))
     },
