@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core'
 import { faults } from '../runbooks/rehearsal/faults.ts'
-import { parseFault, planRehearsal, rehearse } from '../runbooks/rehearse.ts'
+import { parseFault, parseLatency, planRehearsal, rehearse } from '../runbooks/rehearse.ts'
 import { reviewRun } from '../runbooks/review.ts'
 import { BaseCommand, runFlags } from '../src/cli/base-command.ts'
 import { withSession } from '../src/cli/session.ts'
@@ -15,6 +15,7 @@ export default class Rehearse extends BaseCommand {
     '<%= config.bin %> rehearse ~/home/recover.yaml',
     '<%= config.bin %> rehearse examples/home --fault host-dies-during-install:lithium',
     '<%= config.bin %> rehearse --fault list',
+    '<%= config.bin %> rehearse examples/home --latency boot=20s --latency nas=200ms',
   ]
   static override args = {
     where: Args.string({ description: 'recover.yaml, or the folder that holds it', default: '.' }),
@@ -23,6 +24,12 @@ export default class Rehearse extends BaseCommand {
     ...runFlags,
     'dry-run': Flags.boolean({ description: 'Only plan, in a lab of its own' }),
     ask: Flags.boolean({ description: 'Ask for consent as in earnest, to practise that too' }),
+    latency: Flags.string({
+      description:
+        'How long a part of the lab takes for each thing it does: ssh, install, boot, nas, api, controllers',
+      multiple: true,
+      helpValue: 'PART=DURATION',
+    }),
     fault: Flags.string({
       description: 'Something to go wrong, NAME or NAME:TARGET; `list` explains each',
       multiple: true,
@@ -44,7 +51,12 @@ export default class Rehearse extends BaseCommand {
     }
     const asked = (flags.fault ?? []).map(parseFault)
     const result = await withSession(flags, this.config.version, session =>
-      rehearse(args.where, { ...session, faults: asked, practise: flags.ask }),
+      rehearse(args.where, {
+        ...session,
+        faults: asked,
+        practise: flags.ask,
+        latency: parseLatency(flags.latency ?? []),
+      }),
     )
     this.endWith(result, reviewRun(result.run))
     return result

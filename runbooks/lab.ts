@@ -7,13 +7,17 @@ import { World } from '../src/lab/world.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import { stateFolder } from '../src/runbook/run-folder.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
-import { clusterFileIn } from './rehearse.ts'
+import { clusterFileIn, parseLatency, slowed } from './rehearse.ts'
 
 /** A lab that stands by itself, for other clients than a rehearsal: kubectl, ssh, curl, a CSI driver. */
-export async function labUp(where: string, folder: string | undefined): Promise<LabEndpoints> {
+export async function labUp(
+  where: string,
+  folder: string | undefined,
+  latency: string[] = [],
+): Promise<LabEndpoints> {
   const cluster = loadCluster(clusterFileIn(where))
   const dir = folderOf(folder)
-  if (!World.exists(dir)) World.create(dir, blueprintOf(cluster))
+  if (!World.exists(dir)) World.create(dir, slowed(blueprintOf(cluster), parseLatency(latency)))
   return (await keepLab(dir, { idle: 'stays' })).endpoints
 }
 

@@ -4,11 +4,13 @@ import { join } from 'node:path'
 import type { Cluster } from '../src/cluster/load.ts'
 import { loadCluster } from '../src/cluster/load.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
+import type { Blueprint } from '../src/lab/blueprint.ts'
 import { onlyLoopback } from '../src/lab/isolation.ts'
 import { type KeptLab, keepLab } from '../src/lab/keeper.ts'
 import { labProgram } from '../src/lab/programs.ts'
 import { World } from '../src/lab/world.ts'
 import type { ConsentDesk } from '../src/runbook/consent.ts'
+import { milliseconds } from '../src/runbook/duration.ts'
 import type { RunEvent } from '../src/runbook/events.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import type { Plan } from '../src/runbook/plan.ts'
@@ -32,6 +34,8 @@ import {
 export interface RehearsalOptions extends SessionOptions {
   /** Ask for consent as in earnest, to practise that too. */
   practise: boolean
+  /** Milliseconds that parts of the lab take. */
+  latency?: Partial<Blueprint['latency']>
   faults: ArmedFault[]
 }
 
@@ -88,6 +92,29 @@ export async function planResumeAny(run: string | undefined, now: AbortSignal): 
   }
 }
 
+/** A blueprint whose parts take their time. */
+export function slowed(blueprint: Blueprint, latency: Partial<Blueprint['latency']> = {}): Blueprint {
+  return { ...blueprint, latency: { ...blueprint.latency, ...latency } }
+}
+
+/** Reads `PART=DURATION`. Throws Fault `latency-malformed`. */
+export function parseLatency(texts: string[]): Partial<Blueprint['latency']> {
+  const parts = ['ssh', 'install', 'boot', 'nas', 'api', 'controllers']
+  return Object.fromEntries(
+    texts.map(text => {
+      const [part = '', duration = ''] = text.split('=')
+      if (!parts.includes(part) || !/^\d+(\.\d+)?(ms|s|m)$/.test(duration))
+        throw new Fault({
+          code: 'latency-malformed',
+          blame: 'operator',
+          message: `--latency ${text} is not a part of the lab and a duration`,
+          remedy: `Write PART=DURATION, for example nas=200ms; parts are ${parts.join(', ')}`,
+        })
+      return [part, milliseconds(duration)]
+    }),
+  )
+}
+
 /** Reads `NAME` or `NAME:TARGET`. Throws Fault `fault-unknown` or `fault-without-target`. */
 export function parseFault(text: string): ArmedFault {
   const [name = '', target] = text.split(':')
@@ -136,7 +163,7 @@ export async function inTheLab(
   const reach: Reach = async (cluster, folder) => {
     const dir = join(folder.path, 'lab')
     const fresh = !World.exists(dir)
-    if (fresh) World.create(dir, blueprintOf(cluster))
+    if (fresh) World.create(dir, slowed(blueprintOf(cluster), options.latency))
     lab = await keepLab(dir)
     if (fresh) for (const fault of options.faults) await arm(lab, fault)
     // Whoever resumes has done what the remedy said; in the lab, that is to mend everything.

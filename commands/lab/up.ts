@@ -15,11 +15,16 @@ export default class LabUp extends BaseCommand {
   }
   static override flags = {
     folder: Flags.string({ description: 'Where its world is kept', helpValue: 'FOLDER' }),
+    latency: Flags.string({
+      description: 'How long a part takes for each thing it does: ssh, install, boot, nas, api, controllers',
+      multiple: true,
+      helpValue: 'PART=DURATION',
+    }),
   }
 
   async run() {
     const { args, flags } = await this.parse(LabUp)
-    const endpoints = await labUp(args.where, flags.folder)
+    const endpoints = await labUp(args.where, flags.folder, flags.latency)
     if (!this.jsonEnabled()) this.log(JSON.stringify(endpoints, null, 2))
     return endpoints
   }

@@ -94,7 +94,17 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
       applications.find(a => a.name === name)?.project as unknown as KubernetesObject | undefined,
     resolve: at,
     strategy: claim => entry.volumes[claim] ?? entry.volumes.default,
-    hash: hashOf([path, ...namedFiles(entry).map(([, p]) => at(p))]),
+    hash: hashOf(
+      [path, ...namedFiles(entry).map(([, p]) => at(p))],
+      // Of the repository what this run goes by: what applications hold besides their claims may be mended meanwhile.
+      [
+        inventory.claims,
+        inventory.volumes,
+        inventory.storageClasses,
+        applications.map(a => a.manifest),
+        bootstrap.map(part => part.from.objects),
+      ],
+    ),
   }
 }
 
@@ -252,8 +262,8 @@ function crossChecks(
   return problems
 }
 
-function hashOf(files: string[]): string {
-  const hash = createHash('sha256')
+function hashOf(files: string[], read: unknown): string {
+  const hash = createHash('sha256').update(JSON.stringify(read))
   for (const file of files) hash.update(file).update(statSync(file).isFile() ? readFileSync(file) : 'folder')
   return hash.digest('hex').slice(0, 32)
 }
