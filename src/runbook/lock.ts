@@ -39,12 +39,12 @@ export interface LockOptions {
  * with a notice; one of another machine never is, since nothing here can tell whether its holder lives.
  */
 export async function takeLock(path: string, options: LockOptions): Promise<HeldLock> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const me = holder(options.run, options.doing)
   const text = JSON.stringify(me)
+  writable(path, () => mkdirSync(dirname(path), { recursive: true, mode: 0o700 }))
   const end = performance.now() + options.timeoutMs
   for (let told = false; ; ) {
-    if (place(path, text)) return { path, release: () => giveBack(path, text) }
+    if (writable(path, () => place(path, text))) return { path, release: () => giveBack(path, text) }
     const found = readLock(path)
     if (found && isDead(found.holder)) {
       if (takeOver(path, found.text)) {
@@ -64,6 +64,23 @@ export async function takeLock(path: string, options: LockOptions): Promise<Held
       if (thrown instanceof Stopped) throw lockedBy(path, found.holder)
       throw thrown
     }
+  }
+}
+
+/** Does something to the lock's folder. A disk that is full, read-only or somebody else's stops the run before it begins. */
+function writable<T>(path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause
+    const { code = 'unknown error' } = cause as NodeJS.ErrnoException
+    throw new Fault({
+      code: 'state-unwritable',
+      blame: 'operator',
+      message: `cannot write the lock ${path} (${code}); nothing was changed`,
+      remedy: 'Make its folder writable and free some space, or set XDG_STATE_HOME to a folder that is',
+      cause,
+    })
   }
 }
 

@@ -86,3 +86,13 @@ test('of many who want it at once, one gets it', async () => {
   )
   expect(results.filter(r => r.status === 'fulfilled')).toHaveLength(1)
 })
+
+test('where no lock can be written, nothing begins, and the reason is told', async () => {
+  const folder = scratch('lock')
+  // A file stands where the folder would have to be: it stops root as well as anybody.
+  writeFileSync(join(folder, 'locks'), '')
+  await expect(takeLock(join(folder, 'locks', 'home'), options())).rejects.toMatchObject({
+    code: 'state-unwritable',
+    message: expect.stringContaining('nothing was changed'),
+  })
+})

@@ -6,6 +6,13 @@ const kind = 'OnePasswordItem.onepassword.com'
 export const onePasswordOperator: Controller = ({ store, world }) => {
   if (!store.has(kind) || !runs(store, /onepassword.*operator/)) return
   const secrets = store.kind('Secret')
+  // A Secret goes with its item, whoever else may need it.
+  for (const secret of store.list(secrets)) {
+    const { namespace, name, annotations } = secret.metadata
+    const made = annotations?.['operator.1password.io/item-path'] !== undefined
+    if (made && !store.all(kind).some(i => i.metadata.namespace === namespace && i.metadata.name === name))
+      store.remove(refOf(store, secret))
+  }
   for (const item of store.all(kind)) {
     const { name } = item.metadata
     const namespace = String(item.metadata.namespace)
