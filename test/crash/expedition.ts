@@ -6,6 +6,8 @@ import type { ComparableWorld } from './world.ts'
 /** A run that nothing broke off: every point that it met, and the world that it left. */
 export interface Golden {
   points: string[]
+  /** Those of them at which a crash leaves something behind that a crash at no other one does. */
+  distinct: string[]
   world: ComparableWorld
 }
 
@@ -16,13 +18,25 @@ export async function rehearseWhole(): Promise<Golden> {
   try {
     const end = await place.live('rehearse')
     if (end !== 0) throw new Error(`the run without a crash ended with ${end}: ${place.complaints}`)
-    const golden = { points: place.points, world: place.world }
+    const golden = { points: place.points, distinct: distinctOf(place), world: place.world }
     const wrong = judge(place, golden.world)
     if (wrong.length > 0) throw new Error(`the run without a crash is wrong: ${wrong.join('; ')}`)
     return golden
   } finally {
     place.remove()
   }
+}
+
+/**
+ * Right before a record, the world and the journal are what they were right after the one before it, except where
+ * something was done in between: before a checkpoint, whose effect is there and whose record is not.
+ */
+function distinctOf(place: Place): string[] {
+  const kinds = new Map(place.records.map(r => [r.seq, r.kind]))
+  return place.points.filter(point => {
+    const seq = /^before record (\d+)$/.exec(point)?.[1]
+    return seq === undefined || kinds.get(Number(seq)) === 'checkpoint'
+  })
 }
 
 /**
