@@ -1,5 +1,17 @@
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { copyProgram, copyRefusals, measureProgram } from '../../../volumes/programs.ts'
 
@@ -65,16 +77,25 @@ function copy(source: string, destination: string, run: string): ProgramEnd {
   writeFileSync(mark, run)
   for (const name of content(destination))
     if (name !== marker) rmSync(join(destination, name), { recursive: true })
-  for (const name of content(source))
-    cpSync(join(source, name), join(destination, name), {
-      recursive: true,
-      preserveTimestamps: true,
-      verbatimSymlinks: true,
-    })
+  for (const name of content(source)) copyTree(join(source, name), join(destination, name))
   rmSync(mark)
   return same()
     ? { code: 0, message: 'copied' }
     : { code: copyRefusals.differs, message: 'the copy differs from its source' }
+}
+
+/** Copies files, folders and links as they are. Node 24's own cpSync stumbles over links that lead nowhere. */
+function copyTree(from: string, to: string): void {
+  const stat = lstatSync(from)
+  if (stat.isSymbolicLink()) symlinkSync(readlinkSync(from), to)
+  else if (stat.isDirectory()) {
+    mkdirSync(to, { mode: stat.mode })
+    for (const name of readdirSync(from)) copyTree(join(from, name), join(to, name))
+    utimesSync(to, stat.atime, stat.mtime)
+  } else {
+    copyFileSync(from, to)
+    utimesSync(to, stat.atime, stat.mtime)
+  }
 }
 
 /** A path below a folder; names are bytes to a file system, and are kept as such in latin1 strings. */
