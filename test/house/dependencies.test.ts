@@ -64,16 +64,11 @@ describe('docs/dependencies.md', () => {
   })
 })
 
-/** Installed ahead of the code that will use them; whoever writes that takes them off. */
-const awaited: string[] = []
-
 test('every runtime package is used', () => {
   const used = new Set(sourceFiles(root).flatMap(path => importsOf(root, path).map(i => i.to)))
   // oclif loads its plug-ins by the name that package.json tells it.
   const plugins =
     (JSON.parse(textOf(root, 'package.json')) as { oclif: { plugins?: string[] } }).oclif.plugins ?? []
-  const idle = Object.keys(dependencies).filter(
-    name => !used.has(name) && !plugins.includes(name) && !awaited.includes(name),
-  )
+  const idle = Object.keys(dependencies).filter(name => !used.has(name) && !plugins.includes(name))
   expect(idle).toEqual([])
 })
