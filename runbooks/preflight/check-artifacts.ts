@@ -16,6 +16,7 @@ export const checkArtifacts = step({
   output: z.strictObject({ images: z.array(z.string()) }),
   async observe({ cluster }) {
     const images = new Set<string>()
+    const checked = new Set<string>()
     for (const [name, host] of Object.entries(cluster.entry.hosts)) {
       checkIgnition(await readFile(cluster.resolve(host.ignition), 'utf8'), host.ignition)
       if (!host.image)
@@ -24,9 +25,11 @@ export const checkArtifacts = step({
           `recover.yaml names no system image for ${name}`,
           'Download one, check its signature, and name it in hosts.….image with its SHA-256',
         )
-      if (images.has(host.image.sha256)) continue
-      await verifiedImage({ file: cluster.resolve(host.image.file), sha256: host.image.sha256 })
-      images.add(host.image.sha256)
+      const file = cluster.resolve(host.image.file)
+      if (checked.has(file)) continue
+      const { sha256 } = await verifiedImage({ file, sha256: host.image.sha256 })
+      checked.add(file)
+      images.add(sha256)
     }
     return done({ images: [...images] }, `${images.size} image(s) and every Ignition config are whole`)
   },

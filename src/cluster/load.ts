@@ -9,7 +9,7 @@ import { type Inventory, readInventory } from './inventory.ts'
 import { type K0sctlFile, readK0sctl } from './k0sctl-file.ts'
 import { nearest } from './nearest.ts'
 import { ClusterFileFault, type Problem } from './problem.ts'
-import { type ClusterFile, clusterFile, type Strategy } from './schema.ts'
+import { type ArtifactEntry, type ClusterFile, clusterFile, type Strategy } from './schema.ts'
 import { readYaml, type YamlDocument } from './yaml-file.ts'
 
 /** recover.yaml and everything that it names, read and checked. */
@@ -206,11 +206,26 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
   if (typeof applications === 'string') files.push([['gitops', 'applications'], applications])
   for (const [name, host] of Object.entries(entry.hosts)) {
     files.push([['hosts', name, 'ignition'], host.ignition])
-    if (host.image) files.push([['hosts', name, 'image', 'file'], host.image.file])
+    if (host.filesDir) files.push([['hosts', name, 'filesDir'], host.filesDir])
+    if (host.image) files.push(...artifactFiles(['hosts', name, 'image'], host.image))
   }
+  for (const part of ['kernel', 'initrd', 'iso'] as const) {
+    const artifact = entry.installer?.[part]
+    if (artifact) files.push(...artifactFiles(['installer', part], artifact))
+  }
+  if (entry.ssh?.config) files.push([['ssh', 'config'], entry.ssh.config])
   if (entry.secrets.file) files.push([['secrets', 'file'], entry.secrets.file])
   if (entry.tools?.k0sctl) files.push([['tools', 'k0sctl'], entry.tools.k0sctl])
+  if (entry.tools?.butane) files.push([['tools', 'butane'], entry.tools.butane])
+  if (entry.tools?.imageKey) files.push([['tools', 'imageKey', 'file'], entry.tools.imageKey.file])
   return files
+}
+
+function artifactFiles(at: PropertyKey[], artifact: ArtifactEntry): [PropertyKey[], string][] {
+  return [
+    [[...at, 'file'], artifact.file],
+    ...(artifact.signature ? [[[...at, 'signature'], artifact.signature] as [PropertyKey[], string]] : []),
+  ]
 }
 
 /** What no single field can be wrong about alone. */

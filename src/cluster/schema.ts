@@ -17,11 +17,44 @@ export const strategies = ['adopt', 'copy', 'new'] as const
 export type Strategy = (typeof strategies)[number]
 
 /** The rungs of the install ladder, by name. */
-export const rungs = ['ssh', 'by-hand'] as const
+export const rungs = ['flatcar-reset', 'ssh', 'kexec', 'pxe', 'virtual-media', 'by-hand'] as const
+export type RungName = (typeof rungs)[number]
 
 const strategy = z
   .enum(strategies)
   .describe('adopt: the old disk itself; copy: its files to a new one; new: an empty disk')
+
+const mac = z
+  .string()
+  .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'expected a MAC address like 52:54:00:12:34:56, in lower case')
+
+/** A downloaded file that must be whole: by its hash, or by its publisher's signature. */
+const artifact = z
+  .strictObject({
+    file: path,
+    sha256: sha256.optional(),
+    signature: path.optional().describe('Detached OpenPGP signature, as published beside the file'),
+  })
+  .refine(a => a.sha256 !== undefined || a.signature !== undefined, 'needs a sha256 or a signature')
+
+const power = z.union([
+  z.strictObject({
+    redfish: z.url().describe('https://ADDRESS of the BMC'),
+    fingerprint,
+    credentials: text.describe('Name of the secret with username and password'),
+  }),
+  z.strictObject({
+    ipmi: text.describe('Address of the BMC, with :PORT where it is not 623'),
+    credentials: text.describe('Name of the secret with username and password'),
+    cipher: z
+      .union([z.literal(3), z.literal(17)])
+      .optional()
+      .describe('Cipher suite; 3, then 17 by default'),
+  }),
+  z.strictObject({
+    wakeOnLan: mac.describe('MAC address that wakes it; it cannot be switched off or asked'),
+  }),
+])
 
 const host = z.strictObject({
   address: text.describe(
@@ -29,8 +62,15 @@ const host = z.strictObject({
   ),
   port: z.int().min(1).max(65535).optional().describe('SSH port; 22 by default'),
   user: text.optional().describe('SSH user; core by default'),
-  ignition: path.describe('Ready-made Ignition config'),
-  image: z.strictObject({ file: path, sha256 }).optional().describe('System image to install'),
+  mac: mac.optional().describe('Of the interface by which it boots from the network'),
+  ignition: path.describe('Butane file (.bu, .fcc), or a ready-made Ignition config (.ign, .json)'),
+  filesDir: path
+    .optional()
+    .describe('Where `local:` files of the Butane file lie; its own folder by default'),
+  image: artifact
+    .safeExtend({ version: text.optional().describe('Its release, as /etc/os-release will say: 4593.2.5') })
+    .optional()
+    .describe('System image to install'),
   disk: z
     .strictObject({ serial: text.optional(), wwn: text.optional() })
     .refine(d => d.serial !== undefined || d.wwn !== undefined, 'needs a serial or a wwn')
@@ -39,6 +79,7 @@ const host = z.strictObject({
     .array(z.enum(rungs))
     .min(1)
     .describe('Ways to get it installed, in the order in which they are tried'),
+  power: power.optional().describe('How it is switched on, off and told what to boot'),
 })
 
 const check = z.strictObject({
@@ -72,6 +113,36 @@ export const clusterFile = z
         .describe('Folder of Argo CD Applications, or how to make them when none is in Git'),
     }),
     hosts: z.record(text, host),
+    installer: z
+      .strictObject({
+        kernel: artifact,
+        initrd: artifact,
+        iso: artifact.optional().describe('The same installer as an image for virtual media'),
+        arguments: text.optional().describe('More kernel arguments: console=ttyS0'),
+      })
+      .optional()
+      .describe('The installer that kexec, pxe and virtual-media start in the memory of a machine'),
+    netboot: z
+      .strictObject({
+        address: text.describe('Address of this computer as the machines see it'),
+        interface: text.optional().describe('Network interface with that address; found by default'),
+        port: z
+          .int()
+          .min(1)
+          .max(65535)
+          .optional()
+          .describe('TCP port of the installer’s files; 8473 by default'),
+      })
+      .optional()
+      .describe('How machines that boot from the network reach this computer'),
+    ssh: z
+      .strictObject({
+        transport: z
+          .enum(['builtin', 'openssh'])
+          .describe('openssh: your own ssh with ~/.ssh/config, jump hosts, certificates and hardware keys'),
+        config: path.optional().describe('Instead of ~/.ssh/config'),
+      })
+      .optional(),
     nas: z.strictObject({
       synology: z.url().describe('https://ADDRESS:5001'),
       fingerprint,
@@ -90,6 +161,14 @@ export const clusterFile = z
     tools: z
       .strictObject({
         k0sctl: path.optional(),
+        butane: path.optional().describe('Compile with this program instead of the built-in compiler'),
+        imageKey: z
+          .strictObject({
+            file: path.describe('OpenPGP public key, armored'),
+            fingerprint: text.optional().describe('Of its primary key, 40 hex digits; Flatcar’s by default'),
+          })
+          .optional()
+          .describe('Key that images and installers are signed with'),
         jobImage: text
           .optional()
           .describe('Image with sh, coreutils and rsync, for the Jobs that hash and copy files'),
@@ -101,6 +180,8 @@ export const clusterFile = z
 
 export type ClusterFile = z.infer<typeof clusterFile>
 export type HostEntry = z.infer<typeof host>
+export type ArtifactEntry = z.infer<typeof artifact>
+export type PowerEntry = z.infer<typeof power>
 export type CheckEntry = z.infer<typeof check>
 
 /** JSON Schema for editors. */

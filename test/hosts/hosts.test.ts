@@ -313,7 +313,7 @@ describe('an installation', () => {
       content: [],
       mounted: false,
     }
-    const script = installScript({ ...installation(), disk })
+    const script = installScript({ ...installation(), disk }, 'a'.repeat(64))
     // A PATH with our own lsblk and flatcar-install shows what the real shell makes of the quoting and of set -e.
     const tool = (name: string, text: string) =>
       writeFileSync(join(dir, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })

@@ -6,7 +6,7 @@ import type { PreparedIgnition } from '../ignition.ts'
 export interface SystemImage {
   /** Path on the machine that runs recover. */
   file: string
-  sha256: string
+  sha256?: string | undefined
 }
 
 /** What an installation needs to know; the same on every rung. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { Fault } from '../../runbook/fault.ts'
 import { type HostWriter, quote } from '../host.ts'
-import type { Guidance, Installation, InstallRung } from './rung.ts'
+import type { Guidance, Installation, InstallRung, SystemImage } from './rung.ts'
 
 /** The rung for a machine on which an installer is running already, reachable by SSH. */
 export const sshInstaller: InstallRung = {
@@ -12,7 +12,7 @@ export const sshInstaller: InstallRung = {
 }
 
 /** Reads an image whole and checks it, so that a bad download is found before any disk is touched. */
-export async function verifiedImage(image: { file: string; sha256: string }): Promise<Buffer> {
+export async function verifiedImage(image: SystemImage): Promise<{ bytes: Buffer; sha256: string }> {
   let bytes: Buffer
   try {
     bytes = await readFile(image.file)
@@ -26,14 +26,14 @@ export async function verifiedImage(image: { file: string; sha256: string }): Pr
     })
   }
   const sha256 = createHash('sha256').update(bytes).digest('hex')
-  if (sha256 !== image.sha256)
+  if (image.sha256 !== undefined && sha256 !== image.sha256)
     throw new Fault({
       code: 'image-damaged',
       blame: 'operator',
       message: `the system image ${image.file} has the SHA-256 ${sha256}, not ${image.sha256}; nothing was written`,
       remedy: 'Download it again and check its signature',
     })
-  return bytes
+  return { bytes, sha256 }
 }
 
 const folder = '/run/recover'
@@ -57,11 +57,11 @@ export async function installOverSsh(
   const before = await host.unit(unit, signal)
   if (before.active === 'absent' || before.active === 'failed') {
     await host.forgetUnit(unit, signal)
-    const image = await verifiedImage(what.image)
-    guidance.note(`sending the image (${image.length} bytes) to ${host.name}`)
-    await host.putFile(`${folder}/image`, image, 0o600, signal)
+    const { bytes, sha256 } = await verifiedImage(what.image)
+    guidance.note(`sending the image (${bytes.length} bytes) to ${host.name}`)
+    await host.putFile(`${folder}/image`, bytes, 0o600, signal)
     await host.putFile(`${folder}/config.ign`, what.ignition.text, 0o600, signal)
-    await host.startUnit(unit, installScript(what), signal)
+    await host.startUnit(unit, installScript(what, sha256), signal)
   } else guidance.note(`found the installation on ${host.name} that was begun before`)
   const ended = await guidance.wait(
     `flatcar-install on ${host.name}`,
@@ -87,12 +87,12 @@ export async function installOverSsh(
  * The unit's script. The serial is compared in the same breath as the disk is written: the kernel's name for it may
  * have moved since we looked.
  */
-export function installScript(what: Installation): string {
+export function installScript(what: Installation, sha256: string): string {
   const device = `/dev/${what.disk.name}`
   return [
     'set -eu',
     `[ "$(lsblk -dno SERIAL ${device})" = ${quote(what.disk.serial)} ]`,
-    `echo ${quote(`${what.image.sha256}  ${folder}/image`)} | sha256sum -c -`,
+    `echo ${quote(`${sha256}  ${folder}/image`)} | sha256sum -c -`,
     `flatcar-install -d ${device} -i ${folder}/config.ign -f ${folder}/image`,
   ].join('\n')
 }
