@@ -38,12 +38,27 @@ async function describeCommands() {
 
 async function bundleProgram({ commands }) {
   const { build } = await import('esbuild')
-  // Bundled is what every command needs. The rest loads when it is needed, as its authors packed it: ssh2 looks for native
-  // code beside itself, and a CommonJS package such as undici loses its named exports when a bundle imports it dynamically.
-  const bundled = new Set(['@oclif/core', 'zod'])
+  // Most of what a start takes is opening hundreds of small files: what many processes load comes in few. The rest loads
+  // as its authors packed it: ssh2, for one, looks for native code beside itself. A CommonJS package such as undici must
+  // be imported statically, or it loses its named exports.
+  const bundled = new Set([
+    '@kubernetes/client-node',
+    '@oclif/core',
+    '@peculiar/x509',
+    'execa',
+    'reflect-metadata',
+    'undici',
+    'yaml',
+    'zod',
+  ])
   await build({
     entryPoints: {
       recover: join(root, 'bin', 'entry.js'),
+      // Programs of their own, started by path: see src/lab/programs.ts.
+      lab: join(dist, 'src', 'lab', 'main.js'),
+      k0sctl: join(dist, 'src', 'lab', 'k0sctl', 'main.js'),
+      // The crash tests start it a thousand times.
+      'crash-child': join(dist, 'test', 'crash', 'child.js'),
       ...Object.fromEntries(Object.values(commands).map(c => [nameOf(c.id), join(root, ...c.relativePath)])),
     },
     outdir: bundle,

@@ -209,7 +209,7 @@ export function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereab
       },
     }),
     wantedSecrets: [],
-    k0sctl: [process.execPath, labProgram('k0sctl/main.js')],
+    k0sctl: [process.execPath, labProgram('k0sctl')],
     manifests: async part => [
       ...part.from.objects.map(o => o.value as unknown as KubernetesObject),
       ...('folder' in part.from ? standIns(part.from.remote, namespaceOf(cluster, part.name)) : []),

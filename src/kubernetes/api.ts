@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import type { Agent as AgentType } from 'undici'
+import { Agent, request } from 'undici'
 import { Fault } from '../runbook/fault.ts'
 import {
   type KubernetesObject,
@@ -20,7 +20,7 @@ export interface ApiAccess {
 
 interface Line {
   server: string
-  dispatcher: AgentType
+  dispatcher: Agent
   headers: Record<string, string>
 }
 
@@ -190,7 +190,6 @@ class Api {
 
   async ask(method: string, path: string, body?: object, type = 'application/json'): Promise<Answer> {
     const line = await this.open()
-    const { request } = await import('undici')
     const timeout = AbortSignal.timeout(this.access.timeoutMs ?? 15_000)
     try {
       const response = await request(`${line.server}${path}`, {
@@ -230,8 +229,7 @@ class Api {
   }
 
   private async connect(): Promise<Line> {
-    const { KubeConfig } = await import('@kubernetes/client-node')
-    const { Agent } = await import('undici')
+    const { KubeConfig } = await import('./kubeconfig.ts')
     const config = new KubeConfig()
     try {
       config.loadFromFile(this.access.kubeconfig)

@@ -34,7 +34,7 @@ export async function keepLab(
   if (keeping.start === false) return undefined
   const log = openSync(join(folder, 'lab.log'), 'a', 0o600)
   // Detached: Ctrl-C at the terminal is for the run, and the world must go on when the run's process dies.
-  const child = fork(labProgram('main.js'), [folder, keeping.idle ?? 'ends'], {
+  const child = fork(labProgram('lab'), [folder, keeping.idle ?? 'ends'], {
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
     execArgv: [],

@@ -1,7 +1,10 @@
 import { fileURLToPath } from 'node:url'
 
-/** Where a program of the lab's lies, built: `main.js`, `k0sctl/main.js`. Tests run from the sources, which Node cannot. */
-export function labProgram(name: string): string {
-  const built = import.meta.url.endsWith('.ts') ? '../../dist/src/lab/' : './'
-  return fileURLToPath(new URL(`${built}${name}`, import.meta.url))
+/**
+ * Where a program of the lab's lies, built: `lab` is the lab's own process, `k0sctl` stands in for the program of that
+ * name. Tests run from the sources, which Node cannot.
+ */
+export function labProgram(name: 'lab' | 'k0sctl'): string {
+  const built = import.meta.url.endsWith('.ts') ? '../../dist/bundle/' : '../../bundle/'
+  return fileURLToPath(new URL(`${built}${name}.js`, import.meta.url))
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
 import type { LabEndpoints } from '../../src/lab/lab.ts'
+import { labProgram } from '../../src/lab/programs.ts'
 import { root } from '../cli/program.ts'
 
 /**
@@ -63,10 +64,7 @@ test('recover cluster --from-scratch: planned, approved by the plan’s hash, ca
     writeFileSync(path, text)
   }
   const k0sctl = join(home, 'k0sctl')
-  writeFileSync(
-    k0sctl,
-    `#!/bin/sh\nexec ${process.execPath} ${join(root, 'dist/src/lab/k0sctl/main.js')} "$@"\n`,
-  )
+  writeFileSync(k0sctl, `#!/bin/sh\nexec ${process.execPath} ${labProgram('k0sctl')} "$@"\n`)
   chmodSync(k0sctl, 0o755)
   edited(file, [
     ['address: 192.0.2.11', `address: 127.0.0.1\n    port: ${lab.hosts.lithium?.port}`],

@@ -13,7 +13,7 @@ import { type ComparableWorld, worldOf } from './world.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The program that lives one life of a run; made by the build. */
-export const child = join(root, 'dist', 'test', 'crash', 'child.js')
+export const child = join(root, 'dist', 'bundle', 'crash-child.js')
 
 // A killed process loses nothing that it wrote, in memory as on a disk; hundreds of worlds are made faster in memory.
 const fast = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { filesBelow, type Import, importsOf, root, sourceFiles, textOf, tokens } from './source.ts'
@@ -178,13 +178,12 @@ test('only src/views writes to the terminal', () => {
   expect(wrong).toEqual([])
 })
 
-test('only src/kubernetes/api.ts imports @kubernetes/client-node, and only when it is used', () => {
-  const own = arrows.filter(a => a.to === '@kubernetes/client-node')
-  const wrong = own.filter(
-    a => a.from !== 'src/kubernetes/api.ts' || (a.kind !== 'dynamic' && a.kind !== 'types'),
-  )
-  expect(show(wrong)).toEqual([])
-  expect(own.some(a => a.kind === 'dynamic')).toBe(true)
+test('only src/kubernetes/kubeconfig.ts imports @kubernetes/client-node, and is imported only when it is used', () => {
+  const only = 'src/kubernetes/kubeconfig.ts'
+  expect(show(arrows.filter(a => a.to === '@kubernetes/client-node' && a.from !== only))).toEqual([])
+  const own = arrows.filter(a => a.to === only)
+  expect(show(own.filter(a => a.kind !== 'dynamic'))).toEqual([])
+  expect(own.map(a => a.from)).toEqual(['src/kubernetes/api.ts'])
 })
 
 test('listr2 and age-encryption, slow to load, are imported only when they are used', () => {
@@ -242,6 +241,11 @@ export async function load(url, context, next) {
       const heavy =
         /node_modules\/(?:@kubernetes|ssh2|listr2|execa|age-encryption|@peculiar|pino)\/|\/command-[^/]+\.js$/
       expect(loaded.filter(url => heavy.test(url))).toEqual([])
+      // What is bundled has no folder of its own: the size tells.
+      const bytes = loaded
+        .filter(url => url.includes('/dist/bundle/'))
+        .reduce((sum, url) => sum + statSync(fileURLToPath(url)).size, 0)
+      expect(bytes).toBeLessThan(1_000_000)
     } finally {
       rmSync(folder, { recursive: true })
     }

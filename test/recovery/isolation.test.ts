@@ -160,7 +160,7 @@ test('the program in k0sctl’s place stays on this machine, whatever its file s
   )
   const { status, stdout } = spawnSync(
     process.execPath,
-    [labProgram('k0sctl/main.js'), 'apply', '--config', config],
+    [labProgram('k0sctl'), 'apply', '--config', config],
     {
       encoding: 'utf8',
       timeout: 15_000,

@@ -65,8 +65,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('after a whole rehearsal', () => {
   test('it was sampled well: its processes were seen, and the secrets are where they belong', () => {
-    expect([...commandLines].some(line => line.includes('k0sctl/main.js'))).toBe(true)
-    expect([...commandLines].some(line => line.includes('lab/main.js'))).toBe(true)
+    expect([...commandLines].some(line => line.includes('bundle/k0sctl.js'))).toBe(true)
+    expect([...commandLines].some(line => line.includes('bundle/lab.js'))).toBe(true)
     expect(secrets.size).toBeGreaterThan(8)
     const lab = Buffer.concat(filesBelow(join(run, 'lab'), true).map(path => readFileSync(path)))
     expect(environments.size).toBeGreaterThan(1)
@@ -126,8 +126,8 @@ describe('after a whole rehearsal', () => {
     const lines = new Set(readFileSync(leaving, 'utf8').trimEnd().split('\n'))
     expect([...lines].sort()).toEqual([
       'bin/run.js rehearsal-would-leave',
-      'k0sctl/main.js rehearsal-would-leave',
-      'lab/main.js rehearsal-would-leave',
+      'bundle/k0sctl.js rehearsal-would-leave',
+      'bundle/lab.js rehearsal-would-leave',
     ])
   })
 })

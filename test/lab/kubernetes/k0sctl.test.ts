@@ -1,19 +1,19 @@
 import { spawn } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { knownHostsLine, mintHostKey } from '../../../src/hosts/keys.ts'
 import { connectSsh } from '../../../src/hosts/ssh.ts'
 import { applyK0sctl, fetchKubeconfig, type K0sctlRoute, routed } from '../../../src/kubernetes/k0sctl.ts'
 import { type Lab, startLab } from '../../../src/lab/lab.ts'
+import { labProgram } from '../../../src/lab/programs.ts'
 import { World } from '../../../src/lab/world.ts'
 import { scratch } from '../../runbook/harness.ts'
 import { smallBlueprint } from '../small-world.ts'
 import { access, helium, install, onMachine } from './cluster.ts'
 
-const program = fileURLToPath(new URL('../../../dist/src/lab/k0sctl/main.js', import.meta.url))
+const program = labProgram('k0sctl')
 
 // Phases as k0sctl 0.32.2 was seen to name them, in these situations.
 const first = [
