@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type DiskSelector, type HostFacts, resolveDisk } from '../../src/hosts/facts.ts'
+import type { HostFacts } from '../../src/hosts/facts.ts'
+import { type DiskSelector, resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { fingerprintOfText } from '../../src/hosts/ssh.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { step } from '../kit.ts'

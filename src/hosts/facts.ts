@@ -1,58 +1,78 @@
 import { Fault } from '../runbook/fault.ts'
+import { type Disk, type IscsiSession, readDisks } from './disks.ts'
 
-/** A whole disk, as the machine sees it now. */
-export interface Disk {
-  /** Kernel name without /dev; may be another one after the next boot. */
+/** A network interface. */
+export interface NetworkInterface {
   name: string
-  serial: string
-  wwn: string
-  model: string
-  sizeBytes: number
-  /** File systems, LUKS, LVM, md on it or its partitions: `nvme0n1p9 ext4 ROOT`. The same whichever system looks. */
-  content: string[]
-  mounted: boolean
+  mac: string
+  /** It has hardware of its own: not a bridge, a tunnel or a pod's. */
+  physical: boolean
+  up: boolean
+  /** With prefix length: `192.0.2.11/24`. */
+  addresses: string[]
+}
+
+/** k0s as it is installed on a machine. */
+export interface K0sFacts {
+  /** As `k0s version` says; empty where the program is not there any more. */
+  version: string
+  role: 'controller' | 'controller+worker' | 'single' | 'worker' | undefined
+  running: boolean
+  dataDir: string
 }
 
 /** What one look at a machine tells. */
 export interface HostFacts {
   hostname: string
+  /**
+   * As whom the script ran. `none`: neither root nor sudo without a password; serial numbers, what is on the disks and
+   * what k0s keeps may then be missing.
+   */
+  access: 'root' | 'sudo' | 'none'
   os: { id: string; name: string; version: string; variant: string }
+  /** As `uname -m` says: `x86_64`, `aarch64`. */
+  arch: string
+  /** Release of the running kernel. */
+  kernel: string
+  /** /proc/cmdline. */
+  kernelArguments: string
+  memoryBytes: number
+  memoryAvailableBytes: number
+  uefi: boolean
+  secureBoot: boolean
+  /** The running kernel refuses to load another one that is not signed, or at all. */
+  kexecRefused: boolean
+  /** Which of `factTools` there are. */
+  tools: string[]
   /** File system of `/`: `ext4`, `btrfs`; `tmpfs`, `ramfs`, `overlay` on a system that runs from memory. */
   rootFileSystem: string
   bootId: string
   machineSerial: string
+  /** System UUID (DMI), lower case. */
+  machineUuid: string
+  /** Maker and product, as DMI has them. */
+  machineModel: string
   macs: string[]
+  interfaces: NetworkInterface[]
+  defaultRoute: { interface: string; via: string } | undefined
   disks: Disk[]
+  /** Kernel name of the disk that the running system was started from; undefined when it runs from memory alone. */
+  bootDisk: string | undefined
+  /** LUNs that this machine is logged in to. Their disks are never candidates for a wipe. */
+  iscsi: IscsiSession[]
   /** The run that made this system, if one did. */
   run: { run: string; host: string } | undefined
   units: Record<string, string>
+  k0s: K0sFacts | undefined
   initiator: string
 }
 
-/**
- * Gathers everything in one round trip, by reading only. Ends in a mark, so that a line that broke is not taken for a
- * machine without disks.
- */
-export const factScript = `export LC_ALL=C PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-part() { printf '\\n=== %s\\n' "$1"; }
-part os-release; cat /etc/os-release 2>/dev/null || cat /usr/lib/os-release 2>/dev/null
-part root-fs; findmnt -n -o FSTYPE / 2>/dev/null
-part boot-id; cat /proc/sys/kernel/random/boot_id
-part hostname; cat /proc/sys/kernel/hostname
-part machine-serial; cat /sys/class/dmi/id/product_serial 2>/dev/null
-part macs; cat /sys/class/net/*/address 2>/dev/null
-part disks; lsblk --json --bytes -o NAME,TYPE,SERIAL,WWN,SIZE,MODEL,FSTYPE,LABEL,MOUNTPOINT 2>/dev/null
-part run; cat /etc/recover/run.json 2>/dev/null
-part units; for u in k0scontroller k0sworker update-engine locksmithd; do printf '%s %s\\n' "$u" "$(systemctl is-active "$u" 2>/dev/null)"; done
-part initiator; cat /etc/iscsi/initiatorname.iscsi 2>/dev/null
-part end`
-
-/** Reads what {@link factScript} printed. Throws Fault `host-facts-incomplete` when the end is missing. */
+/** Reads what the fact script printed. Throws Fault `host-facts-incomplete` when the end is missing. */
 export function parseFacts(text: string, host: string): HostFacts {
   const parts = new Map<string, string>()
   for (const part of text.split(/^=== /m).slice(1)) {
     const end = part.indexOf('\n')
-    parts.set(part.slice(0, end === -1 ? undefined : end), end === -1 ? '' : part.slice(end + 1).trim())
+    parts.set(part.slice(0, end === -1 ? undefined : end), end === -1 ? '' : part.slice(end + 1).trimEnd())
   }
   if (!parts.has('end'))
     throw new Fault({
@@ -63,78 +83,129 @@ export function parseFacts(text: string, host: string): HostFacts {
       transient: true,
     })
   const part = (name: string) => parts.get(name) ?? ''
-  const release = Object.fromEntries(
-    part('os-release')
+  const lines = (name: string) =>
+    part(name)
       .split('\n')
-      .map(line => /^(\w+)="?([^"]*)"?$/.exec(line))
+      .filter(line => line.trim() !== '')
+  const release = Object.fromEntries(
+    lines('os-release')
+      .map(line => /^(\w+)=["']?([^"']*)["']?$/.exec(line))
       .flatMap(match => (match ? [[match[1], match[2]]] : [])),
   ) as Record<string, string>
-  const initiator = /InitiatorName=(\S+)/.exec(part('initiator'))?.[1]
+  const pairs = (name: string) =>
+    Object.fromEntries(
+      lines(name).map(line => [line.split(' ')[0]!, line.slice(line.indexOf(' ') + 1).trim()]),
+    ) as Record<string, string | undefined>
+  const memory = pairs('memory')
+  const machine = pairs('machine')
+  const firmware = new Set(lines('firmware'))
+  const interfaces = interfacesOf(lines('links'), lines('addresses'))
+  const { disks, sessions, rootFileSystem } = readDisks({
+    block: part('block'),
+    lsblk: part('lsblk'),
+    byId: part('by-id'),
+    mounts: part('mounts'),
+    swaps: part('swaps'),
+    pvs: part('pvs'),
+    iscsi: part('iscsi'),
+  })
+  const units = Object.fromEntries(
+    lines('units').map(line => {
+      const [unit = '', state = ''] = line.split(' ')
+      return [unit, state || 'absent']
+    }),
+  )
+  const [arch = '', kernel = ''] = lines('kernel')
   return {
-    hostname: part('hostname'),
+    hostname: part('hostname').trim(),
+    access: accessOf(part('access').trim()),
     os: {
       id: release.ID ?? '',
       name: release.PRETTY_NAME ?? release.NAME ?? '',
       version: release.VERSION_ID ?? '',
       variant: release.VARIANT_ID ?? '',
     },
-    rootFileSystem: part('root-fs').split('\n')[0] ?? '',
-    bootId: part('boot-id'),
-    machineSerial: part('machine-serial'),
-    macs: part('macs')
-      .split('\n')
-      .filter(mac => mac !== '' && mac !== '00:00:00:00:00:00'),
-    disks: disksOf(part('disks')),
+    arch,
+    kernel,
+    kernelArguments: part('cmdline').trim(),
+    memoryBytes: Number(memory['MemTotal:'] ?? 0) * 1024,
+    memoryAvailableBytes: Number(memory['MemAvailable:'] ?? 0) * 1024,
+    uefi: firmware.has('uefi'),
+    secureBoot: firmware.has('secure-boot'),
+    kexecRefused: firmware.has('kexec-disabled') || firmware.has('lockdown'),
+    tools: lines('tools'),
+    rootFileSystem,
+    bootId: part('boot-id').trim(),
+    machineSerial: machine.product_serial ?? '',
+    machineUuid: (machine.product_uuid ?? '').toLowerCase(),
+    machineModel: [machine.sys_vendor, machine.product_name].filter(Boolean).join(' '),
+    macs: [...new Set(interfaces.map(i => i.mac))].filter(mac => /[1-9a-f]/.test(mac)),
+    interfaces,
+    defaultRoute: defaultRouteOf(lines('routes')),
+    disks,
+    bootDisk: disks.find(d => d.boot)?.name,
+    iscsi: sessions,
     run: runOf(part('run')),
-    units: Object.fromEntries(
-      part('units')
-        .split('\n')
-        .map(line => line.split(' '))
-        .filter(words => words[0])
-        .map(([unit, state]) => [unit, state || 'absent']),
-    ),
-    initiator: initiator ?? '',
+    units,
+    k0s: k0sOf(lines('k0s'), units),
+    initiator: /InitiatorName=(\S+)/.exec(part('initiator'))?.[1] ?? '',
   }
 }
 
-interface BlockDevice {
-  name: string
-  type: string
-  serial?: string | null
-  wwn?: string | null
-  size: number | string
-  model?: string | null
-  fstype?: string | null
-  label?: string | null
-  mountpoint?: string | null
-  children?: BlockDevice[]
+function accessOf(text: string): HostFacts['access'] {
+  return text === 'root' || text === 'sudo' ? text : 'none'
 }
 
-function disksOf(json: string): Disk[] {
-  if (json === '') return []
-  const { blockdevices } = JSON.parse(json) as { blockdevices: BlockDevice[] }
-  return (
-    blockdevices
-      // A card reader without a card is a disk of no size.
-      .filter(d => d.type === 'disk' && Number(d.size) > 0)
-      .map(disk => {
-        const all = [...everything(disk)]
-        return {
-          name: disk.name,
-          serial: disk.serial?.trim() ?? '',
-          wwn: disk.wwn ?? '',
-          model: disk.model?.trim() ?? '',
-          sizeBytes: Number(disk.size),
-          content: all.filter(d => d.fstype).map(d => [d.name, d.fstype, d.label].filter(Boolean).join(' ')),
-          mounted: all.some(d => d.mountpoint),
-        }
-      })
-  )
+function interfacesOf(links: string[], addresses: string[]): NetworkInterface[] {
+  return links.map(line => {
+    const [name = '', mac = '', state = '', physical = ''] = line.split(' ')
+    return {
+      name,
+      mac: mac.toLowerCase(),
+      physical: physical === 'physical',
+      up: state === 'up' || state === 'unknown',
+      addresses: addresses.flatMap(a => {
+        const match = /^\d+:\s+([^\s@]+)\S*\s+inet6?\s+(\S+)/.exec(a)
+        return match && match[1] === name ? [match[2]!] : []
+      }),
+    }
+  })
 }
 
-function* everything(device: BlockDevice): Generator<BlockDevice> {
-  yield device
-  for (const child of device.children ?? []) yield* everything(child)
+/** From /proc/net/route, whose addresses are in the machine's byte order (little-endian on all that we know). */
+function defaultRouteOf(routes: string[]): HostFacts['defaultRoute'] {
+  for (const line of routes) {
+    const [name = '', destination, gateway = '', , , , , mask] = line.trim().split(/\s+/)
+    if (destination !== '00000000' || mask !== '00000000' || gateway === '00000000') continue
+    const bytes = gateway.match(/../g)?.reverse() ?? []
+    return { interface: name, via: bytes.map(b => Number.parseInt(b, 16)).join('.') }
+  }
+  return undefined
+}
+
+function k0sOf(lines: string[], units: Record<string, string>): K0sFacts | undefined {
+  const command = (unit: string) => lines.find(l => l.startsWith(`${unit} `))
+  const controller = command('k0scontroller')
+  const worker = command('k0sworker')
+  const version =
+    lines
+      .find(l => l.startsWith('version '))
+      ?.slice('version '.length)
+      .trim() ?? ''
+  if (version === '' && controller === undefined && worker === undefined) return undefined
+  const starts = controller ?? worker ?? ''
+  return {
+    version,
+    role: roleOf(controller, worker),
+    running: units.k0scontroller === 'active' || units.k0sworker === 'active',
+    dataDir: /--data-dir[= ]"?([^\s"]+)/.exec(starts)?.[1] ?? '/var/lib/k0s',
+  }
+}
+
+function roleOf(controller: string | undefined, worker: string | undefined): K0sFacts['role'] {
+  if (controller === undefined) return worker === undefined ? undefined : 'worker'
+  if (/--single\b/.test(controller)) return 'single'
+  return /--enable-worker\b/.test(controller) ? 'controller+worker' : 'controller'
 }
 
 function runOf(json: string): HostFacts['run'] {
@@ -144,32 +215,4 @@ function runOf(json: string): HostFacts['run'] {
   } catch {
     return undefined
   }
-}
-
-/** What a person names a disk by; any one of these that is given must fit. */
-export interface DiskSelector {
-  serial?: string | undefined
-  wwn?: string | undefined
-}
-
-/** The one disk that fits. Throws Fault `disk-not-found` or `disk-ambiguous`, naming what is there. */
-export function resolveDisk(facts: HostFacts, selector: DiskSelector, host: string): Disk {
-  const wanted = [selector.serial && `serial ${selector.serial}`, selector.wwn && `WWN ${selector.wwn}`]
-    .filter(Boolean)
-    .join(' and ')
-  const found = facts.disks.filter(
-    d =>
-      (selector.serial !== undefined || selector.wwn !== undefined) &&
-      (selector.serial === undefined || d.serial === selector.serial) &&
-      (selector.wwn === undefined || d.wwn === selector.wwn),
-  )
-  if (found.length === 1) return found[0]!
-  const there = facts.disks.map(d => `/dev/${d.name} (${d.model}, serial ${d.serial || 'none'})`).join(', ')
-  throw new Fault({
-    code: found.length === 0 ? 'disk-not-found' : 'disk-ambiguous',
-    blame: 'operator',
-    message: `${host} has ${found.length === 0 ? 'no disk' : `${found.length} disks`} with ${wanted}; it has ${there || 'no disks'}. Nothing was written`,
-    remedy:
-      'Check that this is the right machine and that recover.yaml names the right disk (hosts.….disk), by its serial or WWN',
-  })
 }

@@ -1,5 +1,6 @@
 import { Fault } from '../runbook/fault.ts'
-import { factScript, type HostFacts, parseFacts } from './facts.ts'
+import { factScript, factShell } from './fact-script.ts'
+import { type HostFacts, parseFacts } from './facts.ts'
 import { type CommandResult, connectSsh, type SshAccess, type SshConnection } from './ssh.ts'
 
 /** State of a systemd unit, as `systemctl show` tells it. */
@@ -78,7 +79,10 @@ function readerOn(name: string, ssh: SshConnection): HostReader {
     name,
     hostKey: ssh.hostKey,
     async facts(signal) {
-      const { stdout } = await ssh.run('sudo -n sh -s', { stdin: factScript, ...(signal ? { signal } : {}) })
+      const { stdout } = await ssh.run(`sh -c ${quote(factShell)}`, {
+        stdin: factScript,
+        ...(signal ? { signal } : {}),
+      })
       return parseFacts(stdout, name)
     },
     async readFile(path, signal) {

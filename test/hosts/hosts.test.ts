@@ -4,12 +4,15 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import { afterEach, describe, expect, test } from 'vitest'
-import { factScript, parseFacts, resolveDisk } from '../../src/hosts/facts.ts'
+import type { Disk } from '../../src/hosts/disks.ts'
+import { factScript, factUnits } from '../../src/hosts/fact-script.ts'
+import { parseFacts } from '../../src/hosts/facts.ts'
 import { connectReader, connectWriter, quote } from '../../src/hosts/host.ts'
 import { prepareIgnition } from '../../src/hosts/ignition.ts'
 import type { Guidance } from '../../src/hosts/install/rung.ts'
 import { installOverSsh, installScript } from '../../src/hosts/install/ssh-installer.ts'
 import { knownHostsLine, mintHostKey } from '../../src/hosts/keys.ts'
+import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { probeSsh, type SshAccess } from '../../src/hosts/ssh.ts'
 import type { Blueprint } from '../../src/lab/blueprint.ts'
 import { MachinesEmulator } from '../../src/lab/hosts/emulator.ts'
@@ -111,7 +114,7 @@ describe('facts', () => {
     const facts = parseFacts(stdout, 'here')
     expect(facts.bootId).toMatch(/^[0-9a-f-]{36}$/)
     expect(facts.os.id).not.toBe('')
-    expect(Object.keys(facts.units)).toEqual(['k0scontroller', 'k0sworker', 'update-engine', 'locksmithd'])
+    expect(Object.keys(facts.units)).toEqual([...factUnits])
     expect(facts.disks.every(d => d.sizeBytes > 0 && d.name !== '')).toBe(true)
   })
 
@@ -304,15 +307,7 @@ describe('an installation', () => {
 
   test('its script refuses as a real shell runs it', () => {
     const dir = scratch('script')
-    const disk = {
-      name: 'sda',
-      serial: "it's",
-      wwn: '',
-      model: '',
-      sizeBytes: 1,
-      content: [],
-      mounted: false,
-    }
+    const disk = { name: 'sda', serial: "it's" } as Disk
     const script = installScript({ ...installation(), disk }, 'a'.repeat(64))
     // A PATH with our own lsblk and flatcar-install shows what the real shell makes of the quoting and of set -e.
     const tool = (name: string, text: string) =>

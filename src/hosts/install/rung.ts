@@ -1,4 +1,4 @@
-import type { Disk } from '../facts.ts'
+import type { Disk } from '../disks.ts'
 import type { HostWriter } from '../host.ts'
 import type { PreparedIgnition } from '../ignition.ts'
 

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { factScript } from '../../hosts/facts.ts'
+import { factScript, factShell } from '../../hosts/fact-script.ts'
 import { mintHostKey } from '../../hosts/keys.ts'
 import type { DiskBlueprint, HostBlueprint } from '../blueprint.ts'
 import type { ApiSeam, NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
+import { machineFacts } from './facts.ts'
 import { type K0sSurroundings, k0s, startK0s } from './k0s.ts'
 import { words } from './shell.ts'
 
@@ -177,7 +178,8 @@ export class Machine {
     const { files } = this.state
     switch (program) {
       case 'sh': {
-        if (args[0] === '-s' && stdin === factScript) return said(this.facts())
+        if (args[0] === '-c' && args[1] === factShell && stdin === factScript)
+          return said(machineFacts(this.state, this.blueprint, this.hostname(), this.world))
         const lock = args[0] === '-c' ? /^set -C; cat > (\S+)$/.exec(args[1] ?? '')?.[1] : undefined
         if (lock === undefined)
           return failed(127, 'sh: this is not a shell; the lab knows a few commands only')
@@ -370,57 +372,6 @@ export class Machine {
       }
     const given = state.files['/etc/ssh/ssh_host_ed25519_key']?.text
     state.hostKey = given !== undefined && !this.world.strikes('host-key-differs', state.name) ? given : own
-  }
-
-  private facts(): string {
-    const { state, blueprint } = this
-    const wrong = this.world.suffers('wrong-disk', state.name)
-    const root = state.system === 'installer' ? undefined : state.disks.find(d => d.system === state.system)
-    const lsblk = {
-      blockdevices: state.disks.map((d, i) => ({
-        name: d.kernelName,
-        type: 'disk',
-        serial: wrong && i === 0 ? 'WRONG-DISK-0001' : d.serial,
-        wwn: d.wwn,
-        size: d.sizeBytes,
-        model: d.model,
-        fstype: null,
-        label: null,
-        mountpoint: null,
-        children: d.content.map(c => ({
-          name: c.partition,
-          type: 'part',
-          size: 0,
-          fstype: c.fsType,
-          label: c.label,
-          mountpoint: d === root && c.label === 'ROOT' ? '/' : null,
-        })),
-      })),
-    }
-    const release = {
-      'old-os':
-        'NAME="Fedora CoreOS"\nID=fedora\nVARIANT_ID=coreos\nVERSION_ID=40\nPRETTY_NAME="Fedora CoreOS 40"',
-      installer:
-        'NAME="Flatcar Container Linux by Kinvolk"\nID=flatcar\nVARIANT_ID=installer\nVERSION_ID=4593.2.5\nPRETTY_NAME="Flatcar live"',
-      flatcar:
-        'NAME="Flatcar Container Linux by Kinvolk"\nID=flatcar\nVERSION_ID=4593.2.5\nPRETTY_NAME="Flatcar Container Linux 4593.2.5"',
-      off: '',
-    }[state.system]
-    const units = ['k0scontroller', 'k0sworker', 'update-engine', 'locksmithd']
-    return [
-      '',
-      `=== os-release\n${release}`,
-      `=== root-fs\n${state.system === 'installer' ? 'tmpfs' : 'ext4'}`,
-      `=== boot-id\n${state.bootId}`,
-      `=== hostname\n${this.hostname()}`,
-      `=== machine-serial\n${blueprint.machineSerial}`,
-      `=== macs\n00:00:00:00:00:00\n${blueprint.mac}`,
-      `=== disks\n${JSON.stringify(lsblk)}`,
-      `=== run\n${state.files['/etc/recover/run.json']?.text ?? ''}`,
-      `=== units\n${units.map(u => `${u} ${state.units[u]?.active ?? 'inactive'}`).join('\n')}`,
-      `=== initiator\n${state.files['/etc/iscsi/initiatorname.iscsi']?.text ?? ''}`,
-      '=== end',
-    ].join('\n')
   }
 
   private k0sSurroundings(): K0sSurroundings {
