@@ -6,13 +6,15 @@ import type { Cluster } from '../src/cluster/load.ts'
 import { connectReader, connectWriter, type HostReader } from '../src/hosts/host.ts'
 import { byHand } from '../src/hosts/install/by-hand.ts'
 import { sshInstaller } from '../src/hosts/install/ssh-installer.ts'
-import { knownHostsLine, mintHostKey } from '../src/hosts/keys.ts'
+import { mintHostKey, mintHostKeys } from '../src/hosts/keys.ts'
+import { knownHostLines, knownHostsFile } from '../src/hosts/known-hosts.ts'
 import { probeSsh, type SshAccess } from '../src/hosts/ssh.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
 import { applyK0sctl, fetchKubeconfig, type K0sctlRoute, routed } from '../src/kubernetes/k0sctl.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { connectSynology } from '../src/nas/synology/synology.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
+import { connectIgnition } from './connect-ignition.ts'
 import type { HostsReader, HostsWriter, K0sctlWriter, Readers, Writers } from './kit.ts'
 
 /** Where everything is: the real home, or the lab that stands in for it. */
@@ -59,7 +61,11 @@ export function connect(
   where: Whereabouts,
   signal: AbortSignal,
 ): Connections {
-  const identity = { id: run.id, hostKey: (host: string) => mintHostKey(run.secret, host) }
+  const identity = {
+    id: run.id,
+    hostKey: (host: string) => mintHostKey(run.secret, host),
+    hostKeys: (host: string) => mintHostKeys(run.secret, host),
+  }
   const hosts = connectHosts(cluster, identity, where)
   const nas = connectSynology({ ...where.nas, signal, pace: where.pace })
   const kubeconfig = run.folder === undefined ? '' : join(run.folder, 'kubeconfig')
@@ -72,6 +78,7 @@ export function connect(
     secrets: where.secrets,
     wantedSecrets: where.wantedSecrets,
     web,
+    ignition: connectIgnition(cluster),
     manifests(name: string, signal: AbortSignal) {
       const part = cluster.bootstrap.find(p => p.name === name)
       if (!part) throw new Error(`no part ${name} in the bootstrap`)
@@ -153,7 +160,11 @@ function connectK0sctl(
   folder: string,
   kubeconfig: string,
 ): K0sctlWriter {
-  const program = { command: where.k0sctl, folder: join(folder, 'k0sctl') }
+  const program = {
+    command: where.k0sctl,
+    folder: join(folder, 'k0sctl'),
+    knownHosts: knownHostsFile(folder),
+  }
   const { pace } = where
   const routes = (): K0sctlRoute[] => {
     const login = where.login()
@@ -164,7 +175,7 @@ function connectK0sctl(
         port,
         user,
         ...('keyFile' in login ? { keyFile: login.keyFile } : {}),
-        knownHost: knownHostsLine(address, port, identity.hostKey(name).publicKey),
+        knownHost: knownHostLines({ address, port, keys: identity.hostKeys(name) }),
       }
     })
   }

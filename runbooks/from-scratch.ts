@@ -15,6 +15,7 @@ import { startControllers } from './kubernetes/controllers.ts'
 import { fetchAccess } from './kubernetes/kubeconfig.ts'
 import { joinWorkers } from './kubernetes/workers.ts'
 import { checkArtifacts } from './preflight/check-artifacts.ts'
+import { checkIgnitions } from './preflight/check-ignition.ts'
 import { checkManifests } from './preflight/check-manifests.ts'
 import { checkSecrets } from './preflight/check-secrets.ts'
 import { reachNas } from './preflight/reach-nas.ts'
@@ -32,7 +33,7 @@ import { verifyVolume } from './volumes/verify.ts'
 
 /** From blank disks to healthy applications with their data. */
 export const fromScratch = runbook('from-scratch', 'Recover the cluster from scratch', [
-  phase('preflight', 'Preflight', [checkArtifacts, checkManifests, checkSecrets, reachNas]),
+  phase('preflight', 'Preflight', [checkArtifacts, checkIgnitions, checkManifests, checkSecrets, reachNas]),
   phase('evidence', 'Evidence', [mapTheVolumes]),
   phase('protect', 'Protect', [snapshotVolume, fenceVolume]),
   phase('hosts', 'Hosts', [bringUpInstaller, installFlatcar, holdOsUpdates]),

@@ -1,5 +1,6 @@
 import type { Cluster } from '../src/cluster/load.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
+import type { CompiledIgnition } from '../src/hosts/ignition/compile.ts'
 import type { InstallRung } from '../src/hosts/install/rung.ts'
 import type { HostKey } from '../src/hosts/keys.ts'
 import type { Probe } from '../src/hosts/ssh.ts'
@@ -13,6 +14,8 @@ export interface RunIdentity {
   id: string
   /** The host key that this run gives a host. */
   hostKey(host: string): HostKey
+  /** Every host key that this run gives a host, that one first. */
+  hostKeys(host: string): HostKey[]
 }
 
 /** Ways to a machine. A line is opened for one piece of work and closed after it. */
@@ -62,6 +65,8 @@ export interface Readers {
   /** What this home needs from there to be reached at all. */
   wantedSecrets: readonly { secret: string; field: string }[]
   web: Web
+  /** A host's Ignition config, compiled from the person's file; the same text for the whole run. Never printed. */
+  ignition(host: string, signal: AbortSignal): Promise<CompiledIgnition>
   /** The manifests of a part of the bootstrap, rendered. */
   manifests(part: string, signal: AbortSignal): Promise<KubernetesObject[]>
 }

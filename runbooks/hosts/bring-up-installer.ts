@@ -5,6 +5,7 @@ import { fingerprintOfText } from '../../src/hosts/ssh.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { step } from '../kit.ts'
 import { checkArtifacts } from '../preflight/check-artifacts.ts'
+import { checkIgnitions } from '../preflight/check-ignition.ts'
 import { checkManifests } from '../preflight/check-manifests.ts'
 import { checkSecrets } from '../preflight/check-secrets.ts'
 import { fenceVolume } from '../protect/fence.ts'
@@ -24,7 +25,7 @@ export const bringUpInstaller = step({
   title: host => `Get an installer running on ${host.name}`,
   byHand: 'Boot the machine from a Flatcar USB stick; log in as core.',
   each: eachHost,
-  needs: [checkArtifacts, checkManifests, checkSecrets, fenceVolume],
+  needs: [checkArtifacts, checkIgnitions, checkManifests, checkSecrets, fenceVolume],
   danger: 'changes',
   bounds: { expected: '3m', limit: '4h' },
   retry: { times: 6, delay: '5s' },

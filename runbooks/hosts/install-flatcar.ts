@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import type { Disk } from '../../src/hosts/disks.ts'
 import { lockHost } from '../../src/hosts/host-lock.ts'
-import { prepareIgnition } from '../../src/hosts/ignition.ts'
+import { prepareIgnition } from '../../src/hosts/ignition/prepare.ts'
 import { installOverSsh } from '../../src/hosts/install/ssh-installer.ts'
 import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { Fault } from '../../src/runbook/fault.ts'
@@ -66,18 +65,15 @@ export const installFlatcar = step({
       },
     ]
   },
-  async apply({ host, hosts, cluster, run, output, signal, note, askHand, wait }) {
+  async apply({ host, hosts, cluster, run, ignition, output, signal, note, askHand, wait }) {
     const entry = cluster.entry.hosts[host.name]!
     const { hostKey } = output(bringUpInstaller)
-    const ignition = prepareIgnition(
-      await readFile(cluster.resolve(entry.ignition), 'utf8'),
-      entry.ignition,
-      {
-        run: run.id,
-        host: host.name,
-        key: run.hostKey(host.name),
-      },
-    )
+    const compiled = await ignition(host.name, signal)
+    const prepared = prepareIgnition(compiled.text, entry.ignition, {
+      run: run.id,
+      host: host.name,
+      keys: run.hostKeys(host.name),
+    })
     await hosts.changeInstaller(host.name, hostKey, signal, async installer => {
       await lockHost(installer, run.id, signal)
       const disk = resolveDisk(await installer.facts(signal), entry.disk, host.name)
@@ -87,7 +83,7 @@ export const installFlatcar = step({
           run: run.id,
           disk,
           image: { file: cluster.resolve(entry.image!.file), sha256: entry.image!.sha256 },
-          ignition,
+          ignition: prepared,
         },
         { signal, note, askHand, wait },
       )

@@ -1,14 +1,16 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { execa } from 'execa'
 import { stringify } from 'yaml'
 import { Fault } from '../runbook/fault.ts'
 
-/** The program k0sctl and a folder of its own: its log, its idea of home, the host keys that it may trust. */
+/** The program k0sctl and a folder of its own: its log, its idea of home. */
 export interface K0sctl {
   /** The program and what stands before its own arguments. */
   command: readonly string[]
   folder: string
+  /** File of the host keys that it may trust, written anew each time; in its own folder by default. */
+  knownHosts?: string
 }
 
 /** How k0sctl reaches one host of the document. */
@@ -18,7 +20,7 @@ export interface K0sctlRoute {
   user: string
   /** File with a private key; absent when an ssh-agent holds it. */
   keyFile?: string
-  /** Line for known_hosts, with the key that this run gave the host. */
+  /** Lines for known_hosts, with the keys that this run gave the host. */
   knownHost: string
 }
 
@@ -107,13 +109,13 @@ async function run(
   // Its log lies there; it would let everybody look into it.
   mkdirSync(join(cache, 'k0sctl'), { recursive: true, mode: 0o700 })
   const write = (name: string, text: string) => {
-    const path = join(folder, name)
+    const path = resolve(folder, name)
     writeFileSync(path, text, { mode: 0o600 })
     chmodSync(path, 0o600)
     return path
   }
   const config = write('k0sctl.yaml', stringify(document))
-  const knownHosts = write('known_hosts', routes.map(r => r.knownHost).join(''))
+  const knownHosts = write(k0sctl.knownHosts ?? 'known_hosts', routes.map(r => r.knownHost).join(''))
   await endForsaken(join(folder, 'pid'), config)
   const [program = 'k0sctl', ...before] = k0sctl.command
   const [verb = '', ...flags] = args

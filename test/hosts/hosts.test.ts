@@ -8,10 +8,10 @@ import type { Disk } from '../../src/hosts/disks.ts'
 import { factScript, factUnits } from '../../src/hosts/fact-script.ts'
 import { parseFacts } from '../../src/hosts/facts.ts'
 import { connectReader, connectWriter, quote } from '../../src/hosts/host.ts'
-import { prepareIgnition } from '../../src/hosts/ignition.ts'
+import { prepareIgnition } from '../../src/hosts/ignition/prepare.ts'
 import type { Guidance } from '../../src/hosts/install/rung.ts'
 import { installOverSsh, installScript } from '../../src/hosts/install/ssh-installer.ts'
-import { knownHostsLine, mintHostKey } from '../../src/hosts/keys.ts'
+import { knownHostsLine, mintHostKey, mintHostKeys } from '../../src/hosts/keys.ts'
 import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { probeSsh, type SshAccess } from '../../src/hosts/ssh.ts'
 import type { Blueprint } from '../../src/lab/blueprint.ts'
@@ -62,7 +62,7 @@ function installation() {
   return {
     run,
     image: { file, sha256 },
-    ignition: prepareIgnition(config, 'lithium.ign', { run, host: 'lithium', key }),
+    ignition: prepareIgnition(config, 'lithium.ign', { run, host: 'lithium', keys: [key] }),
   }
 }
 
@@ -95,16 +95,30 @@ describe('host keys', () => {
 
   const keygen = existsSync('/usr/bin/ssh-keygen')
   if (!keygen) process.stdout.write('skipped: ssh-keygen judges our keys: OpenSSH is not installed\n')
+  test('there is an ecdsa key too, derived and read likewise, for many runs', () => {
+    for (let i = 0; i < 40; i += 1) {
+      const [first, second] = mintHostKeys(Buffer.alloc(32, i), 'lithium')
+      expect(first).toEqual(mintHostKey(Buffer.alloc(32, i), 'lithium'))
+      expect(second!.publicKey).toMatch(/^ecdsa-sha2-nistp256 /)
+      const parsed = ssh2.utils.parseKey(second!.privateKey)
+      if (parsed instanceof Error) throw parsed
+      expect(parsed.getPublicSSH().toString('base64')).toBe(second!.publicKey.split(' ')[1])
+      expect(parsed.verify('text', parsed.sign('text') as Buffer)).toBe(true)
+    }
+  })
+
   test.skipIf(!keygen)('ssh-keygen judges them', () => {
-    const file = join(scratch('key'), 'id')
-    writeFileSync(file, key.privateKey, { mode: 0o600 })
-    const shown = spawnSync('ssh-keygen', ['-y', '-f', file], { encoding: 'utf8' })
-    expect(shown.stderr).toBe('')
-    expect(shown.stdout.trim()).toBe(key.publicKey)
-    writeFileSync(`${file}.pub`, key.publicKey)
-    expect(spawnSync('ssh-keygen', ['-l', '-f', `${file}.pub`], { encoding: 'utf8' }).stdout).toContain(
-      key.fingerprint,
-    )
+    for (const key of mintHostKeys(secret, 'lithium')) {
+      const file = join(scratch('key'), 'id')
+      writeFileSync(file, key.privateKey, { mode: 0o600 })
+      const shown = spawnSync('ssh-keygen', ['-y', '-f', file], { encoding: 'utf8' })
+      expect(shown.stderr).toBe('')
+      expect(shown.stdout.trim()).toBe(key.publicKey)
+      writeFileSync(`${file}.pub`, key.publicKey)
+      expect(spawnSync('ssh-keygen', ['-l', '-f', `${file}.pub`], { encoding: 'utf8' }).stdout).toContain(
+        key.fingerprint,
+      )
+    }
   })
 })
 
@@ -326,13 +340,15 @@ describe('an installation', () => {
 })
 
 describe('ignition', () => {
-  const identity = { run, host: 'lithium', key }
+  const identity = { run, host: 'lithium', keys: mintHostKeys(secret, 'lithium') }
   test('keeps what was there and adds who the machine is', () => {
     const parsed = JSON.parse(prepareIgnition(config, 'a.ign', identity).text)
     expect(parsed.storage.files.map((f: { path: string }) => f.path)).toEqual([
       '/etc/hostname',
       '/etc/ssh/ssh_host_ed25519_key',
       '/etc/ssh/ssh_host_ed25519_key.pub',
+      '/etc/ssh/ssh_host_ecdsa_key',
+      '/etc/ssh/ssh_host_ecdsa_key.pub',
       '/etc/recover/run.json',
     ])
     expect(parsed.storage.files[1].mode).toBe(0o600)

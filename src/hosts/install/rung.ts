@@ -1,6 +1,6 @@
 import type { Disk } from '../disks.ts'
 import type { HostWriter } from '../host.ts'
-import type { PreparedIgnition } from '../ignition.ts'
+import type { PreparedIgnition } from '../ignition/prepare.ts'
 
 /** The system image that is written to a disk, and what it must hash to. */
 export interface SystemImage {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { parse } from 'yaml'
 import { connectWriter } from '../../../src/hosts/host.ts'
-import { prepareIgnition } from '../../../src/hosts/ignition.ts'
+import { prepareIgnition } from '../../../src/hosts/ignition/prepare.ts'
 import { installOverSsh } from '../../../src/hosts/install/ssh-installer.ts'
 import { mintHostKey } from '../../../src/hosts/keys.ts'
 import { resolveDisk } from '../../../src/hosts/resolve-disk.ts'
@@ -68,7 +68,7 @@ export async function install(endpoints: LabEndpoints, name = 'lithium'): Promis
       ignition: prepareIgnition(JSON.stringify(config), `${name}.ign`, {
         run,
         host: name,
-        key: mintHostKey(secret, `${name} ${operatorKey.length}`),
+        keys: [mintHostKey(secret, `${name} ${operatorKey.length}`)],
       }),
     },
     {
