@@ -35,8 +35,10 @@ export interface HostBlueprint {
   machineSerial: string
   mac: string
   disks: DiskBlueprint[]
-  /** `old-os`: the dead cluster's system still runs; `installer`: a live stick is booted; `off`: nobody is at home. */
-  begins: 'old-os' | 'installer' | 'off'
+  /** `old-os`: the dead cluster's system still runs; `installer`: a live stick is booted; `off`: nobody is at home; `hung`: it is on and answers nobody. */
+  begins: 'old-os' | 'installer' | 'off' | 'hung'
+  /** What the dead cluster's machines ran; Fedora CoreOS where nothing is said. */
+  oldSystem?: 'fedora-coreos' | 'flatcar'
   /** Initiator name of the old system, as it shows in the NAS's sessions. */
   oldInitiator: string
 }

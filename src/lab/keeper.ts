@@ -11,7 +11,7 @@ import { World } from './world.ts'
 export interface KeptLab {
   endpoints: LabEndpoints
   order(
-    order: 'stick' | 'off' | 'swap-disk' | 'arm' | 'heal' | 'down',
+    order: 'stick' | 'off' | 'offer' | 'swap-disk' | 'arm' | 'heal' | 'down',
     parameters?: Record<string, string>,
   ): Promise<void>
   mutations(): Promise<{ hosts: number; nas: number; kubernetes: number; last: string[] }>

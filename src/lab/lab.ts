@@ -143,6 +143,10 @@ function createControl(world: World, machines: MachinesEmulator, token: string, 
           machines.machine(name).powerOff()
           machines.dropLines(name)
           return reply(200, {})
+        // What a DHCP server would tell machines that boot from the network: where each finds its script.
+        case 'POST /offer':
+          world.write('offers', Object.fromEntries(url.searchParams))
+          return reply(200, {})
         case 'POST /swap-disk': {
           const { serial, wwn, model, label } = Object.fromEntries(url.searchParams)
           machines.machine(name).swapDisk(serial, {

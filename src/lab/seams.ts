@@ -45,3 +45,22 @@ export interface NasSeam {
   /** mkfs. The files in it are gone. */
   format(uuid: string, fsType: string): void
 }
+
+/** Where a machine boots from, once. */
+export type BootTarget = 'pxe' | 'cd' | 'disk'
+
+/** What a BMC may know of its machine and do to it. */
+export interface PowerSeam {
+  identity(): { serial: string; uuid: string; macs: string[]; model: string }
+  on(): boolean
+  turnOn(): void
+  /** The lab's machines go down at once either way; one that hangs does not listen to a friendly word. */
+  turnOff(how: 'gracefully' | 'now'): void
+  restart(): void
+  bootOverride(): BootTarget | undefined
+  setBootOverride(target: BootTarget | undefined): void
+  media(): string | undefined
+  /** Throws an Error where the drive refuses it. */
+  insertMedia(url: string): void
+  ejectMedia(): void
+}

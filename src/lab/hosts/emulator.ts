@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
 import ssh2 from 'ssh2'
-import type { ApiSeam, MachinesSeam, NasSeam } from '../seams.ts'
+import type { ApiSeam, MachinesSeam, NasSeam, PowerSeam } from '../seams.ts'
 import type { World } from '../world.ts'
+import { InputReader } from './input.ts'
 import { dataIdentity, hasWorkload } from './k0s.ts'
 import { Machine, type MachineState } from './machine.ts'
 
@@ -63,6 +64,36 @@ export class MachinesEmulator {
     return machine
   }
 
+  /** The machine as its BMC sees it. */
+  power(name: string): PowerSeam {
+    const machine = this.machine(name)
+    const { machineSerial, mac } = this.world.blueprint.hosts.find(h => h.name === name)!
+    const then = (act: () => void) => () => {
+      act()
+      this.dropLines(name)
+    }
+    return {
+      identity: () => ({
+        serial: machineSerial,
+        uuid: this.world.uuidFor(`${name}-system`),
+        macs: [mac],
+        model: 'Lab machine',
+      }),
+      on: () => machine.on(),
+      turnOn: () => machine.powerOn(),
+      turnOff: how => {
+        if (how === 'gracefully' && machine.state.system === 'hung') return
+        then(() => machine.powerOff())()
+      },
+      restart: then(() => machine.restart()),
+      bootOverride: () => machine.state.bootOverride,
+      setBootOverride: target => machine.setBootOverride(target),
+      media: () => machine.state.media,
+      insertMedia: url => machine.setMedia(url),
+      ejectMedia: () => machine.setMedia(undefined),
+    }
+  }
+
   /** Listens on 127.0.0.1 and resolves with each machine's port. */
   async listen(): Promise<Record<string, number>> {
     const wanted = this.world.read<Record<string, number>>('host-ports') ?? {}
@@ -104,16 +135,21 @@ export class MachinesEmulator {
     const server = new ssh2.Server({ hostKeys: [machine.state.hostKey] }, client => {
       client.on('error', () => {})
       client.on('authentication', context => {
-        const parsed = ssh2.utils.parseKey(this.operatorKey)
-        if (parsed instanceof Error) return context.reject(['publickey'])
+        // The person may log in wherever the config lets anybody in; keys that it names may, too.
+        const keys = [...(machine.hasLogin() ? [this.operatorKey] : []), ...machine.authorizedKeys()]
         const allowed =
           context.method === 'publickey' &&
           context.username === 'core' &&
-          machine.hasLogin() &&
-          context.key.data.equals(parsed.getPublicSSH()) &&
-          (!context.signature ||
-            !context.blob ||
-            parsed.verify(context.blob, context.signature, context.hashAlgo) === true)
+          keys.some(text => {
+            const key = ssh2.utils.parseKey(text)
+            return (
+              !(key instanceof Error) &&
+              context.key.data.equals(key.getPublicSSH()) &&
+              (!context.signature ||
+                !context.blob ||
+                key.verify(context.blob, context.signature, context.hashAlgo) === true)
+            )
+          })
         if (allowed) context.accept()
         else context.reject(['publickey'])
       })
@@ -121,13 +157,13 @@ export class MachinesEmulator {
         const session = accept()
         session.on('exec', (acceptExec, _rejectExec, info) => {
           const stream = acceptExec()
-          const input: Buffer[] = []
+          const input = new InputReader()
           stream.on('error', () => {})
-          stream.on('data', (chunk: Buffer) => input.push(chunk))
+          stream.on('data', (chunk: Buffer) => input.add(chunk))
           stream.on('end', () => {
             const finish = () => {
               if (!machine.reachable() || machine.state.bootId !== bootId) return socket.destroy()
-              const output = machine.run(info.command, Buffer.concat(input).toString())
+              const output = machine.run(info.command, input.end())
               if (output.drops) return this.dropLines(name)
               stream.stderr.write(output.stderr)
               stream.write(output.stdout)

@@ -10,6 +10,7 @@ export function machineFacts(
   hostname: string,
   world: World,
 ): string {
+  const oldFlatcar = state.system === 'old-os' && blueprint.oldSystem === 'flatcar'
   const inMemory = state.system === 'installer'
   const root = inMemory ? undefined : state.disks.find(d => d.system === state.system)
   const wrong = world.suffers('wrong-disk', state.name)
@@ -66,15 +67,15 @@ export function machineFacts(
   return [
     '',
     '=== access\nsudo',
-    `=== os-release\n${releases[state.system]}`,
+    `=== os-release\n${state.system === 'old-os' && oldFlatcar ? oldFlatcarRelease : releases[state.system]}`,
     '=== kernel\nx86_64\n6.12.81-flatcar',
-    `=== cmdline\n${inMemory ? 'flatcar.first_boot=1 console=tty0' : 'root=LABEL=ROOT console=tty0'}`,
+    `=== cmdline\n${state.commandLine || 'console=tty0'}`,
     '=== memory\nMemTotal: 16303508\nMemAvailable: 14203508',
     `=== boot-id\n${state.bootId}`,
     `=== hostname\n${hostname}`,
     `=== machine\nproduct_serial ${blueprint.machineSerial}\nproduct_uuid ${world.uuidFor(`${state.name}-system`)}\nsys_vendor Lab\nproduct_name Emulated machine`,
     '=== firmware\nuefi',
-    `=== tools\n${factTools.filter(t => tools[state.system].includes(t) && (t !== 'k0s' || k0s)).join('\n')}`,
+    `=== tools\n${factTools.filter(t => (oldFlatcar ? flatcars : tools[state.system]).includes(t) && (t !== 'k0s' || k0s)).join('\n')}`,
     `=== links\neth0 ${blueprint.mac} up physical\nlo 00:00:00:00:00:00 unknown `,
     '=== addresses\n1: lo    inet 127.0.0.1/8 scope host lo',
     '=== routes',
@@ -90,6 +91,8 @@ export function machineFacts(
   ].join('\n')
 }
 
+const oldFlatcarRelease =
+  'NAME="Flatcar Container Linux by Kinvolk"\nID=flatcar\nVERSION_ID=4593.2.5\nPRETTY_NAME="Flatcar Container Linux 4593.2.5 (old)"'
 const releases: Record<MachineState['system'], string> = {
   'old-os':
     'NAME="Fedora CoreOS"\nID=fedora\nVARIANT_ID=coreos\nVERSION_ID=40\nPRETTY_NAME="Fedora CoreOS 40"',
@@ -98,6 +101,8 @@ const releases: Record<MachineState['system'], string> = {
   flatcar:
     'NAME="Flatcar Container Linux by Kinvolk"\nID=flatcar\nVERSION_ID=4593.2.5\nPRETTY_NAME="Flatcar Container Linux 4593.2.5"',
   off: '',
+  firmware: '',
+  hung: '',
 }
 
 const everywhere = [
@@ -125,10 +130,12 @@ const flatcars = [
 ]
 /** What each system brings along. */
 const tools: Record<MachineState['system'], string[]> = {
-  'old-os': [...everywhere, 'gpg', 'bzip2', 'iscsiadm'],
+  'old-os': [...everywhere, 'gpg', 'bzip2', 'iscsiadm', 'kexec'],
   installer: flatcars,
   flatcar: flatcars,
   off: [],
+  firmware: [],
+  hung: [],
 }
 
 function unitOf(state: MachineState): 'k0scontroller' | 'k0sworker' | undefined {

@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto'
 import { factScript, factShell } from '../../hosts/fact-script.ts'
 import { mintHostKey } from '../../hosts/keys.ts'
 import type { DiskBlueprint, HostBlueprint } from '../blueprint.ts'
-import type { ApiSeam, NasSeam } from '../seams.ts'
+import type { ApiSeam, BootTarget, NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { machineFacts } from './facts.ts'
+import { bootFromMedia, bootFromNetwork, configInInitrd, type Given } from './firmware.ts'
+import { type Input, inputOf } from './input.ts'
 import { type K0sSurroundings, k0s, startK0s } from './k0s.ts'
 import { words } from './shell.ts'
 
@@ -13,15 +14,36 @@ export type System = 'old-os' | 'installer' | 'flatcar'
 /** Everything that a machine remembers. Times are epoch milliseconds of the lab's own clock. */
 export interface MachineState {
   name: string
-  system: System | 'off'
+  /** `firmware`: it is on and looks for something to boot; `hung`: it is on and answers nobody. */
+  system: System | 'off' | 'firmware' | 'hung'
+  /** Command line of the running kernel. */
+  commandLine?: string
+  /** Config of the installer that runs, if it was given one. */
+  given?: string
+  /** What the next boot, and only that, comes from. */
+  bootOverride?: BootTarget
+  /** Address of the image in the virtual drive. */
+  media?: string
+  /** What `kexec -l` has loaded. */
+  loaded?: Given
   /** Not reachable before: it boots. */
   upAt: number
   bootId: string
   /** Host key of the running system, OpenSSH private format. */
   hostKey: string
-  files: Record<string, { text: string; mode: string }>
+  files: Record<string, FileModel>
   units: Record<string, UnitModel>
   disks: DiskModel[]
+}
+
+export interface FileModel {
+  /** Its text; the last part of it where it is long. */
+  text: string
+  mode: string
+  /** Of all of it. */
+  sha256?: string
+  /** Its last part in base64, where it is not text. */
+  tail?: string
 }
 
 export interface DiskModel extends DiskBlueprint {
@@ -29,6 +51,8 @@ export interface DiskModel extends DiskBlueprint {
   system?: 'old-os' | 'flatcar' | 'half-written'
   /** The config that the installer put on it. */
   ignition?: string
+  /** `flatcar-reset` has marked it: the next boot begins anew with that config. */
+  resetTo?: string
   /** How often it was written whole. */
   writes: number
 }
@@ -57,6 +81,8 @@ export class Machine {
   private readonly nas: () => NasSeam | undefined
   private readonly save: () => void
   private readonly api: () => ApiSeam | undefined
+  /** Counts boots, so that a slow one is not taken for a later one. */
+  private turn = 0
 
   constructor(
     world: World,
@@ -85,13 +111,58 @@ export class Machine {
         ...(i === 0 ? { system: 'old-os' as const } : {}),
       })),
     }
-    if (!stored && blueprint.begins !== 'off') this.start(blueprint.begins)
+    const { begins } = blueprint
+    if (!stored && begins === 'hung') this.hang()
+    else if (!stored && begins !== 'off' && begins !== 'hung') this.start(begins)
+    // The lab ended while the firmware was at work: it begins again.
+    else if (this.state.system === 'firmware') this.boot()
   }
 
   /** Whether a connection would get through to a running sshd now. */
   reachable(): boolean {
     this.settle()
-    return this.state.system !== 'off' && Date.now() >= this.state.upAt
+    return this.isUp() && Date.now() >= this.state.upAt
+  }
+
+  /** Whether the power is on, whatever runs. */
+  on(): boolean {
+    return this.state.system !== 'off'
+  }
+
+  /** Somebody presses the button of a machine that is off. */
+  powerOn(): void {
+    if (!this.on()) this.boot()
+  }
+
+  /** Off and on again, whatever runs. */
+  restart(): void {
+    this.powerOff()
+    this.boot()
+  }
+
+  /** Orders where the next boot comes from; undefined takes it back. */
+  setBootOverride(target: BootTarget | undefined): void {
+    if (target === undefined) delete this.state.bootOverride
+    else this.state.bootOverride = target
+    this.changed(`boot next from ${target ?? 'the usual place'}`)
+    this.save()
+  }
+
+  /** Puts an image into the virtual drive; undefined takes it out. Throws an Error where the drive refuses it. */
+  setMedia(url: string | undefined): void {
+    if (url !== undefined && this.world.suffers('media-refused', this.state.name))
+      throw new Error('the virtual drive cannot be used: no license')
+    if (url === undefined) delete this.state.media
+    else this.state.media = url
+    this.changed(url === undefined ? 'eject media' : 'insert media')
+    this.save()
+  }
+
+  /** It stays on, and nothing answers any more. */
+  hang(): void {
+    this.leave()
+    this.state.system = 'hung'
+    this.save()
   }
 
   /** A person puts in the stick and presses the button. */
@@ -101,21 +172,67 @@ export class Machine {
   }
 
   powerOff(): void {
+    this.leave()
     if (!this.world.suffers('zombie-host', this.state.name)) this.nas()?.dropSessions(this.initiator())
     this.state.system = 'off'
     this.save()
   }
 
-  /** Boots what the first disk holds. */
+  /** The firmware looks for something to boot: what was ordered for this once, or the disk. */
   boot(): void {
-    const disk = this.state.disks.find(d => d.system === 'flatcar' || d.system === 'old-os')
-    const returns =
-      disk?.system === 'flatcar' && this.world.strikes('old-os-returns', this.state.name)
-        ? 'old-os'
-        : disk?.system
-    if (returns === undefined || returns === 'half-written') this.powerOff()
-    else this.start(returns, disk?.ignition)
+    const { state, world } = this
+    const ordered = state.bootOverride
+    delete state.bootOverride
+    const once = ordered && !world.strikes('bmc-ignores-boot-once', state.name) ? ordered : undefined
+    if (once === 'pxe' || (once === undefined && world.suffers('network-boots-first', state.name)))
+      this.bootFrom(bootFromNetwork(world, this.blueprint.mac))
+    else if (once === 'cd' && state.media !== undefined) this.bootFrom(bootFromMedia(state.media))
+    else this.bootDisk()
+  }
+
+  /** Boots what comes, or else the disk, unless something else happened to the machine meanwhile. */
+  private bootFrom(source: Promise<Given | undefined>): void {
+    this.leave()
+    if (this.state.system === 'old-os') this.nas()?.dropSessions(this.blueprint.oldInitiator)
+    this.state.system = 'firmware'
+    const { turn } = this
     this.save()
+    const next = (given: Given | undefined) => {
+      if (turn !== this.turn) return
+      if (given) this.start('installer', given)
+      else this.bootDisk()
+      this.save()
+    }
+    source.then(next, () => next(undefined))
+  }
+
+  /** Boots what the first disk holds. */
+  private bootDisk(): void {
+    const disk = this.state.disks.find(d => d.system === 'flatcar' || d.system === 'old-os')
+    const lies =
+      (disk?.system === 'flatcar' || disk?.resetTo !== undefined) &&
+      this.world.strikes('old-os-returns', this.state.name)
+    if (disk?.resetTo !== undefined && !lies) {
+      disk.system = 'flatcar'
+      disk.ignition = disk.resetTo
+      disk.writes += 1
+    }
+    delete disk?.resetTo
+    const returns = lies ? 'old-os' : disk?.system
+    if (returns === undefined || returns === 'half-written') this.powerOff()
+    else this.start(returns, { ignition: disk?.ignition, commandLine: 'root=LABEL=ROOT' })
+    this.save()
+  }
+
+  /** What ran is gone; what was under way for an earlier boot is not waited for any more. */
+  private leave(): void {
+    this.turn += 1
+    delete this.state.loaded
+    delete this.state.given
+  }
+
+  private isUp(): boolean {
+    return ['old-os', 'installer', 'flatcar'].includes(this.state.system)
   }
 
   /** Another disk in the first one's place; what is not named stays as it was. `label` is of its last file system. */
@@ -137,13 +254,17 @@ export class Machine {
 
   /** Whether this system lets in the person who holds the lab's key. */
   hasLogin(): boolean {
-    if (this.state.system !== 'flatcar') return true
-    const ignition = this.state.disks.find(d => d.system === 'flatcar')?.ignition
-    const users = ignition
-      ? ((JSON.parse(ignition) as { passwd?: { users?: { sshAuthorizedKeys?: string[] }[] } }).passwd
-          ?.users ?? [])
-      : []
-    return users.some(u => (u.sshAuthorizedKeys?.length ?? 0) > 0)
+    if (this.state.system !== 'flatcar') return this.state.given === undefined
+    return this.authorizedKeys().length > 0
+  }
+
+  /** Keys that the config of this system lets in. */
+  authorizedKeys(): string[] {
+    const { system, given, disks } = this.state
+    const config = system === 'installer' ? given : disks.find(d => d.system === 'flatcar')?.ignition
+    if (config === undefined || system === 'old-os') return []
+    const { passwd } = JSON.parse(config) as { passwd?: { users?: { sshAuthorizedKeys?: string[] }[] } }
+    return (passwd?.users ?? []).flatMap(u => u.sshAuthorizedKeys ?? [])
   }
 
   /** Whether the system that its last config describes is up, with the host key from that config. */
@@ -153,8 +274,9 @@ export class Machine {
   }
 
   /** Runs one command line as the user `core`. */
-  run(line: string, stdin: string): Output {
+  run(line: string, stdin: string | Input): Output {
     this.settle()
+    const input = typeof stdin === 'string' ? inputOf(Buffer.from(stdin)) : stdin
     let argv: string[]
     try {
       argv = words(line)
@@ -166,14 +288,14 @@ export class Machine {
       if (argv[0] === '--') argv = argv.slice(1)
       // k0sctl's form: sudo -n -- "${SHELL-sh}" -c 'one command'.
       // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's expansion, as k0sctl sends it
-      if (argv[0] === '${SHELL-sh}' && argv[1] === '-c') return this.run(argv[2] ?? '', stdin)
+      if (argv[0] === '${SHELL-sh}' && argv[1] === '-c') return this.run(argv[2] ?? '', input)
     }
-    const answer = this.command(argv, stdin)
+    const answer = this.command(argv, input.text, input)
     this.save()
     return answer
   }
 
-  private command(argv: string[], stdin: string): Output {
+  private command(argv: string[], stdin: string, input: Input): Output {
     const [program = '', ...args] = argv
     const { files } = this.state
     switch (program) {
@@ -200,7 +322,7 @@ export class Machine {
         return k0s(this.k0sSurroundings(), args, stdin)
       case 'cat': {
         const path = args.at(-1) ?? ''
-        const file = files[path]
+        const file = path === '/proc/cmdline' ? { text: `${this.state.commandLine ?? ''}\n` } : files[path]
         return file ? said(file.text) : failed(1, `cat: ${path}: No such file or directory`)
       }
       case 'rm': {
@@ -212,7 +334,7 @@ export class Machine {
         const path = args.at(-1) ?? ''
         const mode = args[args.indexOf('-m') + 1] ?? '0755'
         this.changed(`write ${path}`)
-        files[path] = { text: stdin, mode }
+        files[path] = { mode, ...input }
         return said('')
       }
       case 'systemctl':
@@ -241,9 +363,13 @@ export class Machine {
   private systemctl(args: string[]): Output {
     const [verb, ...rest] = args
     const names = rest.filter(a => !a.startsWith('-')).map(n => n.replace(/\.service$/, ''))
-    if (verb === 'reboot') {
-      this.changed('reboot')
-      this.boot()
+    if (verb === 'reboot' || verb === 'kexec') {
+      this.changed(verb)
+      const { loaded } = this.state
+      if (verb === 'kexec' && !loaded) return failed(1, 'No kexec kernel loaded and autodetection failed.')
+      if (verb === 'reboot' || !loaded) this.boot()
+      else if (this.world.strikes('kexec-hangs', this.state.name)) this.hang()
+      else this.start('installer', loaded)
       return { code: 0, stdout: '', stderr: '', drops: true }
     }
     if (verb === 'show') {
@@ -286,7 +412,7 @@ export class Machine {
       if (unit.endsAt === undefined || Date.now() < unit.endsAt) continue
       delete unit.endsAt
       const code = this.script(unit.script ?? '')
-      if (this.state.system === 'off') return
+      if (!this.isUp() || this.state.units[name] !== unit) return
       this.state.units[name] = {
         ...unit,
         active: code === 0 ? 'active' : 'failed',
@@ -302,18 +428,55 @@ export class Machine {
       if (line === '' || line === 'set -eu') continue
       const serial = /^\[ "\$\(lsblk -dno SERIAL (\S+)\)" = (.+) \]$/.exec(line)
       const sum = /^echo (.+) \| sha256sum -c -$/.exec(line)
+      const append = /^cat (\S+) >> (\S+)$/.exec(line)
       if (serial) {
         const disk = this.state.disks.find(d => `/dev/${d.kernelName}` === serial[1])
         if (disk?.serial !== words(serial[2] ?? '')[0]) return 1
       } else if (sum) {
         const [hash, path = ''] = (words(sum[1] ?? '')[0] ?? '').split('  ')
-        const file = this.state.files[path]
-        if (!file || createHash('sha256').update(file.text).digest('hex') !== hash) return 1
-      } else if (line.startsWith('flatcar-install ')) {
-        const code = this.flatcarInstall(words(line).slice(1))
+        if (this.state.files[path]?.sha256 !== hash) return 1
+      } else if (append) {
+        const from = this.state.files[append[1] ?? '']
+        const to = this.state.files[append[2] ?? '']
+        if (!from || !to) return 1
+        this.state.files[append[2] ?? ''] = { ...from, mode: to.mode }
+      } else {
+        const code = this.program(words(line))
         if (code !== 0) return code
-      } else return 127
+      }
+      if (!this.isUp()) return 1
     }
+    return 0
+  }
+
+  /** Programs that a unit may call. */
+  private program([name, ...args]: string[]): number {
+    switch (name) {
+      case 'flatcar-install':
+        return this.flatcarInstall(args)
+      case 'flatcar-reset':
+        return this.flatcarReset(args)
+      case 'kexec': {
+        const option = (start: string) => args.find(a => a.startsWith(start))?.slice(start.length) ?? ''
+        const initrd = this.state.files[option('--initrd=')]
+        const ignition = initrd?.tail === undefined ? undefined : configInInitrd(initrd.tail)
+        if (ignition === undefined) return 1
+        this.state.loaded = { ignition, commandLine: option('--command-line=') }
+        return 0
+      }
+      case 'systemctl':
+        return this.systemctl(args).code
+      default:
+        return 127
+    }
+  }
+
+  private flatcarReset(args: string[]): number {
+    const ignition = this.state.files[args[args.indexOf('--ignition-file') + 1] ?? '']
+    const disk = this.state.disks.find(d => d.system === this.state.system)
+    if (!ignition || !disk || this.blueprint.oldSystem !== 'flatcar' || this.state.system !== 'old-os')
+      return 1
+    disk.resetTo = ignition.text
     return 0
   }
 
@@ -342,11 +505,15 @@ export class Machine {
     return 0
   }
 
-  private start(system: System, ignition?: string): void {
+  private start(system: System, given: Partial<Given> = {}): void {
     const { state } = this
+    const { ignition } = given
     const known = state.bootId === ''
+    this.leave()
     if (state.system === 'old-os') this.nas()?.dropSessions(this.blueprint.oldInitiator)
     state.system = system
+    state.commandLine = given.commandLine ?? ''
+    if (system === 'installer' && ignition !== undefined) state.given = ignition
     state.bootId = this.world.newUuid()
     state.upAt = known ? 0 : Date.now() + this.world.blueprint.latency.boot
     state.units = {
@@ -361,7 +528,7 @@ export class Machine {
       `${state.name} ${system}`,
     ).privateKey
     state.hostKey = own
-    if (system !== 'flatcar' || ignition === undefined) return
+    if (system === 'old-os' || ignition === undefined) return
     const config = JSON.parse(ignition) as {
       storage?: { files?: { path: string; mode?: number; contents?: { source?: string } }[] }
     }
@@ -370,8 +537,9 @@ export class Machine {
         text: dataUrl(file.contents?.source ?? ''),
         mode: (file.mode ?? 0o644).toString(8).padStart(4, '0'),
       }
-    const given = state.files['/etc/ssh/ssh_host_ed25519_key']?.text
-    state.hostKey = given !== undefined && !this.world.strikes('host-key-differs', state.name) ? given : own
+    const key = state.files['/etc/ssh/ssh_host_ed25519_key']?.text
+    const differs = system === 'flatcar' && this.world.strikes('host-key-differs', state.name)
+    state.hostKey = key !== undefined && !differs ? key : own
   }
 
   private k0sSurroundings(): K0sSurroundings {
