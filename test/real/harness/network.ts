@@ -1,0 +1,107 @@
+import { run, runWith } from './commands.ts'
+
+/** A network of the test's own, with this process at its first address. */
+export interface Network {
+  bridge: string
+  /** Its `n`th address, from 2 to 254: `10.77.3.2`. */
+  address(n: number): string
+  /** This process's own address in it. */
+  own: string
+  prefix: 24
+  /** Plugs in a machine in a network namespace of the kernel: gives the name of the cable's end at the bridge. */
+  plug(namespace: string, address: string, mac: string): string
+  /** A TAP device for a virtual machine. */
+  tap(name: string): string
+  close(): void
+}
+
+/**
+ * Opens a network. The kernel says which numbers are free, so files that are tested at the same time do not meet. All of
+ * it lives in the tests' own network namespace and cannot reach anything else.
+ */
+export function openNetwork(): Network {
+  const n = firstFree()
+  const bridge = `br${n}`
+  const own = `10.77.${n}.1`
+  run('ip', 'address', 'add', `${own}/24`, 'dev', bridge)
+  run('ip', 'link', 'set', bridge, 'up')
+  const ends: string[] = []
+  const namespaces: string[] = []
+  return {
+    bridge,
+    own,
+    prefix: 24,
+    address: host => `10.77.${n}.${host}`,
+    plug(namespace, address, mac) {
+      const end = `v${n}-${ends.length}`
+      run('ip', 'netns', 'add', namespace)
+      namespaces.push(namespace)
+      run(
+        'ip',
+        'link',
+        'add',
+        end,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'eth0',
+        'address',
+        mac,
+        'netns',
+        namespace,
+      )
+      ends.push(end)
+      run('ip', 'link', 'set', end, 'master', bridge, 'up')
+      run('ip', '-n', namespace, 'address', 'add', `${address}/24`, 'dev', 'eth0')
+      run('ip', '-n', namespace, 'link', 'set', 'lo', 'up')
+      run('ip', '-n', namespace, 'link', 'set', 'eth0', 'up')
+      return end
+    },
+    tap(name) {
+      const end = `t${n}-${name}`.slice(0, 15)
+      run('ip', 'tuntap', 'add', end, 'mode', 'tap')
+      run('ip', 'link', 'set', end, 'master', bridge, 'up')
+      ends.push(end)
+      return end
+    },
+    close() {
+      for (const namespace of namespaces) run('ip', 'netns', 'delete', namespace)
+      for (const end of ends.filter(e => e.startsWith('t'))) run('ip', 'link', 'delete', end)
+      run('ip', 'link', 'delete', bridge)
+    },
+  }
+}
+
+function firstFree(): number {
+  for (let n = 1; n < 250; n++)
+    try {
+      run('ip', 'link', 'add', `br${n}`, 'type', 'bridge')
+      return n
+    } catch (thrown) {
+      if (!/File exists/.test(String(thrown))) throw thrown
+    }
+  throw new Error('no number is free for another network')
+}
+
+/**
+ * Lets a machine's sshd see a number of new connections a minute and drops the rest without a word, as a firewall at home
+ * does. The first `perMinute` pass at once.
+ */
+export function limitNewConnections(namespace: string, perMinute: number): void {
+  const rules = [
+    'table inet gentle {',
+    '  chain input {',
+    '    type filter hook input priority 0; policy accept;',
+    `    tcp dport 22 ct state new limit rate ${perMinute}/minute burst ${perMinute} packets accept`,
+    '    tcp dport 22 ct state new drop',
+    '  }',
+    '}',
+  ].join('\n')
+  runWith({ input: rules }, 'ip', 'netns', 'exec', namespace, 'nft', '-f', '-')
+}
+
+/** Takes the limit away. */
+export function liftLimit(namespace: string): void {
+  run('ip', 'netns', 'exec', namespace, 'nft', 'delete', 'table', 'inet', 'gentle')
+}

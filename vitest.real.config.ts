@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+/** Tests that need real parts: root, Debian packages, virtual machines. `npm run test:real` makes a place for them. */
+export default defineConfig({
+  test: {
+    include: ['test/real/**/*.test.ts'],
+    pool: 'threads',
+    isolate: false,
+    // Most of the time they wait for a machine.
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    reporters: ['default', './test/closing-line.ts'],
+  },
+})
