@@ -37,11 +37,18 @@ const artifact = z
   })
   .refine(a => a.sha256 !== undefined || a.signature !== undefined, 'needs a sha256 or a signature')
 
+const machine = text
+  .optional()
+  .describe(
+    'Serial, UUID or a MAC address of the machine as its BMC reports it; its power is not touched where another one is told. `unchecked` where the BMC reports none and you vouch for it',
+  )
+
 const power = z.union([
   z.strictObject({
     redfish: z.url().describe('https://ADDRESS of the BMC'),
     fingerprint,
     credentials: text.describe('Name of the secret with username and password'),
+    machine,
   }),
   z.strictObject({
     ipmi: text.describe('Address of the BMC, with :PORT where it is not 623'),
@@ -50,6 +57,8 @@ const power = z.union([
       .union([z.literal(3), z.literal(17)])
       .optional()
       .describe('Cipher suite; 3, then 17 by default'),
+    firmware: z.enum(['uefi', 'bios']).optional().describe('How the machine boots; uefi by default'),
+    machine,
   }),
   z.strictObject({
     wakeOnLan: mac.describe('MAC address that wakes it; it cannot be switched off or asked'),
