@@ -8,6 +8,8 @@ import { byHand } from '../src/hosts/install/by-hand.ts'
 import { sshInstaller } from '../src/hosts/install/ssh-installer.ts'
 import { mintHostKey, mintHostKeys } from '../src/hosts/keys.ts'
 import { knownHostLines, knownHostsFile } from '../src/hosts/known-hosts.ts'
+import { connectPower, type PowerAccess } from '../src/hosts/power/connect-power.ts'
+import { readerOf } from '../src/hosts/power/power.ts'
 import { probeSsh, type SshAccess } from '../src/hosts/ssh.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
 import { applyK0sctl, fetchKubeconfig, type K0sctlRoute, routed } from '../src/kubernetes/k0sctl.ts'
@@ -20,6 +22,8 @@ import type { HostsReader, HostsWriter, K0sctlWriter, Readers, Writers } from '.
 /** Where everything is: the real home, or the lab that stands in for it. */
 export interface Whereabouts {
   host(name: string): { address: string; port: number; user: string }
+  /** How a machine is switched; undefined where recover.yaml does not say. */
+  power(name: string): PowerAccess | undefined
   /** How the person logs in to machines; throws Fault `ssh-key-missing`. */
   login(): Login
   nas: { url: string; fingerprint: string; account: () => Promise<string>; password: () => Promise<string> }
@@ -100,7 +104,7 @@ export function connect(
       k0sctl: connectK0sctl(cluster, identity, where, run.folder ?? '', kubeconfig),
     },
     close: async () => {
-      await Promise.all([nas.close(), kubernetes.close(), web.close()])
+      await Promise.all([nas.close(), kubernetes.close(), web.close(), hosts.close()])
     },
   }
 }
@@ -111,7 +115,7 @@ function connectHosts(
   cluster: Cluster,
   identity: Identity,
   where: Whereabouts,
-): { reader: HostsReader; writer: HostsWriter } {
+): { reader: HostsReader; writer: HostsWriter; close(): Promise<void> } {
   const access = (host: string, pins: SshAccess['pins']): SshAccess => {
     const login = where.login()
     return {
@@ -133,7 +137,19 @@ function connectHosts(
       line.close()
     }
   }
+  const powers = new Map<string, ReturnType<typeof connectPower>>()
+  const power = (host: string) => {
+    const access = where.power(host)
+    if (access === undefined) return undefined
+    const known = powers.get(host) ?? connectPower(access)
+    powers.set(host, known)
+    return known.writer
+  }
   const reader: HostsReader = {
+    power(host) {
+      const writer = power(host)
+      return writer && readerOf(writer)
+    },
     probe: (host, signal) => probeSsh(pinned(host), signal),
     ours: (host, signal, look) => using(connectReader(pinned(host), signal), look),
     anyone: (host, signal, look) => using(connectReader(access(host, 'first-use'), signal), look),
@@ -142,6 +158,7 @@ function connectHosts(
     reader,
     writer: {
       ...reader,
+      power,
       changeOurs: (host, signal, act) => using(connectWriter(pinned(host), signal), act),
       changeInstaller: (host, hostKey, signal, act) =>
         using(connectWriter(access(host, [hostKey]), signal), act),
@@ -149,6 +166,9 @@ function connectHosts(
         (cluster.entry.hosts[host]?.install ?? []).flatMap(name =>
           [sshInstaller, byHand].filter(r => r.name === name),
         ),
+    },
+    close: async () => {
+      await Promise.all([...powers.values()].map(p => p.close()))
     },
   }
 }

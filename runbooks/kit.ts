@@ -3,6 +3,7 @@ import type { HostReader, HostWriter } from '../src/hosts/host.ts'
 import type { CompiledIgnition } from '../src/hosts/ignition/compile.ts'
 import type { InstallRung } from '../src/hosts/install/rung.ts'
 import type { HostKey } from '../src/hosts/keys.ts'
+import type { PowerReader, PowerWriter } from '../src/hosts/power/power.ts'
 import type { Probe } from '../src/hosts/ssh.ts'
 import type { KubernetesObject, KubernetesReader, KubernetesWriter } from '../src/kubernetes/kubernetes.ts'
 import type { NasReader, NasWriter } from '../src/nas/nas.ts'
@@ -26,6 +27,8 @@ export interface HostsReader {
   ours<T>(host: string, signal: AbortSignal, look: (host: HostReader) => Promise<T>): Promise<T>
   /** Whatever answers now, an old system or an installer: only for looking. */
   anyone<T>(host: string, signal: AbortSignal, look: (host: HostReader) => Promise<T>): Promise<T>
+  /** Who switches it; undefined where recover.yaml names nobody. */
+  power(host: string): PowerReader | undefined
 }
 
 export interface HostsWriter extends HostsReader {
@@ -37,6 +40,7 @@ export interface HostsWriter extends HostsReader {
     signal: AbortSignal,
     act: (host: HostWriter) => Promise<T>,
   ): Promise<T>
+  power(host: string): PowerWriter | undefined
   rungs(host: string): InstallRung[]
 }
 

@@ -198,6 +198,7 @@ export function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereab
       if (!host) throw new Error(`the lab has no machine ${name}`)
       return host
     },
+    power: () => undefined,
     login: () => ({ privateKey: endpoints.operatorKey, keyFile: endpoints.operatorKeyFile }),
     nas: { url, fingerprint, account: async () => account, password: async () => password },
     // Made up: whatever a person's own sources hold stays where it is.

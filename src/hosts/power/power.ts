@@ -56,3 +56,8 @@ export interface PowerWriter extends PowerReader {
   insertMedia(url: string, signal: AbortSignal): Promise<void>
   ejectMedia(signal: AbortSignal): Promise<void>
 }
+
+/** The part of a writer that only looks. */
+export function readerOf({ kind, where, can, identity, state }: PowerWriter): PowerReader {
+  return { kind, where, can, identity, state }
+}
