@@ -33,6 +33,7 @@ export interface Ipmitool {
 const retries = ['-N', '3', '-R', '3']
 const commandTimeoutMs = 40_000
 
+/** Tries the cipher suites in turn and keeps the one that worked; a refused login is not repeated. */
 export function openIpmitool(access: IpmiAccess): Ipmitool {
   const { where } = access
   let suites: (3 | 17)[] = access.cipher === undefined ? [3, 17] : [access.cipher]

@@ -63,6 +63,7 @@ export interface RedfishSession {
 
 type Login = { token: string; session: string } | { basic: string }
 
+/** A session where the BMC has them, name and password with every request where it has none; logs in when first used. */
 export function openRedfish(access: RedfishAccess): RedfishSession {
   const { where } = access
   const agent = pinnedAgent(access)
