@@ -82,7 +82,7 @@ export function connect(
     secrets: where.secrets,
     wantedSecrets: where.wantedSecrets,
     web,
-    ignition: connectIgnition(cluster),
+    ignition: connectIgnition(cluster, where.secrets),
     manifests(name: string, signal: AbortSignal) {
       const part = cluster.bootstrap.find(p => p.name === name)
       if (!part) throw new Error(`no part ${name} in the bootstrap`)

@@ -16,6 +16,7 @@ export const inEarnest: Reach = async cluster => {
     from: entry.secrets.from,
     vault: entry.secrets.vault,
     file: entry.secrets.file === undefined ? undefined : cluster.resolve(entry.secrets.file),
+    open: [entry.cluster, ...Object.entries(entry.hosts).flatMap(([name, { address }]) => [name, address])],
   })
   return {
     host(name) {

@@ -58,7 +58,9 @@ const limits = { nas: 4, host: 1, api: 8, k0sctl: 1 }
 export async function planRun(cluster: Cluster, where: Whereabouts, now: AbortSignal): Promise<Plan> {
   const connections = connect(cluster, { id: 'plan', secret: randomBytes(32) }, where, now)
   try {
-    return await makePlan({ runbook: fromScratch, readers: connections.readers, now })
+    return where.secrets.mask.json(
+      await makePlan({ runbook: fromScratch, readers: connections.readers, now }),
+    )
   } finally {
     await connections.close()
   }

@@ -15,8 +15,8 @@ export const checkIgnitions = step({
   async observe({ cluster, ignition, signal }) {
     const hosts = cluster.k0sctl.hosts.map(h => h.name)
     for (const host of hosts) {
-      const { text, source } = await ignition(host, signal)
-      checkIgnition(text, source.shown)
+      const { text, shown } = await ignition(host, signal)
+      checkIgnition(text, shown)
     }
     return done({ hosts }, `the Ignition configs of ${hosts.join(', ')} can be used`)
   },

@@ -13,6 +13,11 @@ export interface SecretsOptions {
   vault?: string | undefined
   /** Absolute path of the bundle or of the secrets file. */
   file?: string | undefined
+  /**
+   * What stands in the open anyway (names of hosts): a secret that is a part of it is not masked, since masking it would
+   * make the journal unreadable, for a resume as for a person.
+   */
+  open?: readonly string[] | undefined
   /** The environment of this process, if nothing else is said. */
   env?: NodeJS.ProcessEnv | undefined
 }
@@ -48,7 +53,7 @@ export function openSecrets(options: SecretsOptions): Secrets {
     const key = JSON.stringify([secret, field])
     const before = known.get(key)
     if (before !== undefined) return before
-    const asked = ask(sources, secret, field, mask)
+    const asked = ask(sources, secret, field, mask, options.open ?? [])
     known.set(key, asked)
     // Only values are kept: what is missing now may be there once the person has signed in.
     const forget = () => known.delete(key)
@@ -80,6 +85,7 @@ async function ask(
   secret: string,
   field: string,
   mask: Mask,
+  open: readonly string[],
 ): Promise<Found> {
   const reasons: { source: SecretSource; fault: Fault }[] = []
   let certain = true
@@ -88,7 +94,8 @@ async function ask(
       const answer = await source.find(secret, field)
       if ('value' in answer) {
         // An account's name is no secret, and masking a word like `admin` everywhere would make the journal unreadable.
-        if (field !== 'username') mask.register(answer.value)
+        if (field !== 'username' && !open.some(text => text.includes(answer.value)))
+          mask.register(answer.value)
         return answer
       }
       reasons.push({ source, fault: answer.missing })

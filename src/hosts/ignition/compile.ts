@@ -1,10 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, extname } from 'node:path'
 import { Fault } from '../../runbook/fault.ts'
-import type { IgnitionSpec } from '../butane/messages.ts'
+import type { ButaneMessage, IgnitionSpec } from '../butane/messages.ts'
+import { butaneFailed } from './butane-failed.ts'
+import { butaneProgram } from './butane-program.ts'
 import { type IgnitionConfig, parseIgnition } from './config.ts'
+import { type Lookup, substitute } from './substitute.ts'
 
-/** Where a host's config comes from, and what its values are. */
+/** Where a host's config comes from, and what its variables are. */
 export interface IgnitionSource {
   /** Absolute path: a Butane file (`.bu`, `.fcc`), or a ready-made config (`.ign`, `.json`). */
   file: string
@@ -12,8 +15,14 @@ export interface IgnitionSource {
   shown: string
   /** Where `local:` files of a Butane file lie; its own folder by default. */
   filesDir?: string | undefined
-  /** What the target image accepts, as far as that is known. */
+  /** The experimental spec that the target image accepts, as far as that is known. */
   spec?: IgnitionSpec | undefined
+  /** Program that compiles Butane files instead of the built-in compiler. */
+  program?: string | undefined
+  /** What `${NAME}` in a Butane file stands for. */
+  lookup: Lookup
+  /** Takes secrets out of a text: a compiler quotes the lines that it complains about. */
+  conceal(text: string): string
 }
 
 /** A host's config, ready to be checked and to get this run's marks. May hold secrets: never printed, kept 0600. */
@@ -21,26 +30,52 @@ export interface CompiledIgnition {
   /** The config as JSON. */
   text: string
   config: IgnitionConfig
-  source: IgnitionSource
-  /** Files below `filesDir` that went into it. */
+  /** The file as the person wrote its path, for messages. */
+  shown: string
+  /** What Butane warned of; never the text of a value. */
+  warnings: ButaneMessage[]
+  /** Files below `filesDir` that went into it; empty for a program, which does not tell. */
   localFiles: string[]
+  /** What compiled it. */
+  by: 'ready-made' | 'built-in' | 'program'
 }
 
 /** Whether a file is Butane's, by its name. */
 export function isButane(file: string): boolean {
-  return ['.bu', '.fcc', '.yaml', '.yml'].includes(extname(file))
+  return ['.bu', '.fcc', '.butane', '.yaml', '.yml'].includes(extname(file))
 }
 
-/** Reads a host's config, and compiles it where it is a Butane file. */
-export async function hostIgnition(source: IgnitionSource): Promise<CompiledIgnition> {
-  const text = await readFile(source.file, 'utf8')
-  if (isButane(source.file))
+/**
+ * Reads a host's config. A Butane file gets the values of its variables and is compiled; a ready-made config is taken
+ * as it is. Faults: those of `substitute`, `ignition-unreadable`, `ignition-invalid`, `butane-failed`.
+ */
+export async function hostIgnition(source: IgnitionSource, signal: AbortSignal): Promise<CompiledIgnition> {
+  const { file, shown } = source
+  const text = await readFile(file, 'utf8').catch(cause => {
     throw new Fault({
-      code: 'butane-failed',
+      code: 'ignition-unreadable',
       blame: 'operator',
-      message: `${source.shown} is a Butane file, which cannot be compiled yet (its folder is ${dirname(source.file)})`,
-      remedy: 'Compile it with butane and name the .ign file in recover.yaml',
-      at: source.shown,
+      message: `${shown} cannot be read`,
+      remedy: 'Correct hosts.….ignition in recover.yaml',
+      at: shown,
+      cause,
     })
-  return { text, config: parseIgnition(text, source.shown), source, localFiles: [] }
+  })
+  if (!isButane(file))
+    return { text, config: parseIgnition(text, shown), shown, warnings: [], localFiles: [], by: 'ready-made' }
+  const filled = await substitute(text, shown, source.lookup)
+  const filesDir = source.filesDir ?? dirname(file)
+  if (source.program !== undefined) {
+    const compiled = await butaneProgram(source.program, filled, {
+      filesDir,
+      shown,
+      conceal: source.conceal,
+      signal,
+    })
+    return { ...compiled, config: parseIgnition(compiled.text, shown), shown, localFiles: [], by: 'program' }
+  }
+  throw butaneFailed(
+    shown,
+    'the built-in compiler is not there yet: name a program butane in recover.yaml (tools.butane)',
+  )
 }
