@@ -2,10 +2,10 @@ import { Command, Flags } from '@oclif/core'
 import type { Report } from '../report/report.ts'
 import { summary } from '../report/summary.ts'
 import type { Execution } from '../runbook/execute.ts'
-import { Fault, toFault } from '../runbook/fault.ts'
 import type { Plan } from '../runbook/plan.ts'
 import { tell } from '../views/terminal.ts'
-import { exitCodeOf, exitCodeOfFailures, exitCodes } from './exit-codes.ts'
+import { exitCodeOfFailures, exitCodes } from './exit-codes.ts'
+import { type Thrown, tellError } from './tell-error.ts'
 
 /** What every command shares: `--json`, coded errors, exit codes that do not depend on `--json`. */
 export abstract class BaseCommand extends Command {
@@ -26,24 +26,12 @@ export abstract class BaseCommand extends Command {
     if (plan.entries.some(e => e.state === 'blocked')) process.exitCode = exitCodes.blocked
   }
 
-  protected override async catch(error: Error & { oclif?: { exit?: number } }): Promise<void> {
-    const usage = error.oclif?.exit !== undefined
-    const fault = usage ? undefined : toFault(error, this.id ?? 'recover')
-    const code = fault ? exitCodeOf(fault) : exitCodes.usage
-    process.exitCode = code
-    if (this.jsonEnabled())
-      this.logJson({
-        error: fault?.toJSON() ?? {
-          code: 'usage',
-          blame: 'operator',
-          message: error.message,
-          remedy: `See recover ${this.id} --help`,
-        },
-        exit: code,
-      })
-    else if (fault) tell(`\nError: ${fault.message} [${fault.code}]\nWhat to do: ${fault.remedy}\n`)
-    else tell(`\nError: ${error.message}\nWhat to do: see recover ${this.id} --help\n`)
-    if (fault?.code === 'bug' && error instanceof Error && !(error instanceof Fault)) tell(`${error.stack}\n`)
+  protected override async catch(error: Thrown): Promise<void> {
+    tellError(error, {
+      command: (this.id ?? '').replaceAll(':', ' '),
+      known: Object.keys({ ...this.ctor.flags, ...this.ctor.baseFlags, json: true }).map(flag => `--${flag}`),
+      ...(this.jsonEnabled() ? { json: value => this.logJson(value) } : {}),
+    })
   }
 }
 

@@ -1,16 +1,19 @@
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { describe, expect, type TestContext, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadCluster } from '../../src/cluster/load.ts'
 import type { Blame } from '../../src/runbook/fault.ts'
 import { createJournal } from '../../src/runbook/journal.ts'
 import { takeLock } from '../../src/runbook/lock.ts'
 import { createRunFolder } from '../../src/runbook/run-folder.ts'
 import { exitsOf } from '../house/fault-catalogue.ts'
-import { recover, root, scratch } from './program.ts'
+import { type Ended, recover, root, scratch, typed } from './program.ts'
+import type { Line } from './typist.ts'
 
 const time = { timeout: 120_000 }
+const ends: (() => void)[] = []
 const example = join(root, 'examples/home')
 
 /** A command that cannot do what was asked. */
@@ -20,9 +23,13 @@ interface Refusal {
   blame: Blame
   exit: number
   /** Makes what is in the way, and says what is typed. */
-  typed(state: string, test: TestContext): string[] | Promise<string[]>
+  typed(state: string): string[] | Promise<string[]>
+  /** What has to be typed before. */
+  before?(state: string): string[]
   /** A part of the message: what is wrong, and where. */
   says: RegExp
+  /** A part of the remedy. */
+  advises?: RegExp
 }
 
 const refusals: Refusal[] = [
@@ -31,8 +38,43 @@ const refusals: Refusal[] = [
     code: 'usage',
     blame: 'operator',
     exit: 2,
-    typed: () => ['rehearse', '--nonsense'],
-    says: /--nonsense/,
+    typed: () => ['rehearse', '--plian'],
+    says: /--plian/,
+    advises: /--plain/,
+  },
+  {
+    what: 'a flag that is missing',
+    code: 'usage',
+    blame: 'operator',
+    exit: 2,
+    typed: () => ['cluster', example],
+    says: /Missing required flag --from-scratch/,
+  },
+  {
+    what: 'an unknown command',
+    code: 'command-unknown',
+    blame: 'operator',
+    exit: 2,
+    typed: () => ['statsu'],
+    says: /no command statsu/,
+    advises: /recover status/,
+  },
+  {
+    what: 'an unknown command of a topic',
+    code: 'command-unknown',
+    blame: 'operator',
+    exit: 2,
+    typed: () => ['lab', 'dwon'],
+    says: /no command lab dwon/,
+    advises: /recover lab down/,
+  },
+  {
+    what: 'help for an unknown command',
+    code: 'command-unknown',
+    blame: 'operator',
+    exit: 2,
+    typed: () => ['help', 'nonsense'],
+    says: /no command nonsense/,
   },
   {
     what: 'a time that is none',
@@ -63,12 +105,8 @@ const refusals: Refusal[] = [
     code: 'questions-open',
     blame: 'operator',
     exit: 2,
-    typed: async state => {
-      const file = join(state, 'recover.yaml')
-      const made = await recover(['init', example, '--output', file], state)
-      expect(made.exit).toBe(0)
-      return ['rehearse', file]
-    },
+    before: state => ['init', example, '--output', join(state, 'recover.yaml')],
+    typed: state => ['rehearse', join(state, 'recover.yaml')],
     says: /open question/,
   },
   {
@@ -142,7 +180,7 @@ const refusals: Refusal[] = [
     code: 'locked',
     blame: 'operator',
     exit: 6,
-    typed: async (state, test) => {
+    typed: async state => {
       const lock = await takeLock(join(state, 'recover/locks/home.rehearsal'), {
         run: '20261123-021500-ab12',
         doing: 'a test',
@@ -150,7 +188,7 @@ const refusals: Refusal[] = [
         stop: new AbortController().signal,
         notice: () => {},
       })
-      test.onTestFinished(() => lock.release())
+      ends.push(() => lock.release())
       return ['rehearse', example]
     },
     says: /20261123-021500-ab12/,
@@ -206,95 +244,113 @@ describe.concurrent('a rehearsal that is interrupted', () => {
   })
 })
 
-describe.concurrent('a rehearsal that fails', () => {
-  test.for([{ flags: [] }, { flags: ['--json'] }])(
-    'ends with 3 and names step, code and remedy: $flags',
-    time,
-    async ({ flags }, test) => {
-      const state = scratch(test)
-      const { exit, stdout, stderr } = await recover(
-        ['rehearse', 'examples/home', '--fault', 'wrong-disk:lithium', ...flags],
-        state,
-      )
-      expect(exit, stderr).toBe(exitsOf('disk-not-found', 'operator').run)
-      expect(exit).toBe(3)
-      expect(stderr).toContain('[disk-not-found]')
-      expect(stderr).toContain('What to do: Check that this is the right machine')
-      if (flags.length === 0) expect(stdout).toBe('')
-      else
-        expect(JSON.parse(stdout)).toMatchObject({
-          state: 'failed',
-          failures: [
-            {
-              step: 'hosts/bring-up-installer[lithium]',
-              fault: {
-                code: 'disk-not-found',
-                blame: 'operator',
-                message: expect.stringContaining('Nothing was written'),
-                remedy: expect.any(String),
-              },
-            },
-          ],
-        })
-      await nothingIsLeftRunning(state)
-    },
-  )
-})
-
-describe.concurrent.each(refusals)('$what', ({ code, blame, exit, typed, says }) => {
-  test(`is told in text: ${code}, exit code ${exit}`, time, async test => {
-    const state = scratch(test)
-    const ended = await recover(await typed(state, test), state)
-    expect(ended.exit, ended.stderr).toBe(exit)
-    expect(ended.stderr).toMatch(says)
-    expect(ended.stderr).toMatch(
-      code === 'usage' ? /^Error: .+/m : new RegExp(`^Error: [^]*\\[${code}\\]$`, 'm'),
-    )
-    expect(ended.stderr).toMatch(/^What to do: .+/m)
-    // A stack is for bugs of ours.
-    expect(ended.stderr).not.toMatch(/^\s+at /m)
-    expect(ended.stdout).toBe('')
-  })
-
-  test(`is told in JSON: ${code}, exit code ${exit}`, time, async test => {
-    const state = scratch(test)
-    const ended = await recover([...(await typed(state, test)), '--json'], state)
-    expect(ended.exit, ended.stderr).toBe(exit)
-    const told = JSON.parse(ended.stdout) as { error: Record<string, string>; exit: number }
-    expect(told).toMatchObject({ error: { code, blame }, exit })
-    expect(told.error.message).toMatch(says)
-    expect(told.error.remedy).toMatch(/.{10}/)
-  })
-
-  test(`${code} and its exit code stand in docs/errors.md`, () => {
-    const [, entry = ''] = readFileSync(join(root, 'docs/errors.md'), 'utf8').split(`\n## ${code}\n`)
-    expect(exitsOf(code, blame).command).toBe(exit)
-    expect(entry.split('\n')[1]).toMatch(new RegExp(`^\\*${blame}\\*, exit code ${exit}\\b`))
-  })
-})
-
-describe.concurrent('an unknown command', () => {
-  test('ends with 2 in text', time, async test => {
-    const ended = await recover(['nonsense'], scratch(test))
-    expect(ended.exit).toBe(2)
-    expect(ended.stderr).toContain('nonsense')
-  })
-
-  // oclif ends before any command of ours is asked. It prints no JSON.
-  test('ends with 2 with --json', time, async test => {
-    const ended = await recover(['nonsense', '--json'], scratch(test))
-    expect(ended.exit).toBe(2)
-    expect(ended.stderr).toContain('nonsense')
-  })
-})
-
-test.concurrent('a command that has nothing to tell ends with 0 both ways', time, async test => {
+test.concurrent('a rehearsal that fails ends with 3 and names step, code and remedy', time, async test => {
   const state = scratch(test)
-  expect(await recover(['runs'], state)).toMatchObject({ exit: 0, stdout: '' })
-  const json = await recover(['runs', '--json'], state)
-  expect(json.exit).toBe(0)
-  expect(JSON.parse(json.stdout)).toEqual({ runs: [] })
+  const { exit, stdout, stderr } = await recover(
+    ['rehearse', 'examples/home', '--fault', 'wrong-disk:lithium', '--json'],
+    state,
+  )
+  expect(exit, stderr).toBe(exitsOf('disk-not-found', 'operator').run)
+  expect(exit).toBe(3)
+  // The view beside it tells the same to a person.
+  expect(stderr).toContain('[disk-not-found]')
+  expect(stderr).toContain('What to do: Check that this is the right machine')
+  expect(JSON.parse(stdout)).toMatchObject({
+    state: 'failed',
+    failures: [
+      {
+        step: 'hosts/bring-up-installer[lithium]',
+        fault: {
+          code: 'disk-not-found',
+          blame: 'operator',
+          message: expect.stringContaining('Nothing was written'),
+          remedy: expect.any(String),
+        },
+      },
+    ],
+  })
+  await nothingIsLeftRunning(state)
 })
+
+describe('what cannot be done', () => {
+  /** How each ended, in text and as JSON. */
+  const told = new Map<Refusal, { text: Ended; json: Ended }>()
+
+  beforeAll(async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'recover-cli-'))
+    ends.push(() => rmSync(folder, { recursive: true, force: true }))
+    const lines: Line[] = []
+    const places: (() => void)[] = []
+    const answers: Ended[] = []
+    for (const [i, refusal] of refusals.entries()) {
+      const at: number[] = []
+      for (const form of ['text', 'json']) {
+        const state = join(folder, `${i}-${form}`)
+        mkdirSync(state)
+        if (refusal.before) lines.push({ args: refusal.before(state), state })
+        const args = await refusal.typed(state)
+        at.push(lines.push({ args: form === 'json' ? [...args, '--json'] : args, state }) - 1)
+      }
+      const [text = 0, json = 0] = at
+      places.push(() => told.set(refusal, { text: answers[text]!, json: answers[json]! }))
+    }
+    answers.push(...(await typed(lines)))
+    for (const place of places) place()
+  }, 120_000)
+
+  afterAll(() => {
+    for (const end of ends) end()
+  })
+
+  describe.each(refusals)('$what', refusal => {
+    const { code, blame, exit, says, advises } = refusal
+
+    test(`is told in text: ${code}, exit code ${exit}`, () => {
+      const ended = told.get(refusal)!.text
+      expect(ended.exit, ended.stderr).toBe(exit)
+      expect(ended.stderr).toMatch(says)
+      expect(ended.stderr).toMatch(
+        code === 'usage' ? /^Error: .+/m : new RegExp(`^Error: [^]*\\[${code}\\]$`, 'm'),
+      )
+      expect(ended.stderr).toMatch(/^What to do: .+/m)
+      if (advises) expect(ended.stderr).toMatch(advises)
+      // A stack is for bugs of ours.
+      expect(ended.stderr).not.toMatch(/^\s+at /m)
+      expect(ended.stdout).toBe('')
+    })
+
+    test(`is told in JSON: ${code}, exit code ${exit}`, () => {
+      const ended = told.get(refusal)!.json
+      expect(ended.exit, ended.stderr).toBe(exit)
+      const { error, exit: said } = JSON.parse(ended.stdout) as {
+        error: Record<string, string>
+        exit: number
+      }
+      expect({ error, exit: said }).toMatchObject({ error: { code, blame }, exit })
+      expect(error.message).toMatch(says)
+      expect(error.remedy).toMatch(advises ?? /.{10}/)
+    })
+
+    test(`${code} and its exit code stand in docs/errors.md`, () => {
+      const [, entry = ''] = readFileSync(join(root, 'docs/errors.md'), 'utf8').split(`\n## ${code}\n`)
+      expect(exitsOf(code, blame).command).toBe(exit)
+      expect(entry.split('\n')[1]).toMatch(new RegExp(`^\\*${blame}\\*, exit code ${exit}\\b`))
+    })
+  })
+})
+
+test.concurrent(
+  'a program of its own tells its exit code to the shell, whatever it says',
+  time,
+  async test => {
+    const state = scratch(test)
+    expect(await recover(['nonsense', '--json'], state)).toMatchObject({ exit: 2, stderr: '' })
+    expect(await recover(['runs'], state)).toMatchObject({ exit: 0, stdout: '' })
+    const json = await recover(['runs', '--json'], state)
+    expect(json.exit).toBe(0)
+    expect(JSON.parse(json.stdout)).toEqual({ runs: [] })
+  },
+)
 
 /** The example with another recover.yaml. */
 function homeWith(state: string, change: (text: string) => string): string {

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'vitest'
+import type { Line } from './typist.ts'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -42,6 +43,24 @@ export async function recover(
     if (next) next()
     else free += 1
   }
+}
+
+/**
+ * Types command lines one after another into one process of the built program. For lines whose own process nobody looks
+ * at: they end by themselves, and all that they say is compared.
+ */
+export function typed(lines: Line[]): Promise<Ended[]> {
+  const child = fork(join(root, 'dist/test/cli/typist.js'), {
+    cwd: root,
+    env: { PATH: process.env.PATH, NO_COLOR: '1', COLUMNS: '400' },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', code => reject(new Error(`it ended with ${code} in the middle`)))
+    child.once('message', ends => resolve(ends as Ended[]))
+    child.send(lines)
+  })
 }
 
 function ended(args: string[], state: string, meanwhile: (running: Running) => void): Promise<Ended> {

@@ -77,6 +77,8 @@ export interface Ref {
  */
 export class ObjectStore {
   private readonly objects = new Map<string, Stored>()
+  /** The same by type: controllers list all the time. */
+  private readonly byType = new Map<string, Map<string, Stored>>()
   private readonly watchers = new Set<(event: StoreEvent) => void>()
   private readonly file: string
   private version = 1
@@ -95,8 +97,8 @@ export class ObjectStore {
         if (!read) continue
         const { key, object, version } = read
         this.version = version
-        if (object) this.objects.set(key, object)
-        else this.objects.delete(key)
+        if (object) this.keep(key, object)
+        else this.forget(key)
       }
     this.horizon = this.version
     this.compact()
@@ -141,11 +143,9 @@ export class ObjectStore {
   }
 
   list(resource: ResourceType, namespace?: string): Stored[] {
-    const prefix = `${resource.group}/${resource.plural}/`
-    const wanted = namespace === undefined ? prefix : `${prefix}${namespace}/`
-    // Controllers list all the time: no copy of everything for the sake of a few.
     const found: Stored[] = []
-    for (const [key, object] of this.objects) if (key.startsWith(wanted)) found.push(object)
+    for (const object of this.byType.get(`${resource.group}/${resource.plural}`)?.values() ?? [])
+      if (namespace === undefined || (object.metadata.namespace ?? '') === namespace) found.push(object)
     return found.length < 2 ? found : found.sort((a, b) => keyText(a).localeCompare(keyText(b)))
   }
 
@@ -348,7 +348,7 @@ export class ObjectStore {
   /** A controller's own write of a status: no version is compared. */
   setStatus(ref: Ref, status: unknown): void {
     const there = this.find(ref)
-    if (!there) return
+    if (!there || JSON.stringify(there.status) === JSON.stringify(status)) return
     this.settle(ref, there, { ...structuredClone(there), status: structuredClone(status) })
   }
 
@@ -371,7 +371,7 @@ export class ObjectStore {
     const key = keyOf(ref)
     const before = this.objects.get(key)
     appendFileSync(this.file, `${JSON.stringify({ key, version: this.version, object })}\n`, { mode: 0o600 })
-    this.objects.set(key, object)
+    this.keep(key, object)
     if (ref.resource.kind === 'CustomResourceDefinition') this.learnTypes()
     this.tell({ type: event, resource: ref.resource, object, ...(before ? { before } : {}) })
   }
@@ -380,7 +380,7 @@ export class ObjectStore {
     this.version += 1
     const key = keyOf(ref)
     appendFileSync(this.file, `${JSON.stringify({ key, version: this.version })}\n`, { mode: 0o600 })
-    this.objects.delete(key)
+    this.forget(key)
     const gone = structuredClone(object)
     gone.metadata.resourceVersion = String(this.version)
     this.tell({ type: 'DELETED', resource: ref.resource, object: gone, before: object })
@@ -393,6 +393,19 @@ export class ObjectStore {
           instance,
         )
     this.learnTypes()
+  }
+
+  private keep(key: string, object: Stored): void {
+    this.objects.set(key, object)
+    const type = typeOf(key)
+    const same = this.byType.get(type)
+    if (same) same.set(key, object)
+    else this.byType.set(type, new Map([[key, object]]))
+  }
+
+  private forget(key: string): void {
+    this.objects.delete(key)
+    this.byType.get(typeOf(key))?.delete(key)
   }
 
   private tell(event: StoreEvent): void {
@@ -551,6 +564,11 @@ function parsedLine(line: string): { key: string; object?: Stored; version: numb
 
 function keyOf({ resource, namespace, name }: Ref): string {
   return `${resource.group}/${resource.plural}/${namespace ?? ''}/${name}`
+}
+
+/** Group and plural of a key. */
+function typeOf(key: string): string {
+  return key.slice(0, key.indexOf('/', key.indexOf('/') + 1))
 }
 
 function keyText(object: Stored): string {

@@ -91,8 +91,20 @@ function reconcile(controlled: Controlled, application: Stored): void {
   })
 }
 
+// What Git renders to changes with the kinds that are known alone, and is asked for at every look.
+const rendered = new WeakMap<ResourceType[], Map<string, KubernetesObject[] | undefined>>()
+
+function desiredOf(controlled: Controlled, application: Stored): KubernetesObject[] | undefined {
+  const types = controlled.store.resources()
+  const known = rendered.get(types) ?? new Map<string, KubernetesObject[] | undefined>()
+  rendered.set(types, known)
+  const source = JSON.stringify([application.metadata.name, application.spec])
+  if (!known.has(source)) known.set(source, render(controlled, application))
+  return known.get(source)
+}
+
 /** What Git renders to, each object with the namespace it will live in and the mark of its application. */
-function desiredOf({ store, world }: Controlled, application: Stored): KubernetesObject[] | undefined {
+function render({ store, world }: Controlled, application: Stored): KubernetesObject[] | undefined {
   const path = String(dig(application, 'spec', 'source', 'path') ?? '')
     .replace(/^\.\//, '')
     .replace(/\/$/, '')
@@ -186,13 +198,24 @@ function cascade({ store }: Controlled, application: Stored): void {
   )
 }
 
+const owned = new WeakMap<ObjectStore, { version: string; byApplication: Map<string, Stored[]> }>()
+
+/** Everything that bears the application's mark. Looked through once for each version of the store. */
 function tracked(store: ObjectStore, application: Stored): Stored[] {
-  const found = store
-    .resources()
-    .flatMap(resource => store.list(resource))
-    .filter(o => o.metadata.annotations?.[tracking]?.startsWith(`${application.metadata.name}:`))
-  // A kind that is served in two versions lists its objects twice.
-  return [...new Map(found.map(o => [o.metadata.uid, o])).values()]
+  let known = owned.get(store)
+  if (known?.version !== store.resourceVersion) {
+    known = { version: store.resourceVersion, byApplication: new Map() }
+    // A kind that is served in two versions lists its objects twice.
+    for (const object of new Set(store.resources().flatMap(resource => store.list(resource)))) {
+      const owner = object.metadata.annotations?.[tracking]?.split(':')[0]
+      if (owner === undefined) continue
+      const others = known.byApplication.get(owner)
+      if (others) others.push(object)
+      else known.byApplication.set(owner, [object])
+    }
+    owned.set(store, known)
+  }
+  return known.byApplication.get(application.metadata.name) ?? []
 }
 
 function says(object: KubernetesObject, option: string): boolean {
@@ -231,11 +254,18 @@ function find(store: ObjectStore, desired: KubernetesObject): Stored | undefined
   )
 }
 
+// What is kept is never changed in place: the same two objects compare the same.
+const compared = new WeakMap<KubernetesObject, { live: Stored; same: boolean }>()
+
 function inSync(store: ObjectStore, desired: KubernetesObject): boolean {
   const live = find(store, desired)
   if (!live) return false
+  const before = compared.get(desired)
+  if (before?.live === live) return before.same
   const { status: _, ...wanted } = desired
-  return JSON.stringify(mergeApplied(live, wanted)) === JSON.stringify(live)
+  const same = JSON.stringify(mergeApplied(live, wanted)) === JSON.stringify(live)
+  compared.set(desired, { live, same })
+  return same
 }
 
 function waveOf(object: KubernetesObject): number {
