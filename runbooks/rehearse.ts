@@ -37,6 +37,8 @@ export interface RehearsalOptions extends SessionOptions {
   /** Milliseconds that parts of the lab take. */
   latency?: Partial<Blueprint['latency']>
   faults: ArmedFault[]
+  /** Finds or starts the lab of a world; by default it is a process of its own, which outlives this one's death. */
+  keep?: (dir: string) => Promise<KeptLab>
 }
 
 /** Nothing real is destroyed in a rehearsal: agreeing to it needs nobody. */
@@ -164,7 +166,7 @@ export async function inTheLab(
     const dir = join(folder.path, 'lab')
     const fresh = !World.exists(dir)
     if (fresh) World.create(dir, slowed(blueprintOf(cluster), options.latency))
-    lab = await keepLab(dir)
+    lab = await (options.keep ?? keepLab)(dir)
     if (fresh) for (const fault of options.faults) await arm(lab, fault)
     // Whoever resumes has done what the remedy said; in the lab, that is to mend everything.
     else await lab.order('heal')

@@ -5,6 +5,7 @@ import type { Whereabouts } from '../../runbooks/connect.ts'
 import { inTheLab, type RehearsalOptions } from '../../runbooks/rehearse.ts'
 import { beginRun, type Reach, type RunResult, resumeRun } from '../../runbooks/session.ts'
 import { type KeptLab, keepLab } from '../../src/lab/keeper.ts'
+import { startLab } from '../../src/lab/lab.ts'
 import { World } from '../../src/lab/world.ts'
 import type { ConsentAnswer } from '../../src/runbook/consent.ts'
 import type { RunEvent } from '../../src/runbook/events.ts'
@@ -90,6 +91,7 @@ async function part(
     program: 'test',
     practise: true,
     faults: [],
+    keep: labHere,
     ...change,
     sink(event) {
       events.push(structuredClone(event))
@@ -108,6 +110,19 @@ async function part(
     return { result, refused: undefined, events }
   } catch (thrown) {
     return { result: undefined, refused: toFault(thrown, 'the test'), events }
+  }
+}
+
+/** A lab in this process, behind the same sockets: starting another for every test would take longer than the test. */
+async function labHere(dir: string): Promise<KeptLab> {
+  const found = await keepLab(dir, { start: false })
+  if (found) return found
+  const lab = await startLab(World.open(dir))
+  const kept = (await keepLab(dir, { start: false }))!
+  return {
+    ...kept,
+    // Down is down: the next one listens at the same ports.
+    order: (order, parameters) => (order === 'down' ? lab.close() : kept.order(order, parameters)),
   }
 }
 
