@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Cluster } from '../../src/cluster/load.ts'
 import type { Blueprint, KubernetesObject } from '../../src/lab/blueprint.ts'
+import { ownAddress } from '../../src/lab/world.ts'
 import { standIns } from './stand-ins.ts'
 
 /**
@@ -14,6 +15,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
   }
   const hex = (name: string, digits: number) => id(name).replaceAll('-', '').slice(0, digits)
   return {
+    address: ownAddress(),
     cluster: cluster.entry.cluster,
     kubernetesVersion: (cluster.k0sctl.version ?? '1.34.2').split('+')[0] ?? '1.34.2',
     hosts: cluster.k0sctl.hosts.map(({ name, role }) => {

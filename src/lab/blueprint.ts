@@ -3,6 +3,8 @@
  * written once into the world's folder. Everything that happens later is state of the emulators.
  */
 export interface Blueprint {
+  /** Where all of the world listens; 127.0.0.1 by default. */
+  address?: string
   cluster: string
   hosts: HostBlueprint[]
   nas: NasBlueprint

@@ -64,30 +64,30 @@ export async function startLab(world: World): Promise<Lab> {
   )
   const nasPort = await nas.listen(wanted?.nas)
   const kubernetesPort = await kubernetes.listen(wanted?.kubernetes)
-  const ingressPort = await ingress.listen(wanted?.ingress)
+  const ingressPort = await ingress.listen(world.address, wanted?.ingress)
   const ports = await machines.listen()
   world.write('ports', { nas: nasPort, kubernetes: kubernetesPort, ingress: ingressPort })
   const token = randomBytes(16).toString('hex')
   let down: () => void = () => {}
   const control = createControl(world, machines, token, () => down())
-  await new Promise<void>(resolve => control.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => control.listen(0, world.address, resolve))
   const endpoints: LabEndpoints = {
     pid: process.pid,
     folder: world.dir,
-    control: { url: `http://127.0.0.1:${(control.address() as AddressInfo).port}`, token },
+    control: { url: `http://${world.address}:${(control.address() as AddressInfo).port}`, token },
     hosts: Object.fromEntries(
-      Object.entries(ports).map(([name, port]) => [name, { address: '127.0.0.1', port, user: 'core' }]),
+      Object.entries(ports).map(([name, port]) => [name, { address: world.address, port, user: 'core' }]),
     ),
     operatorKey: operator.privateKey,
     operatorKeyFile: keyFile,
     nas: {
-      url: `https://127.0.0.1:${nasPort}`,
+      url: `https://${world.address}:${nasPort}`,
       fingerprint: nas.fingerprint,
       account: world.blueprint.nas.account,
       password: world.blueprint.nas.password,
     },
-    kubernetes: { url: `https://127.0.0.1:${kubernetesPort}` },
-    ingress: { address: '127.0.0.1', port: ingressPort, certificateAuthority: pki.ca.certificate },
+    kubernetes: { url: `https://${world.address}:${kubernetesPort}` },
+    ingress: { address: world.address, port: ingressPort, certificateAuthority: pki.ca.certificate },
   }
   world.write('lab', endpoints)
   const close = async () => {
@@ -111,7 +111,7 @@ function reconnectOldSystems(world: World, nas: NasSeam): void {
   const old = world.blueprint.hosts.filter(h => h.begins === 'old-os')
   for (const [i, lun] of world.blueprint.nas.luns.entries()) {
     const host = old[i % Math.max(1, old.length)]
-    if (host) nas.login(lun.uuid, host.oldInitiator, '127.0.0.1')
+    if (host) nas.login(lun.uuid, host.oldInitiator, world.address)
   }
 }
 

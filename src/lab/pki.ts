@@ -13,7 +13,7 @@ export interface Identity {
 /** The lab's certificate authority and the certificates that it gave; kept in the world, so that pins stay true. */
 export interface Pki {
   ca: Identity
-  /** A server certificate for 127.0.0.1 and localhost. */
+  /** A server certificate for the world's address and localhost. */
   server(name: string): Identity
   /** A client certificate with Kubernetes groups. */
   client(user: string, groups: string[]): Identity
@@ -85,7 +85,7 @@ export async function openPki(
         ...validity,
         extensions: [
           new x509.SubjectAlternativeNameExtension([
-            { type: 'ip', value: '127.0.0.1' },
+            { type: 'ip', value: world.address },
             { type: 'dns', value: 'localhost' },
             ...publicNames.map(value => ({ type: 'dns' as const, value })),
           ]),

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Blueprint } from './blueprint.ts'
@@ -14,7 +14,6 @@ export type Emulator = 'hosts' | 'nas' | 'kubernetes'
 export class World {
   readonly dir: string
   readonly blueprint: Blueprint
-
   private constructor(dir: string, blueprint: Blueprint) {
     this.dir = dir
     this.blueprint = blueprint
@@ -32,6 +31,11 @@ export class World {
   static open(dir: string): World {
     const blueprint = JSON.parse(readFileSync(join(dir, 'blueprint.json'), 'utf8')) as Blueprint
     return new World(dir, blueprint)
+  }
+
+  /** Where all of it listens. */
+  get address(): string {
+    return this.blueprint.address ?? '127.0.0.1'
   }
 
   static exists(dir: string): boolean {
@@ -122,6 +126,16 @@ export class World {
   newUuid(): string {
     return randomUUID()
   }
+}
+
+/**
+ * An address that nobody else listens at: all of 127.0.0.0/8 is this machine, and a world that is down must find its
+ * ports free when it comes up again, whoever is at work meanwhile. Elsewhere than on Linux only 127.0.0.1 leads anywhere.
+ */
+export function ownAddress(): string {
+  if (process.platform !== 'linux') return '127.0.0.1'
+  const [a = 0, b = 0, c = 0] = randomBytes(3)
+  return `127.${[a, b, c].map(byte => 1 + (byte % 254)).join('.')}`
 }
 
 export interface ArmedFault {

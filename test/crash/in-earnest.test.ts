@@ -67,8 +67,8 @@ test('recover cluster --from-scratch: planned, approved by the plan’s hash, ca
   writeFileSync(k0sctl, `#!/bin/sh\nexec ${process.execPath} ${labProgram('k0sctl')} "$@"\n`)
   chmodSync(k0sctl, 0o755)
   edited(file, [
-    ['address: 192.0.2.11', `address: 127.0.0.1\n    port: ${lab.hosts.lithium?.port}`],
-    ['address: 192.0.2.12', `address: 127.0.0.1\n    port: ${lab.hosts.hydrogen?.port}`],
+    ['address: 192.0.2.11', `address: ${lab.hosts.lithium?.address}\n    port: ${lab.hosts.lithium?.port}`],
+    ['address: 192.0.2.12', `address: ${lab.hosts.hydrogen?.address}\n    port: ${lab.hosts.hydrogen?.port}`],
     ['synology: https://192.0.2.17:5001', `synology: ${lab.nas.url}`],
     [/fingerprint: \S+/, `fingerprint: ${lab.nas.fingerprint}`],
     [/checks:[\s\S]*/, `tools: { k0sctl: ${k0sctl} }\n`],

@@ -51,7 +51,7 @@ export class MachinesEmulator {
           .filter(m => m.reachable() && hasWorkload(m.state))
           .map(m => ({
             name: m.state.name,
-            address: '127.0.0.1',
+            address: this.world.address,
             initiator: m.initiator(),
             kubeletVersion: `v${this.world.blueprint.kubernetesVersion}+k0s`,
           })),
@@ -94,7 +94,7 @@ export class MachinesEmulator {
     }
   }
 
-  /** Listens on 127.0.0.1 and resolves with each machine's port. */
+  /** Listens at the world's address and resolves with each machine's port. */
   async listen(): Promise<Record<string, number>> {
     const wanted = this.world.read<Record<string, number>>('host-ports') ?? {}
     const ports: Record<string, number> = {}
@@ -103,7 +103,7 @@ export class MachinesEmulator {
       this.lines.set(name, lines)
       const server = createServer(socket => this.accept(machine, socket, lines))
       this.servers.push(server)
-      ports[name] = await listenOn(server, wanted[name] ?? 0)
+      ports[name] = await listenOn(server, this.world.address, wanted[name] ?? 0)
     }
     this.world.write('host-ports', ports)
     return ports
@@ -182,15 +182,15 @@ export class MachinesEmulator {
 }
 
 /** Takes the wanted port when it is free, another otherwise. */
-function listenOn(server: Server, wanted: number): Promise<number> {
+function listenOn(server: Server, address: string, wanted: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const taken = (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE' || wanted === 0) return reject(error)
       server.once('error', reject)
-      server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+      server.listen(0, address, () => resolve((server.address() as AddressInfo).port))
     }
     server.once('error', taken)
-    server.listen(wanted, '127.0.0.1', () => {
+    server.listen(wanted, address, () => {
       server.off('error', taken)
       resolve((server.address() as AddressInfo).port)
     })

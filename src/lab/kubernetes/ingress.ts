@@ -25,10 +25,10 @@ export class IngressEmulator {
     })
   }
 
-  listen(port = 0): Promise<number> {
+  listen(address: string, port = 0): Promise<number> {
     return new Promise((resolve, reject) => {
       this.server.once('error', reject)
-      this.server.listen(port, '127.0.0.1', () => resolve((this.server.address() as AddressInfo).port))
+      this.server.listen(port, address, () => resolve((this.server.address() as AddressInfo).port))
     })
   }
 

@@ -32,7 +32,7 @@ export class KubernetesEmulator {
     )
     const admin = pki.client('kubernetes-admin', ['system:masters'])
     this.seam = {
-      adminKubeconfig: () => kubeconfig(`https://127.0.0.1:${this.port}`, pki.ca.certificate, admin),
+      adminKubeconfig: () => kubeconfig(`https://${world.address}:${this.port}`, pki.ca.certificate, admin),
       clusterUid: () => this.namespaceUid(),
       ready: () => machines.controlPlaneUp(),
       node: name => {

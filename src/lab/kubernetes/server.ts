@@ -51,11 +51,11 @@ export class ApiServer {
     this.server.on('tlsClientError', () => {})
   }
 
-  /** Listens on 127.0.0.1; with port 0 the system chooses. Resolves with the port. */
+  /** Listens at the world's address; with port 0 the system chooses. Resolves with the port. */
   listen(port = 0): Promise<number> {
     return new Promise((resolve, reject) => {
       this.server.once('error', reject)
-      this.server.listen(port, '127.0.0.1', () => resolve((this.server.address() as AddressInfo).port))
+      this.server.listen(port, this.world.address, () => resolve((this.server.address() as AddressInfo).port))
     })
   }
 

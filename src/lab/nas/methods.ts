@@ -32,10 +32,10 @@ export const methods: Record<string, Method> = {
     if (call.volume_path !== store.world.blueprint.nas.volumePath) throw new DsmError(117)
     return { volume: volumeJson(store) }
   }),
-  'SYNO.Core.Network.Interface list': reads(() => [
+  'SYNO.Core.Network.Interface list': reads(store => [
     {
       ifname: 'eth0',
-      ip: '127.0.0.1',
+      ip: store.world.address,
       mask: '255.0.0.0',
       speed: 1000,
       status: 'connected',

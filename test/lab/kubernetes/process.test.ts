@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { keepLab } from '../../../src/lab/keeper.ts'
-import { World } from '../../../src/lab/world.ts'
+import { ownAddress, World } from '../../../src/lab/world.ts'
 import { scratch } from '../../runbook/harness.ts'
 import { smallBlueprint } from '../small-world.ts'
 import { connectedTo, eventually, install, onMachine, startControlPlane } from './cluster.ts'
@@ -14,7 +14,7 @@ test('killed outright and started again, the lab is the same world at the same a
 }, async () => {
   expect(existsSync(fileURLToPath(keeper)), 'the test needs the build: npm run setup').toBe(true)
   const { keepLab: keep } = (await import(keeper.href)) as { keepLab: typeof keepLab }
-  const world = World.create(scratch('kept'), smallBlueprint())
+  const world = World.create(scratch('kept'), { ...smallBlueprint(), address: ownAddress() })
   const first = await keep(world.dir)
   const { pid } = first.endpoints
   try {
