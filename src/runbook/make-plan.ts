@@ -250,7 +250,7 @@ function hashPlan(runbook: Runbook, entries: PlanEntry[]): string {
     e.step,
     e.danger,
     e.state,
-    e.state === 'due' ? [e.changes, e.victims ?? null] : null,
+    e.state === 'due' ? [e.changes, e.victims?.map(({ remarks: _, ...firm }) => firm) ?? null] : null,
   ])
   return createHash('sha256')
     .update(JSON.stringify([runbook.hash, firm]))

@@ -37,6 +37,8 @@ export interface Victim {
   identity: Record<string, string | number>
   /** What is on it now, for the person and to notice that it changed since they agreed. */
   content: string[]
+  /** What else a person should know before they agree; shown, and not compared: sizes move, and not every system sees it. */
+  remarks?: string[]
 }
 
 /** A set of subjects over which steps repeat: hosts, volumes, applications. Journalled, so that a resume sees the same. */

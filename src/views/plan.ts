@@ -41,6 +41,7 @@ export function showVictims(victims: Victim[], paper: Pick<Paper, 'columns' | 'c
     out.push(
       wrap(`      on it now: ${victim.content.join('; ') || 'nothing that is recognised'}`, paper.columns, 6),
     )
+    for (const remark of victim.remarks ?? []) out.push(wrap(`      ${remark}`, paper.columns, 8))
   }
   return out.join('\n')
 }
