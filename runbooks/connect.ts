@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { connectWeb, type WebRoute } from '../src/checks/http.ts'
 import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import type { Cluster } from '../src/cluster/load.ts'
+import { evidenceIn } from '../src/hosts/evidence.ts'
 import { connectReader, connectWriter, type HostReader } from '../src/hosts/host.ts'
 import { byHand } from '../src/hosts/install/by-hand.ts'
 import { sshInstaller } from '../src/hosts/install/ssh-installer.ts'
@@ -83,6 +84,7 @@ export function connect(
     wantedSecrets: where.wantedSecrets,
     web,
     ignition: connectIgnition(cluster, where.secrets),
+    evidence: evidenceIn(run.folder),
     manifests(name: string, signal: AbortSignal) {
       const part = cluster.bootstrap.find(p => p.name === name)
       if (!part) throw new Error(`no part ${name} in the bootstrap`)

@@ -8,6 +8,7 @@ import { nodesReady } from './bootstrap/nodes-ready.ts'
 import { proveOnePassword } from './bootstrap/prove-onepassword.ts'
 import { unlockOnePassword } from './bootstrap/unlock-onepassword.ts'
 import { mapTheVolumes } from './evidence/map-volumes.ts'
+import { keepHostFiles, surveyHost } from './evidence/survey-hosts.ts'
 import { bringUpInstaller } from './hosts/bring-up-installer.ts'
 import { holdOsUpdates } from './hosts/hold-os-updates.ts'
 import { installFlatcar } from './hosts/install-flatcar.ts'
@@ -34,7 +35,7 @@ import { verifyVolume } from './volumes/verify.ts'
 /** From blank disks to healthy applications with their data. */
 export const fromScratch = runbook('from-scratch', 'Recover the cluster from scratch', [
   phase('preflight', 'Preflight', [checkArtifacts, checkIgnitions, checkManifests, checkSecrets, reachNas]),
-  phase('evidence', 'Evidence', [mapTheVolumes]),
+  phase('evidence', 'Evidence', [mapTheVolumes, surveyHost, keepHostFiles]),
   phase('protect', 'Protect', [snapshotVolume, fenceVolume]),
   phase('hosts', 'Hosts', [bringUpInstaller, installFlatcar, holdOsUpdates]),
   phase('kubernetes', 'Kubernetes', [startControllers, fetchAccess, joinWorkers]),

@@ -1,4 +1,5 @@
 import type { Cluster } from '../src/cluster/load.ts'
+import type { EvidenceReader, EvidenceWriter } from '../src/hosts/evidence.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
 import type { CompiledIgnition } from '../src/hosts/ignition/compile.ts'
 import type { InstallRung } from '../src/hosts/install/rung.ts'
@@ -71,6 +72,8 @@ export interface Readers {
   web: Web
   /** A host's Ignition config, compiled from the person's file; the same text for the whole run. Never printed. */
   ignition(host: string, signal: AbortSignal): Promise<CompiledIgnition>
+  /** What this run has kept of its machines before it changed them. */
+  evidence: EvidenceReader
   /** The manifests of a part of the bootstrap, rendered. */
   manifests(part: string, signal: AbortSignal): Promise<KubernetesObject[]>
 }
@@ -81,6 +84,7 @@ export interface Writers extends Readers {
   nas: NasWriter
   kubernetes: KubernetesWriter
   k0sctl: K0sctlWriter
+  evidence: EvidenceWriter
 }
 
 export const { step, fanOut, fanOutFrom } = kit<Readers, Writers>()

@@ -22,7 +22,9 @@ export const mapTheVolumes = step({
     const targets = await nas.targets()
     const testimonies: Testimony[] = [
       ...cluster.inventory.volumes.flatMap(v =>
-        v.claim === undefined ? [] : [{ source: 'git', claim: v.claim, lun: v.handle }],
+        v.claim === undefined || v.path !== undefined
+          ? []
+          : [{ source: 'git', claim: v.claim, lun: v.handle }],
       ),
       // The CSI driver writes the claim's name here when it is told to; clones and restored LUNs have none.
       ...luns.map(l => ({ source: 'nas', claim: l.description, lun: l.uuid })),

@@ -3,6 +3,7 @@ import type { HostFacts } from '../../src/hosts/facts.ts'
 import { type DiskSelector, resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { fingerprintOfText } from '../../src/hosts/ssh.ts'
 import { done, due } from '../../src/runbook/step.ts'
+import { keepHostFiles } from '../evidence/survey-hosts.ts'
 import { step } from '../kit.ts'
 import { checkArtifacts } from '../preflight/check-artifacts.ts'
 import { checkIgnitions } from '../preflight/check-ignition.ts'
@@ -25,7 +26,7 @@ export const bringUpInstaller = step({
   title: host => `Get an installer running on ${host.name}`,
   byHand: 'Boot the machine from a Flatcar USB stick; log in as core.',
   each: eachHost,
-  needs: [checkArtifacts, checkIgnitions, checkManifests, checkSecrets, fenceVolume],
+  needs: [checkArtifacts, checkIgnitions, checkManifests, checkSecrets, fenceVolume, keepHostFiles],
   danger: 'changes',
   bounds: { expected: '3m', limit: '4h' },
   retry: { times: 6, delay: '5s' },

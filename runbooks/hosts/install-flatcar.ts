@@ -1,11 +1,12 @@
 import { z } from 'zod'
-import type { Disk } from '../../src/hosts/disks.ts'
 import { lockHost } from '../../src/hosts/host-lock.ts'
 import { prepareIgnition } from '../../src/hosts/ignition/prepare.ts'
 import { installOverSsh } from '../../src/hosts/install/ssh-installer.ts'
 import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
+import { hostVictims } from '../../src/hosts/victims.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
+import { surveyHost } from '../evidence/survey-hosts.ts'
 import { step } from '../kit.ts'
 import { bringUpInstaller } from './bring-up-installer.ts'
 import { eachHost } from './each-host.ts'
@@ -47,23 +48,9 @@ export const installFlatcar = step({
       `${facts.os.name} of run ${run.id} answers on ${host.name} with our host key ${fingerprint}`,
     )
   },
-  async victims({ host, hosts, cluster, signal }) {
+  async victims({ host, hosts, cluster, output, signal }) {
     const facts = await hosts.anyone(host.name, signal, h => h.facts(signal))
-    const disk = resolveDisk(facts, cluster.entry.hosts[host.name]!.disk, host.name)
-    return [
-      {
-        kind: 'disk',
-        name: `${host.name} ${disk.serial || disk.wwn}`,
-        identity: {
-          machine: facts.machineSerial,
-          serial: disk.serial,
-          wwn: disk.wwn,
-          model: disk.model,
-          sizeBytes: disk.sizeBytes,
-        },
-        content: disk.content.map(contentWithoutKernelName(disk)),
-      },
-    ]
+    return hostVictims(facts, cluster.entry.hosts[host.name]!, host.name, output(surveyHost))
   },
   async apply({ host, hosts, cluster, run, ignition, output, signal, note, askHand, wait }) {
     const entry = cluster.entry.hosts[host.name]!
@@ -102,8 +89,3 @@ export const installFlatcar = step({
     })
   },
 })
-
-/** A disk's kernel name may be another one tomorrow; what is on it is not. */
-function contentWithoutKernelName(disk: Disk): (line: string) => string {
-  return line => line.replace(disk.name, '')
-}

@@ -27,6 +27,14 @@ export function blueprintOf(cluster: Cluster): Blueprint {
         mac: `52:54:00:${hex(`mac ${name}`, 6).replace(/..(?=.)/g, '$&:')}`,
         // A host whose first way is a running installer has one; the others stand with their dead system.
         begins: entry?.install[0] === 'ssh' ? ('installer' as const) : ('old-os' as const),
+        oldFiles: {
+          ...(role === 'worker'
+            ? {}
+            : {
+                '/var/lib/k0s/db/state.db': `SQLite format 3: made up for ${name}`,
+                '/etc/k0s/k0s.yaml': 'apiVersion: k0s.k0sproject.io/v1beta1\nkind: ClusterConfig\n',
+              }),
+        },
         oldInitiator: `iqn.2016-04.com.open-iscsi:${hex(`old ${name}`, 12)}`,
         disks: [
           {

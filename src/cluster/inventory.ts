@@ -31,6 +31,10 @@ export interface StaticVolume {
   handle: string
   fsType: string | undefined
   attributes: Record<string, string>
+  /** Directory on the node's own disk: the volume is of type hostPath or local. */
+  path?: string
+  /** Nodes that such a volume is on; absent where its node affinity names none. */
+  nodes?: string[]
   at: string
 }
 
@@ -370,8 +374,20 @@ function volumeOf(object: FoundObject): StaticVolume {
     handle: String(get(object.value, 'spec', 'csi', 'volumeHandle') ?? ''),
     fsType: get(object.value, 'spec', 'csi', 'fsType') as string | undefined,
     attributes: strings(get(object.value, 'spec', 'csi', 'volumeAttributes')),
+    ...placeOf(object.value),
     at: object.at,
   }
+}
+
+function placeOf(volume: unknown): { path?: string; nodes?: string[] } {
+  const path = get(volume, 'spec', 'local', 'path') ?? get(volume, 'spec', 'hostPath', 'path')
+  if (typeof path !== 'string') return {}
+  const terms = list(get(volume, 'spec', 'nodeAffinity', 'required', 'nodeSelectorTerms'))
+  const nodes = terms
+    .flatMap(term => list(get(term, 'matchExpressions')))
+    .filter(e => e.key === 'kubernetes.io/hostname' && e.operator === 'In')
+    .flatMap(e => (Array.isArray(e.values) ? e.values.map(String) : []))
+  return { path: path.replace(/(?<=.)\/+$/, ''), ...(nodes.length > 0 ? { nodes } : {}) }
 }
 
 function sizeOf(claim: unknown, at: string): number {

@@ -29,10 +29,10 @@ export const factUnits = ['k0scontroller', 'k0sworker', 'update-engine', 'locksm
 
 /**
  * How {@link factScript} is started, the script itself coming by standard input: as root, through sudo where it asks
- * for no password, otherwise as whoever we are. The script says which it was.
+ * for no password, otherwise as whoever we are. The script says which it was. Its arguments follow a `$0`.
  */
 export const factShell =
-  'if [ "$(id -u)" = 0 ]; then exec sh -s; elif sudo -n true 2>/dev/null; then exec sudo -n sh -s; else exec sh -s; fi'
+  'if [ "$(id -u)" = 0 ]; then exec sh -s -- "$@"; elif sudo -n true 2>/dev/null; then exec sudo -n sh -s -- "$@"; else exec sh -s -- "$@"; fi'
 
 /**
  * Gathers everything in one round trip, by reading only. Ends in a mark, so that a line that broke is not taken for a

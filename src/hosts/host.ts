@@ -1,6 +1,8 @@
 import { Fault } from '../runbook/fault.ts'
+import { dataScript, fetchScript } from './data-script.ts'
 import { factScript, factShell } from './fact-script.ts'
 import { type HostFacts, parseFacts } from './facts.ts'
+import { type LocalDataReport, parseFetched, parseLocalData } from './local-data.ts'
 import { type CommandResult, connectSsh, type SshAccess, type SshConnection } from './ssh.ts'
 
 /** State of a systemd unit, as `systemctl show` tells it. */
@@ -17,6 +19,13 @@ export interface HostReader {
   /** The host key that the machine showed. */
   readonly hostKey: string
   facts(signal?: AbortSignal): Promise<HostFacts>
+  /**
+   * Data on the machine's own disks, also in the directories that are named. Takes up to half a minute where there is
+   * much of it.
+   */
+  localData(paths: string[], facts: HostFacts, signal?: AbortSignal): Promise<LocalDataReport>
+  /** Whole files, byte by byte; those that are not there are left out. */
+  fetchFiles(paths: string[], signal?: AbortSignal): Promise<Map<string, Buffer>>
   /** A file's text, or undefined when it is not there. */
   readFile(path: string, signal?: AbortSignal): Promise<string | undefined>
   unit(name: string, signal?: AbortSignal): Promise<UnitState>
@@ -84,6 +93,21 @@ function readerOn(name: string, ssh: SshConnection): HostReader {
         ...(signal ? { signal } : {}),
       })
       return parseFacts(stdout, name)
+    },
+    async localData(paths, facts, signal) {
+      const { stdout } = await ssh.run(`sh -c ${quote(factShell)} sh ${paths.map(quote).join(' ')}`.trim(), {
+        stdin: dataScript,
+        ...(signal ? { signal } : {}),
+      })
+      return parseLocalData(stdout, facts, name)
+    },
+    async fetchFiles(paths, signal) {
+      const { stdout } = await ssh.run(`sh -c ${quote(factShell)} sh ${paths.map(quote).join(' ')}`.trim(), {
+        stdin: fetchScript,
+        timeoutMs: 10 * 60_000,
+        ...(signal ? { signal } : {}),
+      })
+      return parseFetched(stdout, name)
     },
     async readFile(path, signal) {
       const result = await ssh.run(`sudo -n cat -- ${quote(path)}`, signal ? { signal } : {})

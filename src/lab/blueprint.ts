@@ -41,6 +41,8 @@ export interface HostBlueprint {
   begins: 'old-os' | 'installer' | 'off' | 'hung'
   /** What the dead cluster's machines ran; Fedora CoreOS where nothing is said. */
   oldSystem?: 'fedora-coreos' | 'flatcar'
+  /** Files that the old system has, by path: databases, keys, volumes on its own disk. */
+  oldFiles?: Record<string, string>
   /** Initiator name of the old system, as it shows in the NAS's sessions. */
   oldInitiator: string
 }

@@ -165,7 +165,16 @@ describe('a machine', () => {
     })
     expect(await host.readFile('/nowhere')).toBeUndefined()
     expect(await host.unit('k0scontroller')).toMatchObject({ active: 'absent' })
-    expect(Object.keys(host).sort()).toEqual(['facts', 'hostKey', 'k0s', 'name', 'readFile', 'unit'])
+    expect(Object.keys(host).sort()).toEqual([
+      'facts',
+      'fetchFiles',
+      'hostKey',
+      'k0s',
+      'localData',
+      'name',
+      'readFile',
+      'unit',
+    ])
     expect(world.mutations.hosts).toBe(0)
     close()
   })

@@ -88,7 +88,7 @@ test('a look that breaks fails its own step, the others go on; a resume finishes
     fault: { code: 'bug', blame: 'bug', message: expect.stringContaining('cannot read what is not there') },
   })
   expect(applied(run).filter(id => id.startsWith('protect/'))).toHaveLength(6)
-  expect(applied(run).filter(id => !id.startsWith('protect/'))).toEqual([])
+  expect(applied(run).filter(id => !/^(protect|evidence)\//.test(id))).toEqual([])
   appendFileSync(journalPath(), '{"seq":99,"at":"2026-11-24T02:15:00.000Z","kind":"check')
   const rest = await resumeAt(home)
   expect(rest.result?.state).toBe('finished')

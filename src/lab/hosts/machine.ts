@@ -1,3 +1,4 @@
+import { dataScript, fetchScript } from '../../hosts/data-script.ts'
 import { factScript, factShell } from '../../hosts/fact-script.ts'
 import { mintHostKey } from '../../hosts/keys.ts'
 import type { DiskBlueprint, HostBlueprint } from '../blueprint.ts'
@@ -7,6 +8,7 @@ import { machineFacts } from './facts.ts'
 import { bootFromMedia, bootFromNetwork, configInInitrd, type Given } from './firmware.ts'
 import { type Input, inputOf } from './input.ts'
 import { type K0sSurroundings, k0s, startK0s } from './k0s.ts'
+import { fetchedFiles, machineData } from './local-data.ts'
 import { words } from './shell.ts'
 
 export type System = 'old-os' | 'installer' | 'flatcar'
@@ -302,6 +304,10 @@ export class Machine {
       case 'sh': {
         if (args[0] === '-c' && args[1] === factShell && stdin === factScript)
           return said(machineFacts(this.state, this.blueprint, this.hostname(), this.world))
+        if (args[0] === '-c' && args[1] === factShell && stdin === dataScript)
+          return said(machineData(this.state, args.slice(3)))
+        if (args[0] === '-c' && args[1] === factShell && stdin === fetchScript)
+          return said(fetchedFiles(this.state, args.slice(3)))
         const lock = args[0] === '-c' ? /^set -C; cat > (\S+)$/.exec(args[1] ?? '')?.[1] : undefined
         if (lock === undefined)
           return failed(127, 'sh: this is not a shell; the lab knows a few commands only')
@@ -523,6 +529,9 @@ export class Machine {
     state.files = {
       '/etc/iscsi/initiatorname.iscsi': { text: `InitiatorName=${this.initiator()}\n`, mode: '0644' },
     }
+    if (system === 'old-os')
+      for (const [path, text] of Object.entries(this.blueprint.oldFiles ?? {}))
+        state.files[path] = { text, mode: '0600' }
     const own = mintHostKey(
       Buffer.from(this.world.uuidFor('host keys')),
       `${state.name} ${system}`,
