@@ -2,15 +2,14 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import type { HostEntry } from '../src/cluster/schema.ts'
 import type { PowerAccess } from '../src/hosts/power/connect-power.ts'
-import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
-import { renderKustomization } from '../src/kubernetes/render.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import { openSecrets, type Secrets } from '../src/secrets/resolve.ts'
 import type { Login } from './connect.ts'
+import { bootstrapManifests } from './render.ts'
 import type { Reach } from './session.ts'
 
 /** The real home: addresses from recover.yaml, keys from the person's agent or from k0sctl.yaml, secrets from its sources. */
-export const inEarnest: Reach = async cluster => {
+export const inEarnest: Reach = async (cluster, folder) => {
   const { entry, k0sctl } = cluster
   const secrets = openSecrets({
     from: entry.secrets.from,
@@ -44,10 +43,7 @@ export const inEarnest: Reach = async cluster => {
       ...new Set([entry.nas.credentials, ...Object.values(entry.hosts).flatMap(bmcSecret)]),
     ].flatMap(secret => ['username', 'password'].map(field => ({ secret, field }))),
     k0sctl: [entry.tools?.k0sctl === undefined ? 'k0sctl' : cluster.resolve(entry.tools.k0sctl)],
-    manifests: async (part, signal) =>
-      'folder' in part.from
-        ? renderKustomization(part.from.folder, signal)
-        : part.from.objects.map(o => o.value as unknown as KubernetesObject),
+    manifests: (part, signal) => bootstrapManifests(cluster, part, folder.path, signal),
     pace: 1,
   }
 }

@@ -90,10 +90,11 @@ export async function planResume(
 
 /**
  * Erases what nothing needs once all is done: what the machines' private host keys can be derived from, and the
- * k0sctl.yaml in which variables from the environment stand with their values.
+ * k0sctl.yaml in which variables from the environment stand with their values, and manifests among which may be Secrets.
  */
 function forget(folder: RunFolder): void {
   rmSync(join(folder.path, 'k0sctl', 'k0sctl.yaml'), { force: true })
+  rmSync(join(folder.path, 'rendered'), { recursive: true, force: true })
   unlinkSync(join(folder.path, 'secret'))
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hashOf } from '../../src/kubernetes/render/kustomize.ts'
 import { done } from '../../src/runbook/step.ts'
 import { step } from '../kit.ts'
 
@@ -10,13 +11,20 @@ export const checkManifests = step({
     'Have the bootstrap’s manifests rendered, as files: `kustomize build --enable-helm bootstrap > bootstrap.yaml`.',
   danger: 'reads',
   bounds: { expected: '10s', limit: '10m' },
-  output: z.strictObject({ objects: z.number() }),
+  output: z.strictObject({ objects: z.number(), parts: z.record(z.string(), z.string()) }),
   async observe({ cluster, manifests, signal }) {
+    const parts: Record<string, string> = {}
     let objects = 0
-    for (const { name } of cluster.bootstrap) objects += (await manifests(name, signal)).length
+    for (const { name } of cluster.bootstrap) {
+      const rendered = await manifests(name, signal)
+      objects += rendered.length
+      parts[name] = hashOf(rendered)
+    }
     return done(
-      { objects },
-      `${objects} objects in ${cluster.bootstrap.length} parts: ${cluster.bootstrap.map(p => p.name).join(', ')}`,
+      { objects, parts },
+      `${objects} objects in ${cluster.bootstrap.length} parts: ${Object.entries(parts)
+        .map(([name, sha256]) => `${name} (sha256 ${sha256.slice(0, 12)})`)
+        .join(', ')}`,
     )
   },
 })

@@ -216,6 +216,7 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
   if (entry.ssh?.config) files.push([['ssh', 'config'], entry.ssh.config])
   if (entry.secrets.file) files.push([['secrets', 'file'], entry.secrets.file])
   if (entry.tools?.k0sctl) files.push([['tools', 'k0sctl'], entry.tools.k0sctl])
+  if (entry.tools?.kustomize) files.push([['tools', 'kustomize'], entry.tools.kustomize])
   if (entry.tools?.butane) files.push([['tools', 'butane'], entry.tools.butane])
   if (entry.tools?.imageKey) files.push([['tools', 'imageKey', 'file'], entry.tools.imageKey.file])
   return files

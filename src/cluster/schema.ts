@@ -157,6 +157,11 @@ export const clusterFile = z
       fingerprint,
       credentials: text.describe('Name of the secret with username and password'),
     }),
+    kit: text
+      .optional()
+      .describe(
+        'Folder for what the network may not give in an outage: Helm charts, remote bases. `recover render --fill-kit` fills it',
+      ),
     secrets: z.strictObject({
       from: z.array(z.enum(['environment', 'onepassword', 'bundle', 'file'])).min(1),
       vault: text.optional(),
@@ -178,6 +183,7 @@ export const clusterFile = z
           })
           .optional()
           .describe('Key that images and installers are signed with'),
+        kustomize: path.optional().describe('kustomize or kubectl, instead of the one on PATH'),
         jobImage: text
           .optional()
           .describe('Image with sh, coreutils and rsync, for the Jobs that hash and copy files'),

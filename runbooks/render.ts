@@ -1,0 +1,150 @@
+import { join } from 'node:path'
+import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
+import { type Cluster, loadCluster } from '../src/cluster/load.ts'
+import { nearest } from '../src/cluster/nearest.ts'
+import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
+import { differences, type ObjectDifference } from '../src/kubernetes/render/differences.ts'
+import { fillKit } from '../src/kubernetes/render/fill-kit.ts'
+import { keepRendering, readKept } from '../src/kubernetes/render/kept.ts'
+import { hashOf, type Rendering, renderKustomization } from '../src/kubernetes/render/kustomize.ts'
+import { Fault } from '../src/runbook/fault.ts'
+import { clusterFileIn } from './rehearse.ts'
+
+/** A part of the bootstrap or an application, as it can be rendered. */
+interface Source {
+  name: string
+  kind: 'bootstrap' | 'application'
+  from: { objects: KubernetesObject[] } | { folder: string }
+}
+
+export interface RenderedSource {
+  name: string
+  kind: Source['kind']
+  rendering: Rendering
+  /** What was new for the kit. */
+  kept: string[]
+  /** Against an earlier rendering; undefined where there is none to compare with. */
+  differences?: ObjectDifference[]
+}
+
+export interface RenderCommand {
+  /** All parts of the bootstrap when empty. */
+  names: string[]
+  applications: boolean
+  offline: boolean
+  fillKit: boolean
+  /** Folder to write renderings into, one file each. */
+  output?: string | undefined
+  /** Folder with earlier renderings to compare with. */
+  compareWith?: string | undefined
+  signal: AbortSignal
+}
+
+/** Renders the bootstrap, or what is named, outside of any run. Throws Fault `render-unknown`, `kit-unnamed` and what rendering throws. */
+export async function render(where: string, options: RenderCommand): Promise<RenderedSource[]> {
+  const cluster = loadCluster(clusterFileIn(where))
+  const kit = kitOf(cluster)
+  if (options.fillKit && kit === undefined)
+    throw new Fault({
+      code: 'kit-unnamed',
+      blame: 'operator',
+      message: 'recover.yaml names no folder for the kit',
+      remedy: 'Add a line `kit: ./kit` to recover.yaml (outside Git if its charts are large)',
+    })
+  const rendered: RenderedSource[] = []
+  for (const source of chosen(cluster, options)) {
+    const kept: string[] = []
+    const rendering = await renderSource(cluster, source.from, {
+      offline: options.offline,
+      signal: options.signal,
+      ...(options.fillKit && kit !== undefined
+        ? { harvest: async staged => void kept.push(...(await fillKit(kit, staged, options.signal))) }
+        : {}),
+    })
+    const before =
+      options.compareWith === undefined ? undefined : readKept(fileOf(options.compareWith, source.name))
+    if (options.output !== undefined) keepRendering(fileOf(options.output, source.name), rendering)
+    rendered.push({
+      name: source.name,
+      kind: source.kind,
+      rendering,
+      kept,
+      ...(before === undefined ? {} : { differences: differences(before.objects, rendering.objects) }),
+    })
+  }
+  return rendered
+}
+
+/**
+ * A part of the bootstrap as this run applies it: rendered once, kept in the run's folder, and read from there ever
+ * after, so that a resumed run applies what was planned. Without a folder (a plan) it is rendered and not kept.
+ */
+export async function bootstrapManifests(
+  cluster: Cluster,
+  part: BootstrapPart,
+  folder: string,
+  signal: AbortSignal,
+): Promise<KubernetesObject[]> {
+  if (!('folder' in part.from)) return part.from.objects.map(o => o.value as unknown as KubernetesObject)
+  const file = folder === '' ? undefined : fileOf(join(folder, 'rendered'), part.name)
+  const kept = file === undefined ? undefined : readKept(file)
+  if (kept !== undefined) return kept.objects
+  const rendering = await renderSource(cluster, part.from, { signal })
+  if (file !== undefined) keepRendering(file, rendering)
+  return rendering.objects
+}
+
+async function renderSource(
+  cluster: Cluster,
+  from: Source['from'],
+  options: Pick<Parameters<typeof renderKustomization>[1], 'offline' | 'harvest' | 'signal'>,
+): Promise<Rendering> {
+  if ('objects' in from) return { objects: from.objects, sha256: hashOf(from.objects), tools: [], remote: [] }
+  const { gitops, tools } = cluster.entry
+  return renderKustomization(from.folder, {
+    root: cluster.resolve(gitops.repository),
+    kit: kitOf(cluster),
+    program: tools?.kustomize === undefined ? undefined : cluster.resolve(tools.kustomize),
+    ...options,
+  })
+}
+
+function chosen(cluster: Cluster, { names, applications }: RenderCommand): Source[] {
+  const root = cluster.resolve(cluster.entry.gitops.repository)
+  const all: Source[] = [
+    ...cluster.bootstrap.map(
+      (part): Source => ({
+        name: part.name,
+        kind: 'bootstrap',
+        from:
+          'folder' in part.from
+            ? { folder: part.from.folder }
+            : { objects: part.from.objects.map(o => o.value as unknown as KubernetesObject) },
+      }),
+    ),
+    ...cluster.applications
+      .filter(a => a.path !== '')
+      .map((a): Source => ({ name: a.name, kind: 'application', from: { folder: join(root, a.path) } })),
+  ]
+  for (const name of names) {
+    if (all.some(s => s.name === name)) continue
+    const known = all.map(s => s.name)
+    const meant = nearest(name, known)
+    throw new Fault({
+      code: 'render-unknown',
+      blame: 'operator',
+      message: `${name} is neither a part of the bootstrap nor an application${meant ? `; did you mean ${meant}?` : ''}`,
+      remedy: `There are: ${known.join(', ')}`,
+    })
+  }
+  if (names.length > 0) return all.filter(s => names.includes(s.name))
+  return all.filter(s => applications || s.kind === 'bootstrap')
+}
+
+function kitOf(cluster: Cluster): string | undefined {
+  return cluster.entry.kit === undefined ? undefined : cluster.resolve(cluster.entry.kit)
+}
+
+function fileOf(folder: string, name: string): string {
+  return join(folder, `${name}.yaml`)
+}

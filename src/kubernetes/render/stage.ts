@@ -1,0 +1,110 @@
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { isMap, isSeq, parseDocument } from 'yaml'
+import { Fault } from '../../runbook/fault.ts'
+import { inKit, placeInKit, type RemotePart, remoteOf, showRemote } from './kit.ts'
+
+/** A private copy of a repository in which kustomize may write, with what the kit holds in the place of what is remote. */
+export interface Stage {
+  /** The kustomization's folder in the copy. */
+  folder: string
+  /** Every remote part that it takes, its own ones and those of the folders that it includes. */
+  remote: { part: RemotePart; from: 'repository' | 'kit' | 'network'; at: string; chartsIn: string }[]
+}
+
+const fileNames = ['kustomization.yaml', 'kustomization.yml', 'Kustomization']
+const kitHere = '.recover-kit'
+
+/**
+ * Copies what a kustomization can reach into `into`. kustomize writes charts beside the kustomization that names them,
+ * and a person's repository is not ours to write into; and only in a copy can URLs be replaced by what the kit holds.
+ */
+export function stage(folder: string, root: string, into: string, kit: string | undefined): Stage {
+  const base = relative(root, folder).startsWith('..') ? folder : root
+  cpSync(base, into, {
+    recursive: true,
+    verbatimSymlinks: true,
+    filter: source => !/(^|\/)(\.git|node_modules|\.terraform)$/.test(relative(base, source)),
+  })
+  const staged: Stage = { folder: join(into, relative(base, folder)), remote: [] }
+  visit(staged.folder, into, kit, staged, new Set())
+  return staged
+}
+
+function visit(
+  folder: string,
+  into: string,
+  kit: string | undefined,
+  staged: Stage,
+  seen: Set<string>,
+): void {
+  if (seen.has(folder)) return
+  seen.add(folder)
+  const file = fileNames.map(name => join(folder, name)).find(f => existsSync(f))
+  if (file === undefined) return
+  const document = parseDocument(readFileSync(file, 'utf8'))
+  const at = relative(into, file)
+  let changed = false
+  for (const field of ['resources', 'bases', 'components', 'crds']) {
+    const list = document.get(field)
+    if (!isSeq(list)) continue
+    list.items.forEach((_, i) => {
+      const entry = list.get(i)
+      if (typeof entry !== 'string') return
+      const part = remoteOf(entry)
+      if (part === undefined) {
+        const local = resolve(folder, entry)
+        if (existsSync(local) && statSync(local).isDirectory()) visit(local, into, kit, staged, seen)
+        return
+      }
+      const from = inKit(kit, part) ? 'kit' : 'network'
+      staged.remote.push({ part, from, at, chartsIn: '' })
+      if (from === 'network' || kit === undefined) return
+      // A file must lie below the kustomization that names it, a folder may lie anywhere.
+      const here = join(part.kind === 'git' ? into : folder, kitHere, placeInKit(part))
+      if (!existsSync(here)) {
+        mkdirSync(dirname(here), { recursive: true })
+        cpSync(join(kit, placeInKit(part)), here, { recursive: true })
+      }
+      const target = part.kind === 'git' ? join(here, part.path) : here
+      list.set(i, relative(folder, target))
+      changed = true
+      if (part.kind === 'git') visit(target, into, kit, staged, seen)
+    })
+  }
+  const charts = document.get('helmCharts')
+  if (isSeq(charts)) {
+    const globals = document.get('helmGlobals')
+    const home = isMap(globals) ? globals.get('chartHome') : undefined
+    const chartsIn = resolve(folder, typeof home === 'string' ? home : 'charts')
+    charts.items.forEach((_, i) => {
+      const chart = charts.get(i)
+      if (!isMap(chart)) return
+      const [name, version, repository] = ['name', 'version', 'repo'].map(key => String(chart.get(key) ?? ''))
+      if (name === undefined || name === '' || repository === undefined || repository === '') return
+      if (version === undefined || version === '') throw unpinned(name, at)
+      const part: RemotePart = { kind: 'chart', name, version, repository }
+      const here = join(chartsIn, `${name}-${version}`, name)
+      const from = existsSync(join(here, 'Chart.yaml')) ? 'repository' : inKit(kit, part) ? 'kit' : 'network'
+      staged.remote.push({ part, from, at, chartsIn })
+      // kustomize takes a chart that lies at this very place for what the repository would give.
+      if (from === 'kit' && kit !== undefined) cpSync(join(kit, placeInKit(part)), here, { recursive: true })
+    })
+  }
+  if (changed) writeFileSync(file, document.toString())
+}
+
+function unpinned(name: string, at: string): Fault {
+  return new Fault({
+    code: 'render-unpinned',
+    blame: 'operator',
+    message: `${at} takes the Helm chart ${name} without a version: what comes of it is another thing every day`,
+    remedy: 'Name the version that runs now (helm list) in helmCharts',
+    at,
+  })
+}
+
+/** The remote parts that only the network has, as a person would read them. */
+export function fromNetwork(staged: Stage): string[] {
+  return staged.remote.filter(r => r.from === 'network').map(r => `${showRemote(r.part)} (named in ${r.at})`)
+}

@@ -1,0 +1,265 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { differences, withoutSecrets } from '../../src/kubernetes/render/differences.ts'
+import { fillKit } from '../../src/kubernetes/render/fill-kit.ts'
+import { keepRendering, readKept } from '../../src/kubernetes/render/kept.ts'
+import { placeInKit, remoteOf } from '../../src/kubernetes/render/kit.ts'
+import { hashOf, renderKustomization } from '../../src/kubernetes/render/kustomize.ts'
+import { parseManifests } from '../../src/kubernetes/render/manifests.ts'
+import { stage } from '../../src/kubernetes/render/stage.ts'
+import { scratch } from '../runbook/harness.ts'
+
+const { signal } = new AbortController()
+
+const configMap = (name: string, data: Record<string, string> = {}) =>
+  `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\ndata: ${JSON.stringify(data)}\n`
+
+/** A folder with these files in it. */
+function folderWith(files: Record<string, string>): string {
+  const folder = scratch('render')
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
+  return folder
+}
+
+function runs(program: string, ...args: string[]): boolean {
+  return spawnSync(program, args, { stdio: 'ignore' }).status === 0
+}
+
+const haveKustomize = runs('kustomize', 'version') || runs('kubectl', 'version', '--client')
+const haveHelm = runs('helm', 'version', '--short')
+const withKustomize = test.skipIf(!haveKustomize)
+const withHelm = test.skipIf(!haveKustomize || !haveHelm)
+if (!haveKustomize) process.stdout.write('skipped: rendering: neither kustomize nor kubectl is on PATH\n')
+else if (!haveHelm) process.stdout.write('skipped: rendering of charts: helm is not on PATH\n')
+
+describe('what a kustomization takes from elsewhere', () => {
+  test.each([
+    ['./resources', undefined],
+    ['../base', undefined],
+    ['https://example.net/v1.2/install.yaml', 'files/example.net/v1.2/install.yaml'],
+    ['https://github.com/o/r//deploy/base?ref=v1', 'git/github.com/o/r/@v1'],
+    ['github.com/o/r/deploy?ref=v2', 'git/github.com/o/r/@v2'],
+    ['git@git.example.net:o/r.git//deploy?ref=main', 'git/git_git.example.net/o/r.git/@main'],
+    ['https://example.net/../../etc/passwd.yaml', 'files/example.net/_../_../etc/passwd.yaml'],
+  ])('%s', (entry, place) => {
+    const remote = remoteOf(entry)
+    expect(remote && placeInKit(remote).replace('git@', 'git_')).toEqual(place?.replace('git@', 'git_'))
+  })
+
+  test('a repository is told from the path in it', () => {
+    expect(remoteOf('https://github.com/o/r//deploy/base?ref=v1')).toMatchObject({
+      repository: 'https://github.com/o/r',
+      path: 'deploy/base',
+      ref: 'v1',
+    })
+    expect(remoteOf('github.com/o/r/deploy')).toMatchObject({
+      repository: 'https://github.com/o/r',
+      path: 'deploy',
+      ref: 'HEAD',
+    })
+  })
+})
+
+describe('with a server and a repository that can be switched off', () => {
+  let server: Server
+  let url: string
+  let asked = 0
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      asked += 1
+      if (request.url === '/moved.yaml') response.writeHead(302, { location: '/install.yaml' }).end()
+      else if (request.url === '/install.yaml') response.end(configMap('from-afar'))
+      else response.writeHead(404).end()
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  })
+  afterAll(() => void server.close())
+
+  test('a kit is filled once, and then stands in for all of it', async () => {
+    const remote = folderWith({
+      'deploy/kustomization.yaml': 'resources: [map.yaml]\n',
+      'deploy/map.yaml': configMap('of-the-base'),
+    })
+    const git = (...args: string[]) =>
+      execFileSync('git', ['-C', remote, '-c', 'user.name=t', '-c', 'user.email=t@example.net', ...args])
+    git('init', '-q', '-b', 'main')
+    git('add', '.')
+    git('commit', '-q', '-m', 'one')
+    git('tag', 'v1')
+    const repository = folderWith({
+      'app/kustomization.yaml': `resources:\n  - map.yaml # ours\n  - ${url}/moved.yaml\n  - file://${remote}//deploy?ref=v1\n`,
+      'app/map.yaml': configMap('ours'),
+    })
+    const before = readFileSync(join(repository, 'app/kustomization.yaml'), 'utf8')
+    const kit = scratch('kit')
+    const first = stage(join(repository, 'app'), repository, join(scratch('stage'), 'r'), kit)
+    expect(first.remote.map(r => r.from)).toEqual(['network', 'network'])
+    expect(await fillKit(kit, first, signal)).toHaveLength(2)
+    const calls = asked
+    expect(await fillKit(kit, first, signal)).toEqual([])
+    const second = stage(join(repository, 'app'), repository, join(scratch('stage'), 'r'), kit)
+    expect(second.remote.map(r => r.from)).toEqual(['kit', 'kit'])
+    expect(asked).toBe(calls)
+    expect(readFileSync(join(repository, 'app/kustomization.yaml'), 'utf8')).toBe(before)
+    expect(readdirSync(repository)).toEqual(['app'])
+    expect(existsSync(join(kit, 'git')) && readdirSync(kit).some(n => n.startsWith('.new-'))).toBe(false)
+    if (!haveKustomize) return
+    const { objects, remote: from } = await renderKustomization(join(repository, 'app'), {
+      root: repository,
+      kit,
+      offline: true,
+      signal,
+    })
+    expect(objects.map(o => o.metadata.name).sort()).toEqual(['from-afar', 'of-the-base', 'ours'])
+    expect(from.every(f => f.from === 'kit')).toBe(true)
+    expect(asked).toBe(calls)
+  })
+
+  test('what cannot be fetched is named, and leaves nothing half in the kit', async () => {
+    const repository = folderWith({ 'kustomization.yaml': `resources: [${url}/absent.yaml]\n` })
+    const kit = scratch('kit')
+    const staged = stage(repository, repository, join(scratch('stage'), 'r'), kit)
+    await expect(fillKit(kit, staged, signal)).rejects.toMatchObject({
+      code: 'kit-fetch-failed',
+      message: expect.stringContaining('404'),
+    })
+    expect(remoteFilesOf(kit)).toEqual([])
+  })
+
+  withKustomize('offline, what the kit lacks is named before anything is asked', async () => {
+    const repository = folderWith({ 'kustomization.yaml': `resources: [${url}/install.yaml]\n` })
+    const calls = asked
+    await expect(
+      renderKustomization(repository, { root: repository, offline: true, signal }),
+    ).rejects.toMatchObject({ code: 'render-unreachable', message: expect.stringContaining('/install.yaml') })
+    expect(asked).toBe(calls)
+  })
+
+  withKustomize('a server that is gone is told apart from a kustomization that is wrong', async () => {
+    const gone = folderWith({ 'kustomization.yaml': 'resources: ["http://127.0.0.1:1/install.yaml"]\n' })
+    await expect(renderKustomization(gone, { root: gone, signal })).rejects.toMatchObject({
+      code: 'render-unreachable',
+    })
+    const wrong = folderWith({ 'kustomization.yaml': 'resources: [absent.yaml]\n' })
+    await expect(renderKustomization(wrong, { root: wrong, signal })).rejects.toMatchObject({
+      code: 'render-failed',
+      message: expect.stringContaining('absent.yaml'),
+    })
+  })
+})
+
+describe('charts', () => {
+  const chart = {
+    'Chart.yaml': 'apiVersion: v2\nname: small\nversion: 1.2.3\n',
+    'values.yaml': 'name: of-the-chart\n',
+    'templates/map.yaml': configMap('{{ .Values.name }}'),
+  }
+  const kustomization = (version: string) =>
+    `helmCharts:\n  - name: small\n${version}    repo: http://127.0.0.1:1/charts\n    releaseName: small\n`
+
+  test('one without a version is refused', () => {
+    const repository = folderWith({ 'kustomization.yaml': kustomization('') })
+    expect(() => stage(repository, repository, join(scratch('stage'), 'r'), undefined)).toThrowError(
+      /without a version/,
+    )
+  })
+
+  withHelm('one in the kit is rendered although its repository does not answer', async () => {
+    const repository = folderWith({ 'kustomization.yaml': kustomization('    version: 1.2.3\n') })
+    const kit = folderWith(
+      Object.fromEntries(
+        Object.entries(chart).map(([path, text]) => [`charts/small-1.2.3/small/${path}`, text]),
+      ),
+    )
+    const { objects, tools, remote } = await renderKustomization(repository, {
+      root: repository,
+      kit,
+      offline: true,
+      signal,
+    })
+    expect(objects.map(o => o.metadata.name)).toEqual(['of-the-chart'])
+    expect(tools.join()).toMatch(/kustomize.*helm v/)
+    expect(remote).toEqual([{ what: 'chart small 1.2.3 of http://127.0.0.1:1/charts', from: 'kit' }])
+    expect(readdirSync(repository)).toEqual(['kustomization.yaml'])
+  })
+
+  withHelm('one of another version is not taken for it', async () => {
+    const repository = folderWith({ 'kustomization.yaml': kustomization('    version: 1.2.4\n') })
+    const kit = folderWith(
+      Object.fromEntries(
+        Object.entries(chart).map(([path, text]) => [`charts/small-1.2.3/small/${path}`, text]),
+      ),
+    )
+    await expect(
+      renderKustomization(repository, { root: repository, kit, offline: true, signal }),
+    ).rejects.toMatchObject({ code: 'render-unreachable' })
+  })
+})
+
+describe('kept renderings', () => {
+  const objects = parseManifests(
+    `${configMap('one', { a: '1' })}---\napiVersion: v1\nkind: Secret\nmetadata: { name: two }\nstringData: { password: hunter2 }\n`,
+    'test',
+  )
+  const rendering = { objects, sha256: hashOf(objects), tools: ['kustomize v5'], remote: [] }
+
+  test('come back as they were, readable by their owner alone', () => {
+    const file = join(scratch('kept'), 'rendered', 'part.yaml')
+    keepRendering(file, rendering)
+    expect(readKept(file)).toEqual(rendering)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(readKept(join(dirname(file), 'other.yaml'))).toBeUndefined()
+  })
+
+  test('that somebody edited are refused', () => {
+    const file = join(scratch('kept'), 'part.yaml')
+    keepRendering(file, rendering)
+    writeFileSync(file, readFileSync(file, 'utf8').replace('a: "1"', 'a: "2"'))
+    expect(() => readKept(file)).toThrowError(/is not what was rendered into it/)
+    writeFileSync(file, configMap('no-head'))
+    expect(() => readKept(file)).toThrowError(/is not what was rendered into it/)
+  })
+
+  test('YAML that is broken is named with its place', () => {
+    expect(() => parseManifests('kind: A\n\tb: 1\n', 'x.yaml')).toThrowError(/x\.yaml:2:1/)
+  })
+
+  test('the same objects with their keys in another order are the same', () => {
+    const [a, b] = [
+      { kind: 'A', x: { c: 1, d: [1, 2] } },
+      { x: { d: [1, 2], c: 1 }, kind: 'A' },
+    ]
+    expect(hashOf([a])).toBe(hashOf([b]))
+    expect(hashOf([a])).not.toBe(hashOf([{ ...a, x: { c: 1, d: [2, 1] } }]))
+  })
+
+  test('differences are told by object and field, but not what a Secret holds', () => {
+    const after = parseManifests(
+      `${configMap('one', { a: '2' })}---\napiVersion: v1\nkind: Secret\nmetadata: { name: two }\nstringData: { password: hunter3 }\n---\n${configMap('three')}`,
+      'test',
+    )
+    const told = differences(objects, after)
+    expect(told).toEqual([
+      { object: 'v1 ConfigMap one', change: 'changed', fields: ['data.a: "1" → "2"'] },
+      { object: 'v1 Secret two', change: 'changed', fields: ['stringData.password: another value'] },
+      { object: 'v1 ConfigMap three', change: 'added', fields: [] },
+    ])
+    expect(differences(after, objects).map(d => d.change)).toEqual(['changed', 'changed', 'removed'])
+    expect(JSON.stringify(objects.map(withoutSecrets))).not.toContain('hunter2')
+    expect(differences([...objects].reverse(), objects)).toEqual([])
+  })
+})
+
+function remoteFilesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => entry.name)
+}
