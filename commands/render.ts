@@ -1,8 +1,6 @@
 import { Args, Flags } from '@oclif/core'
-import { stringify } from 'yaml'
 import { render } from '../runbooks/render.ts'
 import { BaseCommand } from '../src/cli/base-command.ts'
-import { withoutSecrets } from '../src/kubernetes/render/differences.ts'
 
 export default class Render extends BaseCommand {
   static override summary = 'Render the bootstrap or an application, as a run would apply it'
@@ -54,13 +52,13 @@ export default class Render extends BaseCommand {
     })
     const [only] = rendered
     if (names.length === 1 && only && flags.output === undefined && flags.diff === undefined)
-      this.log(only.rendering.objects.map(o => stringify(withoutSecrets(o), { lineWidth: 0 })).join('---\n'))
+      this.log(only.text)
     else for (const line of rendered.flatMap(linesOf)) this.log(line)
     return rendered.map(({ name, kind, rendering, kept, differences }) => ({
       name,
       kind,
       sha256: rendering.sha256,
-      objects: rendering.objects.map(withoutSecrets),
+      objects: rendering.objects,
       tools: rendering.tools,
       remote: rendering.remote,
       kept,

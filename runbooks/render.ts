@@ -3,10 +3,11 @@ import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import { nearest } from '../src/cluster/nearest.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
-import { differences, type ObjectDifference } from '../src/kubernetes/render/differences.ts'
+import { differences, type ObjectDifference, withoutSecrets } from '../src/kubernetes/render/differences.ts'
 import { fillKit } from '../src/kubernetes/render/fill-kit.ts'
 import { keepRendering, readKept } from '../src/kubernetes/render/kept.ts'
 import { hashOf, type Rendering, renderKustomization } from '../src/kubernetes/render/kustomize.ts'
+import { printManifests } from '../src/kubernetes/render/manifests.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import { clusterFileIn } from './rehearse.ts'
 
@@ -21,6 +22,8 @@ export interface RenderedSource {
   name: string
   kind: Source['kind']
   rendering: Rendering
+  /** Its manifests for showing: what Secrets hold is left out. */
+  text: string
   /** What was new for the kit. */
   kept: string[]
   /** Against an earlier rendering; undefined where there is none to compare with. */
@@ -67,7 +70,8 @@ export async function render(where: string, options: RenderCommand): Promise<Ren
     rendered.push({
       name: source.name,
       kind: source.kind,
-      rendering,
+      rendering: { ...rendering, objects: rendering.objects.map(withoutSecrets) },
+      text: printManifests(rendering.objects.map(withoutSecrets)),
       kept,
       ...(before === undefined ? {} : { differences: differences(before.objects, rendering.objects) }),
     })

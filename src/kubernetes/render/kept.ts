@@ -1,9 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { stringify } from 'yaml'
 import { Fault } from '../../runbook/fault.ts'
 import { hashOf, type Rendering } from './kustomize.ts'
-import { parseManifests } from './manifests.ts'
+import { parseManifests, printManifests } from './manifests.ts'
 
 const mark = '# recover: '
 
@@ -14,9 +13,8 @@ const mark = '# recover: '
 export function keepRendering(file: string, rendering: Rendering): void {
   const { objects, sha256, tools, remote } = rendering
   const head = JSON.stringify({ sha256, tools, remote })
-  const text = objects.map(o => stringify(o, { lineWidth: 0 })).join('---\n')
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  writeFileSync(`${file}.new`, `${mark}${head}\n${text}`, { mode: 0o600, flush: true })
+  writeFileSync(`${file}.new`, `${mark}${head}\n${printManifests(objects)}`, { mode: 0o600, flush: true })
   renameSync(`${file}.new`, file)
 }
 

@@ -56,8 +56,6 @@ export async function renderKustomization(folder: string, options: RenderOptions
       timeout: limitMs,
       reject: false,
       stdin: 'ignore',
-      // Helm's cache is the person's; its answers from there may be older than what the repository says now.
-      env: { HELM_CACHE_HOME: join(scratch, 'helm-cache') },
     })
     if (signal.aborted) throw signal.reason
     if (result.exitCode !== 0) {

@@ -1,4 +1,4 @@
-import { parseAllDocuments } from 'yaml'
+import { parseAllDocuments, stringify } from 'yaml'
 import { Fault } from '../../runbook/fault.ts'
 import type { KubernetesObject } from '../kubernetes.ts'
 
@@ -26,4 +26,9 @@ export function parseManifests(text: string, source: string): KubernetesObject[]
     const all = value?.kind === 'List' && Array.isArray(value.items) ? value.items : [value]
     return all.flatMap(one => (one?.kind === undefined || one.apiVersion === undefined ? [] : [one]))
   })
+}
+
+/** Objects as kubectl takes them: one YAML document each. */
+export function printManifests(objects: readonly KubernetesObject[]): string {
+  return objects.map(o => stringify(o, { lineWidth: 0 })).join('---\n')
 }
