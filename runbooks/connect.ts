@@ -4,14 +4,15 @@ import { connectWeb, type WebRoute } from '../src/checks/http.ts'
 import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import type { Cluster } from '../src/cluster/load.ts'
 import { evidenceIn } from '../src/hosts/evidence.ts'
-import { connectReader, connectWriter, type HostReader } from '../src/hosts/host.ts'
+import { type HostReader, type HostWriter, hostReader, hostWriter } from '../src/hosts/host.ts'
 import { byHand } from '../src/hosts/install/by-hand.ts'
 import { sshInstaller } from '../src/hosts/install/ssh-installer.ts'
 import { mintHostKey, mintHostKeys } from '../src/hosts/keys.ts'
 import { knownHostLines, knownHostsFile } from '../src/hosts/known-hosts.ts'
+import { keepLines } from '../src/hosts/line.ts'
 import { connectPower, type PowerAccess } from '../src/hosts/power/connect-power.ts'
 import { readerOf } from '../src/hosts/power/power.ts'
-import { probeSsh, type SshAccess } from '../src/hosts/ssh.ts'
+import type { OpenSsh, SshAccess } from '../src/hosts/ssh.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
 import { applyK0sctl, fetchKubeconfig, type K0sctlRoute, routed } from '../src/kubernetes/k0sctl.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
@@ -27,6 +28,8 @@ export interface Whereabouts {
   power(name: string): PowerAccess | undefined
   /** How the person logs in to machines; throws Fault `ssh-key-missing`. */
   login(): Login
+  /** The person's own `ssh`, which knows by itself how to log in. Absent in a rehearsal, which would not hold it back. */
+  openssh?: OpenSsh
   nas: { url: string; fingerprint: string; account: () => Promise<string>; password: () => Promise<string> }
   secrets: Secrets
   /** Secrets without which nothing can be reached. */
@@ -42,8 +45,13 @@ export interface Whereabouts {
   scaleLimit?: (limitMs: number) => number
 }
 
-/** A key, or the agent that holds it. */
-export type Login = { privateKey: string; keyFile: string } | { agent: string }
+/** A key, the agent that holds it, or both. */
+export interface Login {
+  privateKey?: string
+  /** Where that key lies, for programs of others. */
+  keyFile?: string
+  agent?: string
+}
 
 /** One run, as far as connections differ from run to run. */
 export interface ConnectedRun {
@@ -118,27 +126,14 @@ function connectHosts(
   identity: Identity,
   where: Whereabouts,
 ): { reader: HostsReader; writer: HostsWriter; close(): Promise<void> } {
+  const lines = keepLines({ pace: where.pace })
   const access = (host: string, pins: SshAccess['pins']): SshAccess => {
-    const login = where.login()
-    return {
-      name: host,
-      ...where.host(host),
-      ...('agent' in login ? login : { privateKey: login.privateKey }),
-      pins,
-    }
+    const reached = { name: host, ...where.host(host), pins }
+    if (where.openssh !== undefined) return { ...reached, openssh: where.openssh }
+    const { keyFile: _, ...login } = where.login()
+    return { ...reached, ...login }
   }
   const pinned = (host: string) => access(host, [identity.hostKey(host).publicKey])
-  const using = async <H extends HostReader, T>(
-    open: Promise<{ host: H; close(): void }>,
-    use: (host: H) => Promise<T>,
-  ): Promise<T> => {
-    const line = await open
-    try {
-      return await use(line.host)
-    } finally {
-      line.close()
-    }
-  }
   const powers = new Map<string, ReturnType<typeof connectPower>>()
   const power = (host: string) => {
     const access = where.power(host)
@@ -147,30 +142,33 @@ function connectHosts(
     powers.set(host, known)
     return known.writer
   }
+  const looking = <T>(to: SshAccess, signal: AbortSignal, look: (host: HostReader) => Promise<T>) =>
+    lines.use(to, signal, ssh => look(hostReader(to, ssh)), true)
+  const changing = <T>(to: SshAccess, signal: AbortSignal, act: (host: HostWriter) => Promise<T>) =>
+    lines.use(to, signal, ssh => act(hostWriter(to, ssh)))
   const reader: HostsReader = {
     power(host) {
       const writer = power(host)
       return writer && readerOf(writer)
     },
-    probe: (host, signal) => probeSsh(pinned(host), signal),
-    ours: (host, signal, look) => using(connectReader(pinned(host), signal), look),
-    anyone: (host, signal, look) => using(connectReader(access(host, 'first-use'), signal), look),
+    probe: (host, signal) => lines.probe(pinned(host), signal),
+    ours: (host, signal, look) => looking(pinned(host), signal, look),
+    anyone: (host, signal, look) => looking(access(host, 'first-use'), signal, look),
   }
   return {
     reader,
     writer: {
       ...reader,
       power,
-      changeOurs: (host, signal, act) => using(connectWriter(pinned(host), signal), act),
-      changeInstaller: (host, hostKey, signal, act) =>
-        using(connectWriter(access(host, [hostKey]), signal), act),
+      changeOurs: (host, signal, act) => changing(pinned(host), signal, act),
+      changeInstaller: (host, hostKey, signal, act) => changing(access(host, [hostKey]), signal, act),
       rungs: host =>
         (cluster.entry.hosts[host]?.install ?? []).flatMap(name =>
           [sshInstaller, byHand].filter(r => r.name === name),
         ),
     },
     close: async () => {
-      await Promise.all([...powers.values()].map(p => p.close()))
+      await Promise.all([lines.close(), ...[...powers.values()].map(p => p.close())])
     },
   }
 }
@@ -196,7 +194,7 @@ function connectK0sctl(
         address,
         port,
         user,
-        ...('keyFile' in login ? { keyFile: login.keyFile } : {}),
+        ...(login.keyFile === undefined ? {} : { keyFile: login.keyFile }),
         knownHost: knownHostLines({ address, port, keys: identity.hostKeys(name) }),
       }
     })

@@ -1,16 +1,14 @@
-import { readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import type { HostEntry } from '../src/cluster/schema.ts'
 import type { PowerAccess } from '../src/hosts/power/connect-power.ts'
-import { Fault } from '../src/runbook/fault.ts'
 import { openSecrets, type Secrets } from '../src/secrets/resolve.ts'
-import type { Login } from './connect.ts'
+import { loginFrom, openSsh } from './login.ts'
 import { bootstrapManifests } from './render.ts'
 import type { Reach } from './session.ts'
 
 /** The real home: addresses from recover.yaml, keys from the person's agent or from k0sctl.yaml, secrets from its sources. */
 export const inEarnest: Reach = async (cluster, folder) => {
   const { entry, k0sctl } = cluster
+  const keyPath = k0sctl.hosts.find(h => h.keyPath)?.keyPath
   const secrets = openSecrets({
     from: entry.secrets.from,
     vault: entry.secrets.vault,
@@ -31,7 +29,8 @@ export const inEarnest: Reach = async (cluster, folder) => {
       const host = entry.hosts[name]
       return host && powerOf(name, host, secrets)
     },
-    login: () => loginFrom(k0sctl.hosts.find(h => h.keyPath)?.keyPath),
+    login: () => loginFrom(keyPath),
+    ...(entry.ssh?.transport === 'openssh' ? { openssh: openSsh(cluster, keyPath) } : {}),
     nas: {
       url: entry.nas.synology,
       fingerprint: entry.nas.fingerprint,
@@ -46,21 +45,6 @@ export const inEarnest: Reach = async (cluster, folder) => {
     manifests: (part, signal) => bootstrapManifests(cluster, part, folder.path, signal),
     pace: 1,
   }
-}
-
-function loginFrom(keyPath: string | undefined): Login {
-  const agent = process.env.SSH_AUTH_SOCK
-  if (agent) return { agent }
-  if (keyPath) {
-    const keyFile = keyPath.replace(/^~/, homedir())
-    return { privateKey: readFileSync(keyFile, 'utf8'), keyFile }
-  }
-  throw new Fault({
-    code: 'ssh-key-missing',
-    blame: 'operator',
-    message: 'no key to log in to the machines with: no ssh-agent runs, and k0sctl.yaml names no keyPath',
-    remedy: 'Start an ssh-agent and add your key to it (ssh-add)',
-  })
 }
 
 /** How recover.yaml says that a machine is switched. */

@@ -20,7 +20,7 @@ export interface RunIdentity {
   hostKeys(host: string): HostKey[]
 }
 
-/** Ways to a machine. A line is opened for one piece of work and closed after it. */
+/** Ways to a machine. One line is kept to each; it is opened with the first piece of work, and again when it was lost. */
 export interface HostsReader {
   /** Looks who answers, comparing with the host keys that this run gave. */
   probe(host: string, signal: AbortSignal): Promise<Probe>

@@ -53,7 +53,15 @@ const scaleLimit = (limitMs: number) => Math.min(limitMs, Math.max(30_000, limit
 /** Rehearses the main job on a person's own cluster file, or on the example, against a lab of its own. */
 export async function rehearse(where: string, options: RehearsalOptions): Promise<RunResult> {
   const file = clusterFileIn(where)
-  loadCluster(file)
+  const { entry } = loadCluster(file)
+  // A program of its own would not be held to loopback as this process is.
+  if (entry.ssh?.transport === 'openssh')
+    options.sink({
+      code: 'notice',
+      about: 'ssh',
+      text: 'recover.yaml asks for the transport openssh; a rehearsal speaks to its lab by the built-in client, so that your own ssh reaches no real machine',
+      atMs: 0,
+    })
   return inTheLab(options, (reach, session) => beginRun(file, reach, 'rehearsal', session))
 }
 

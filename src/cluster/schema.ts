@@ -151,7 +151,8 @@ export const clusterFile = z
           .describe('openssh: your own ssh with ~/.ssh/config, jump hosts, certificates and hardware keys'),
         config: path.optional().describe('Instead of ~/.ssh/config'),
       })
-      .optional(),
+      .optional()
+      .describe('How machines are reached; by the built-in client when absent, and in every rehearsal'),
     nas: z.strictObject({
       synology: z.url().describe('https://ADDRESS:5001'),
       fingerprint,

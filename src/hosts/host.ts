@@ -3,7 +3,9 @@ import { dataScript, fetchScript } from './data-script.ts'
 import { factScript, factShell } from './fact-script.ts'
 import { type HostFacts, parseFacts } from './facts.ts'
 import { type LocalDataReport, parseFetched, parseLocalData } from './local-data.ts'
+import { withRoot } from './root.ts'
 import { type CommandResult, connectSsh, type SshAccess, type SshConnection } from './ssh.ts'
+import { isLost } from './ssh-faults.ts'
 
 /** State of a systemd unit, as `systemctl show` tells it. */
 export interface UnitState {
@@ -52,6 +54,9 @@ export interface HostWriter extends HostReader {
   startUnits(names: string[], signal?: AbortSignal): Promise<void>
 }
 
+/** How long a machine that was told to reboot may take to end our line: it stops its services first. */
+const lastBreathMs = 20_000
+
 /** Where a run marks a machine as being worked on; gone with the next boot. */
 export const lockPath = '/run/recover.lock'
 
@@ -66,7 +71,7 @@ export async function connectReader(
   signal?: AbortSignal,
 ): Promise<HostConnection<HostReader>> {
   const ssh = await connectSsh(access, signal)
-  return { host: readerOn(access.name, ssh), close: () => ssh.close() }
+  return { host: hostReader(access, ssh), close: () => ssh.close() }
 }
 
 /** Opens a line for changing. */
@@ -75,7 +80,18 @@ export async function connectWriter(
   signal?: AbortSignal,
 ): Promise<HostConnection<HostWriter>> {
   const ssh = await connectSsh(access, signal)
-  return { host: { ...readerOn(access.name, ssh), ...changesOn(access.name, ssh) }, close: () => ssh.close() }
+  return { host: hostWriter(access, ssh), close: () => ssh.close() }
+}
+
+/** A handle for looking, on a line that is open. */
+export function hostReader(access: SshAccess, ssh: SshConnection): HostReader {
+  return readerOn(access.name, withRoot(access, ssh))
+}
+
+/** A handle for changing, on a line that is open. */
+export function hostWriter(access: SshAccess, ssh: SshConnection): HostWriter {
+  const line = withRoot(access, ssh)
+  return { ...readerOn(access.name, line), ...changesOn(access.name, line) }
 }
 
 /** Quotes a word for a POSIX shell. */
@@ -174,11 +190,14 @@ function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof Hos
     },
     async reboot(signal) {
       try {
-        await must('reboot', 'sudo -n systemctl reboot', signal)
+        const options = { timeoutMs: 30_000, ...(signal ? { signal } : {}) }
+        const result = await ssh.run('sudo -n systemctl reboot', options)
+        if (result.code !== 0) throw refused(name, 'reboot', result)
       } catch (thrown) {
         // A machine that goes down at once takes the answer with it.
-        if (!(thrown instanceof Fault) || thrown.code !== 'host-unreachable') throw thrown
+        if (!isLost(thrown)) throw thrown
       }
+      await Promise.race([ssh.closed, new Promise(resolve => setTimeout(resolve, lastBreathMs).unref())])
       ssh.close()
     },
     async placeLock(text, signal) {

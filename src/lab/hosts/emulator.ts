@@ -165,10 +165,16 @@ export class MachinesEmulator {
               if (!machine.reachable() || machine.state.bootId !== bootId) return socket.destroy()
               const output = machine.run(info.command, input.end())
               if (output.drops) return this.dropLines(name)
-              stream.stderr.write(output.stderr)
-              stream.write(output.stdout)
-              stream.exit(output.code)
-              stream.end()
+              const answer = () => {
+                // Whoever asked may have hung up meanwhile.
+                if (!stream.writable) return
+                stream.stderr.write(output.stderr)
+                stream.write(output.stdout)
+                stream.exit(output.code)
+                stream.end()
+              }
+              if (output.takesMs) setTimeout(answer, output.takesMs)
+              else answer()
             }
             const latency = this.world.blueprint.latency.ssh
             if (latency > 0) setTimeout(finish, latency)

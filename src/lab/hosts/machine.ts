@@ -73,6 +73,8 @@ export interface Output {
   stderr: string
   /** The line drops after this answer, or instead of it. */
   drops?: boolean
+  /** How long it takes until the answer is there. */
+  takesMs?: number
 }
 
 /** One emulated machine: what it is, and the small vocabulary of commands that it understands. */
@@ -318,6 +320,10 @@ export class Machine {
       }
       case 'true':
         return said('')
+      case 'id':
+        return said('1000\n')
+      case 'sleep':
+        return { ...said(''), takesMs: Number(args[0]) * 1_000 || 0 }
       case 'uname':
         return said(args[0] === '-m' ? 'x86_64\n' : 'Linux\n')
       case 'hostname':

@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import ssh2 from 'ssh2'
+import { afterEach, describe } from 'vitest'
+import { mintHostKey } from '../../src/hosts/keys.ts'
+import { MachinesEmulator } from '../../src/lab/hosts/emulator.ts'
+import { World } from '../../src/lab/world.ts'
+import { smallBlueprint } from '../lab/small-world.ts'
+import { scratch } from '../runbook/harness.ts'
+import { type ContractHost, sshContract } from './ssh-contract.ts'
+
+const friend = mintHostKey(Buffer.from('the person'), 'operator')
+const stranger = mintHostKey(Buffer.from('the person'), 'stranger')
+const closing: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+/** A machine of the lab. */
+async function machine(login: ContractHost['login']): Promise<ContractHost> {
+  const world = World.create(scratch('ssh'), smallBlueprint())
+  const emulator = new MachinesEmulator(world, friend.publicKey, () => undefined)
+  const { lithium: port = 0 } = await emulator.listen()
+  closing.push(() => emulator.close())
+  return {
+    port,
+    login,
+    hostKey: publicKeyOf(emulator.machine('lithium').state.hostKey),
+    folder: '/run/contract',
+    slow: 'sleep 2',
+    commands: () => world.mutations.hosts,
+  }
+}
+
+function publicKeyOf(privateKey: string): string {
+  const key = ssh2.utils.parseKey(privateKey)
+  if (key instanceof Error) throw key
+  return `${key.type} ${key.getPublicSSH().toString('base64')}`
+}
+
+sshContract(
+  'the built-in client with a machine of the lab',
+  () => machine(who => ({ user: 'core', privateKey: (who === 'friend' ? friend : stranger).privateKey })),
+  { upload: 0 },
+)
+
+const program = spawnSync('ssh', ['-V']).status === 0
+if (!program)
+  process.stdout.write('skipped: OpenSSH with a machine of the lab: there is no program ssh here\n')
+describe.skipIf(!program)('by the program ssh', () => {
+  sshContract(
+    'OpenSSH with a machine of the lab',
+    () =>
+      machine(who => {
+        const folder = scratch('openssh')
+        const config = join(folder, 'config')
+        const keyFile = join(folder, 'key')
+        writeFileSync(config, 'Host *\n  IdentitiesOnly yes\n  IdentityAgent none\n')
+        writeFileSync(keyFile, (who === 'friend' ? friend : stranger).privateKey, { mode: 0o600 })
+        return { user: 'core', openssh: { config, keyFile } }
+      }),
+    { upload: 0 },
+  )
+})
