@@ -42,7 +42,7 @@ function publicKeyOf(privateKey: string): string {
 sshContract(
   'the built-in client with a machine of the lab',
   () => machine(who => ({ user: 'core', privateKey: (who === 'friend' ? friend : stranger).privateKey })),
-  { upload: 0 },
+  { upload: 0, text: 200_000 },
 )
 
 const program = spawnSync('ssh', ['-V']).status === 0
@@ -60,6 +60,6 @@ describe.skipIf(!program)('by the program ssh', () => {
         writeFileSync(keyFile, (who === 'friend' ? friend : stranger).privateKey, { mode: 0o600 })
         return { user: 'core', openssh: { config, keyFile } }
       }),
-    { upload: 0 },
+    { upload: 0, text: 200_000 },
   )
 })
