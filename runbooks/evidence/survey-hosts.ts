@@ -134,6 +134,8 @@ const silences = {
   unreachable: 'does not answer',
   throttled: 'takes connections and drops them',
   'refused-login': 'lets nobody in with our key',
+  refused: 'is up and has no SSH server',
+  silent: 'takes connections and says nothing',
 } as const
 
 // What a system that was booted from a stick or over the network has as its root.
