@@ -100,13 +100,15 @@ export function keepLines({ gentleness = gentle, pace = 1 }: LinesOptions = {}):
   }
 }
 
+const never = Number.NEGATIVE_INFINITY
+
 /** One machine's connection, and when it may be opened again. */
 class Line {
   /** How many work on it now. */
   users = 0
   private ssh: SshConnection | undefined
   private opening: Promise<unknown> | undefined
-  private heardAt = 0
+  private heardAt = never
   private opened: number[] = []
   private readonly ending = new Set<Promise<void>>()
   private tokens: number
@@ -150,12 +152,12 @@ class Line {
   }
 
   heard(): void {
-    if (this.heardAt > 0) this.heardAt = performance.now()
+    if (this.heardAt > never) this.heardAt = performance.now()
   }
 
   /** The next who takes the line asks it first. */
   doubt(): void {
-    this.heardAt = 0
+    this.heardAt = never
   }
 
   /** The machine is about to go: its silence afterwards is no firewall's. */

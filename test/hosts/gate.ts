@@ -28,7 +28,6 @@ export async function gateTo(port: number): Promise<Gate> {
     for (const [from, to] of ends) {
       passing.add(from)
       from.on('data', chunk => to.write(chunk))
-      from.on('drain', () => to.resume())
       from.on('close', () => {
         passing.delete(from)
         to.destroy()
