@@ -8,8 +8,9 @@ export default defineConfig({
     isolate: false,
     // Many tests wait for processes and sockets; vitest itself would take one at a time on two cores.
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // A bound against what hangs, not a measure: a test that takes two seconds may share its cores with anything.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     reporters: ['default', './test/closing-line.ts'],
   },
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { manifestHash, orderForApply, stamped } from '../../src/kubernetes/apply-order.ts'
+import { orderForApply } from '../../src/kubernetes/apply-order.ts'
+import { drift } from '../../src/kubernetes/drift.ts'
 import { type KubernetesObject, refOf, showRef } from '../../src/kubernetes/kubernetes.ts'
 import { lacks } from '../../src/kubernetes/readiness.ts'
 import { Fault } from '../../src/runbook/fault.ts'
@@ -24,6 +25,8 @@ export const applyPart = step({
   danger: 'changes',
   bounds: { expected: '1m', limit: '20m' },
   retry: { times: 4, delay: '5s' },
+  // From then on Argo CD may keep it, as it stands in Git by now, which may be newer than what was rendered once.
+  holdsUntil: 'volumes/let-through',
   uses: () => ['api'],
   output: z.strictObject({ objects: z.number() }),
   async observe({ part, manifests, kubernetes, signal }) {
@@ -31,11 +34,10 @@ export const applyPart = step({
     const open: string[] = []
     for (const object of objects) {
       const live = await kubernetes.get(refOf(object))
-      if (
-        !live ||
-        live.metadata.annotations?.[manifestHash] !== stamped(object).metadata.annotations?.[manifestHash]
-      )
-        open.push(`apply ${showRef(refOf(object))}`)
+      const differs = live ? drift(object, live) : []
+      if (!live) open.push(`apply ${showRef(refOf(object))}`)
+      else if (differs.length > 0)
+        open.push(`apply ${showRef(refOf(object))}, which differs in ${fewOf(differs)}`)
       else {
         const missing = lacks(live)
         if (missing !== undefined) open.push(`wait for ${showRef(refOf(object))}: ${missing}`)
@@ -53,7 +55,7 @@ export const applyPart = step({
     let applied = 0
     const later: KubernetesObject[] = []
     const put = async (object: KubernetesObject) => {
-      await kubernetes.apply(stamped(object), { force: true })
+      await kubernetes.apply(object, { force: true })
       applied += 1
       progress(applied, ordered.length, 'objects')
     }
@@ -91,3 +93,9 @@ export const applyPart = step({
     }
   },
 })
+
+function fewOf(fields: string[]): string {
+  return fields.length > 3
+    ? `${fields.slice(0, 2).join(', ')} and ${fields.length - 2} more`
+    : fields.join(', ')
+}

@@ -257,11 +257,15 @@ function crossChecks(
       wrong(['hosts', name, 'disk'], `names the same disk as ${twin.name}: ${id}`)
   }
   const claims = inventory.claims.map(c => c.id)
-  for (const claim of Object.keys(entry.volumes))
-    if (claim !== 'default' && !claims.includes(claim)) {
+  const named = [
+    ...Object.keys(entry.volumes).map(claim => ['volumes', claim] as const),
+    ...Object.keys(entry.luns ?? {}).map(claim => ['luns', claim] as const),
+  ]
+  for (const [where, claim] of named)
+    if (!(where === 'volumes' && claim === 'default') && !claims.includes(claim)) {
       const meant = nearest(claim, claims)
       wrong(
-        ['volumes', claim],
+        [where, claim],
         `no such claim in ${entry.gitops.repository}${meant ? `; did you mean ${meant}?` : `; there are: ${claims.join(', ')}`}`,
       )
     }

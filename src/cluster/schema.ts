@@ -172,6 +172,10 @@ export const clusterFile = z
       .object({ default: strategy })
       .catchall(strategy)
       .describe('How each volume comes back: namespace/claim to a strategy'),
+    luns: z
+      .record(text, text)
+      .optional()
+      .describe('Which LUN holds a claim’s data, namespace/claim to its uuid, where other sources disagree'),
     checks: z.array(check).optional(),
     tools: z
       .strictObject({

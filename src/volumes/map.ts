@@ -11,7 +11,7 @@ export const mappedVolume = z.strictObject({
   lun: z
     .strictObject({ uuid: z.string(), name: z.string(), sizeBytes: z.number(), target: z.number() })
     .optional(),
-  /** Sources that agree on it: `git`, `nas`. */
+  /** Sources that agree on it: `git`, `nas`; `recover.yaml` where the person has settled it. */
   sources: z.array(z.string()),
 })
 
@@ -51,15 +51,20 @@ export interface VolumeMap {
   ownerless: { uuid: string; name: string }[]
 }
 
+/** The source that outweighs all others: what the person wrote down for this very recovery. */
+export const person = 'recover.yaml'
+
 /**
- * Puts the sources together. Nothing is guessed: a contradiction stays one, and two disks that claim to be the same
- * volume's are never chosen between.
+ * Puts the sources together. Nothing is guessed: a contradiction stays one until the {@link person} says which is right,
+ * and two disks that claim to be the same volume's are never chosen between.
  */
 export function mapVolumes(claims: WantedClaim[], testimonies: Testimony[], luns: KnownLun[]): VolumeMap {
   const map: VolumeMap = { volumes: [], contradictions: [], homeless: [], ownerless: [] }
   const owned = new Set<string>()
   for (const claim of claims) {
-    const about = testimonies.filter(t => t.claim === claim.id && luns.some(l => l.uuid === t.lun))
+    const heard = testimonies.filter(t => t.claim === claim.id && luns.some(l => l.uuid === t.lun))
+    const settled = heard.find(t => t.source === person)
+    const about = settled ? heard.filter(t => t.lun === settled.lun) : heard
     for (const t of about) owned.add(t.lun)
     const named = new Set(about.map(t => t.lun))
     const common = {

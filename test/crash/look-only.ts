@@ -32,7 +32,10 @@ function hasTwoDisks(entry: PlanEntry): boolean {
   return (
     entry.state === 'blocked' &&
     entry.fault.code === 'volume-map-contradiction' &&
-    /^grafana\/data is \S+ according to nas and \S+ according to nas$/.test(entry.fault.message)
+    /^grafana\/data is \S+ \(\S+\) according to nas(?:, which run \S+ took for the source)?, and \S+ \(\S+\) according to nas(?:, which run \S+ took for the source)?$/.test(
+      entry.fault.message,
+    ) &&
+    /recover resume \d{8}-/.test(entry.fault.remedy)
   )
 }
 

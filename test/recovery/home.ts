@@ -114,7 +114,7 @@ async function part(
 }
 
 /** A lab in this process, behind the same sockets: starting another for every test would take longer than the test. */
-async function labHere(dir: string): Promise<KeptLab> {
+export async function labHere(dir: string): Promise<KeptLab> {
   const found = await keepLab(dir, { start: false })
   if (found) return found
   const lab = await startLab(World.open(dir))
