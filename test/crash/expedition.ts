@@ -28,15 +28,16 @@ export async function rehearseWhole(): Promise<Golden> {
 }
 
 /**
- * Right before a record, the world and the journal are what they were right after the one before it, except where
- * something was done in between: before a checkpoint, whose effect is there and whose record is not.
+ * Only records and effects leave something behind; looking does not. Right before an effect all is as it was right after
+ * the record of its intent, and right before a record as it was after the record or the effect before it: so it is
+ * enough to die after each record, after each effect, and before there is any record.
  */
-function distinctOf(place: Place): string[] {
-  const kinds = new Map(place.records.map(r => [r.seq, r.kind]))
-  return place.points.filter(point => {
-    const seq = /^before record (\d+)$/.exec(point)?.[1]
-    return seq === undefined || kinds.get(Number(seq)) === 'checkpoint'
-  })
+function distinctOf({ points }: Place): string[] {
+  const distinct = points.filter(point => /^after/.test(point) || point === 'before record 1')
+  // A step whose effect is met and not its record would have gone unseen.
+  const effects = (when: string) => points.filter(p => p.startsWith(`${when}-effect `)).length
+  if (effects('before') !== effects('after')) throw new Error('an effect was begun and not ended')
+  return distinct
 }
 
 /**

@@ -15,6 +15,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 /** The program that lives one life of a run; made by the build. */
 export const child = join(root, 'dist', 'bundle', 'crash-child.js')
 
+/** No life of a run takes half as long on a busy machine; one that hangs must not hold up all others. */
+const longestLifeMs = 5 * 60_000
+
 // A killed process loses nothing that it wrote, in memory as on a disk; hundreds of worlds are made faster in memory.
 const fast = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
@@ -36,6 +39,8 @@ export class Place {
       cwd: root,
       env: { ...process.env, XDG_STATE_HOME: this.state },
       stdio: ['ignore', 'ignore', 'inherit'],
+      timeout: longestLifeMs,
+      killSignal: 'SIGABRT',
     })
     const end = new Promise<End>((resolve, reject) => {
       process_.on('error', reject)
