@@ -57,6 +57,7 @@ async function bundleProgram({ commands }) {
       // Programs of their own, started by path: see src/lab/programs.ts.
       lab: join(dist, 'src', 'lab', 'main.js'),
       k0sctl: join(dist, 'src', 'lab', 'k0sctl', 'main.js'),
+      ipmitool: join(dist, 'src', 'lab', 'ipmitool', 'main.js'),
       // The crash tests start it a thousand times.
       'crash-child': join(dist, 'test', 'crash', 'child.js'),
       ...Object.fromEntries(Object.values(commands).map(c => [nameOf(c.id), join(root, ...c.relativePath)])),

@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Cluster } from '../src/cluster/load.ts'
 import { loadCluster } from '../src/cluster/load.ts'
+import type { PowerAccess } from '../src/hosts/power/connect-power.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import type { Blueprint } from '../src/lab/blueprint.ts'
 import { onlyLoopback } from '../src/lab/isolation.ts'
 import { type KeptLab, keepLab } from '../src/lab/keeper.ts'
+import type { LabEndpoints } from '../src/lab/lab.ts'
 import { labProgram } from '../src/lab/programs.ts'
 import { World } from '../src/lab/world.ts'
 import type { ConsentDesk } from '../src/runbook/consent.ts'
@@ -208,7 +210,7 @@ export function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereab
       if (!host) throw new Error(`the lab has no machine ${name}`)
       return host
     },
-    power: () => undefined,
+    power: name => powerOf(name, endpoints.power[name], cluster),
     login: () => ({ privateKey: endpoints.operatorKey, keyFile: endpoints.operatorKeyFile }),
     nas: { url, fingerprint, account: async () => account, password: async () => password },
     // Made up: whatever a person's own sources hold stays where it is.
@@ -228,6 +230,42 @@ export function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereab
     web: endpoints.ingress,
     pace,
     scaleLimit,
+  }
+}
+
+/** The lab's BMC in place of the real one, whose secrets nobody needs to have. */
+function powerOf(
+  name: string,
+  endpoint: LabEndpoints['power'][string] | undefined,
+  cluster: Cluster,
+): PowerAccess | undefined {
+  const entry = cluster.entry.hosts[name]?.power
+  if (endpoint === undefined || entry === undefined) return undefined
+  const pacing = { pace, patience: 0.2 }
+  if (endpoint.kind === 'wake-on-lan') {
+    const { mac, address, port } = endpoint
+    return {
+      kind: 'wake-on-lan',
+      where: `Wake-on-LAN for ${name} (${mac})`,
+      mac,
+      to: [{ address, port }],
+      pace,
+    }
+  }
+  const { username, password } = endpoint
+  const login = { username: async () => username, password: async () => password, ...pacing }
+  if (endpoint.kind === 'redfish') {
+    const { url, fingerprint } = endpoint
+    return { kind: 'redfish', where: `the BMC of ${name} (${url})`, url, fingerprint, ...login }
+  }
+  const { address, port } = endpoint
+  return {
+    kind: 'ipmi',
+    where: `the BMC of ${name} (${address}:${port}, IPMI)`,
+    address,
+    port,
+    command: [process.execPath, labProgram('ipmitool')],
+    ...login,
   }
 }
 

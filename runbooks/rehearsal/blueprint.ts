@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Cluster } from '../../src/cluster/load.ts'
-import type { Blueprint, KubernetesObject } from '../../src/lab/blueprint.ts'
+import type { HostEntry, PowerEntry } from '../../src/cluster/schema.ts'
+import { type KnownMachine, machineNamed } from '../../src/hosts/power/identity.ts'
+import type { Blueprint, KubernetesObject, PowerBlueprint } from '../../src/lab/blueprint.ts'
 import { ownAddress } from '../../src/lab/world.ts'
 import { standIns } from './stand-ins.ts'
 
@@ -20,11 +22,13 @@ export function blueprintOf(cluster: Cluster): Blueprint {
     kubernetesVersion: (cluster.k0sctl.version ?? '1.34.2').split('+')[0] ?? '1.34.2',
     hosts: cluster.k0sctl.hosts.map(({ name, role }) => {
       const entry = cluster.entry.hosts[name]
+      const named = known(entry)
       return {
         name,
         role,
-        machineSerial: `M-${hex(`machine ${name}`, 8).toUpperCase()}`,
-        mac: `52:54:00:${hex(`mac ${name}`, 6).replace(/..(?=.)/g, '$&:')}`,
+        machineSerial: named.serial ?? `M-${hex(`machine ${name}`, 8).toUpperCase()}`,
+        ...(named.uuid === undefined ? {} : { machineUuid: named.uuid.toLowerCase() }),
+        mac: named.macs?.[0] ?? `52:54:00:${hex(`mac ${name}`, 6).replace(/..(?=.)/g, '$&:')}`,
         // A host whose first way is a running installer has one; the others stand with their dead system.
         begins: entry?.install[0] === 'ssh' ? ('installer' as const) : ('old-os' as const),
         oldFiles: {
@@ -35,6 +39,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
                 '/etc/k0s/k0s.yaml': 'apiVersion: k0s.k0sproject.io/v1beta1\nkind: ClusterConfig\n',
               }),
         },
+        ...(entry?.power ? { power: powerOf(entry.power, `lab-${hex(`bmc ${name}`, 12)}`) } : {}),
         oldInitiator: `iqn.2016-04.com.open-iscsi:${hex(`old ${name}`, 12)}`,
         disks: [
           {
@@ -86,6 +91,20 @@ export function blueprintOf(cluster: Cluster): Blueprint {
     publicNames: [...new Set(cluster.inventory.hosts.map(h => h.host))],
     latency: { ssh: 0, install: 0, boot: 0, nas: 0, api: 0, controllers: 0 },
   }
+}
+
+/** What recover.yaml says of a machine, so that the lab's is the one that is meant. */
+function known(entry: HostEntry | undefined): KnownMachine {
+  const power = entry?.power
+  if (power && 'wakeOnLan' in power) return { macs: [power.wakeOnLan] }
+  const named = machineNamed(power?.machine)
+  return entry?.mac === undefined ? named : { ...named, macs: [entry.mac] }
+}
+
+/** The same kind of switch that the person's machine has, with a password of the lab's. */
+function powerOf(entry: PowerEntry, password: string): PowerBlueprint {
+  if ('wakeOnLan' in entry) return { kind: 'wake-on-lan', mac: entry.wakeOnLan }
+  return { kind: 'redfish' in entry ? 'redfish' : 'ipmi', account: 'recover', password }
 }
 
 /** What Argo CD finds in Git: each application's folder, and stand-ins for what it would fetch from elsewhere. */

@@ -35,6 +35,8 @@ export interface HostBlueprint {
   role: 'controller' | 'controller+worker' | 'single' | 'worker'
   /** Serial of the machine itself (DMI). */
   machineSerial: string
+  /** Its UUID (DMI); made up where nothing is said. */
+  machineUuid?: string
   mac: string
   disks: DiskBlueprint[]
   /** `old-os`: the dead cluster's system still runs; `installer`: a live stick is booted; `off`: nobody is at home; `hung`: it is on and answers nobody. */
@@ -45,7 +47,50 @@ export interface HostBlueprint {
   oldFiles?: Record<string, string>
   /** Initiator name of the old system, as it shows in the NAS's sessions. */
   oldInitiator: string
+  /** Who switches it; nobody where nothing is said. */
+  power?: PowerBlueprint
 }
+
+/** Who switches a machine. `ipmi` is the same BMC, whose owner speaks to it by ipmitool. */
+export type PowerBlueprint =
+  | { kind: 'redfish' | 'ipmi'; account: string; password: string; quirks?: BmcQuirk[] }
+  /** MAC address that wakes it. */
+  | { kind: 'wake-on-lan'; mac: string }
+
+/** In what real BMCs differ from the book, and from each other. */
+export type BmcQuirk =
+  /** No sessions, only a name and a password with every request. */
+  | 'no-sessions'
+  /** No BootSourceOverrideMode, and a refusal for who sends it. */
+  | 'no-boot-mode'
+  /** Whatever is ordered for the next boot holds for every boot. */
+  | 'boot-continuous'
+  /** The target None is refused. */
+  | 'no-target-none'
+  /** Orders for the next boot are kept in a resource of their own. */
+  | 'boot-settings-apart'
+  /** A change without If-Match is refused. */
+  | 'needs-etag'
+  /** ETags are given as weak ones and compared as strong ones. */
+  | 'etag-strong'
+  /** What may be ordered stands in an ActionInfo, not beside the action. */
+  | 'action-info'
+  /** Orders become tasks that take a few looks. */
+  | 'tasks'
+  /** The virtual drive is below the manager, as before 2020. */
+  | 'media-under-manager'
+  /** The virtual drive has no actions, and is changed itself. */
+  | 'media-by-patch'
+  /** InsertMedia refuses everything but the address of the image. */
+  | 'media-image-only'
+  /** No virtual drive. */
+  | 'no-media'
+  /** Two machines in one chassis: this one, and one that must not be touched. */
+  | 'two-systems'
+  /** Says nothing of which machine it is. */
+  | 'no-identity'
+  /** IPMI: the cipher suite 17 alone. */
+  | 'cipher-17'
 
 export interface DiskBlueprint {
   /** Kernel name without /dev: `nvme0n1`. */

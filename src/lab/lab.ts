@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { mintHostKey } from '../hosts/keys.ts'
+import { bmcCertificate, type PowerEndpoint, Switchboard } from './bmc/switchboard.ts'
 import { MachinesEmulator } from './hosts/emulator.ts'
 import { IngressEmulator } from './kubernetes/ingress.ts'
 import { KubernetesEmulator } from './kubernetes/kubernetes.ts'
@@ -17,6 +18,8 @@ export interface LabEndpoints {
   folder: string
   control: { url: string; token: string }
   hosts: Record<string, { address: string; port: number; user: string }>
+  /** How each machine is switched, for those of which recover.yaml says it. */
+  power: Record<string, PowerEndpoint>
   /** OpenSSH private key that the machines accept. Opens nothing but this lab. */
   operatorKey: string
   /** The same key as a file, for programs that want one. */
@@ -37,7 +40,7 @@ export interface Lab {
 export async function startLab(world: World): Promise<Lab> {
   const pki = await openPki(
     world,
-    ['nas', 'kubernetes', 'ingress'],
+    ['nas', 'kubernetes', 'ingress', ...world.blueprint.hosts.map(h => bmcCertificate(h.name))],
     [{ user: 'kubernetes-admin', groups: ['system:masters'] }],
     world.blueprint.publicNames ?? [],
   )
@@ -66,6 +69,8 @@ export async function startLab(world: World): Promise<Lab> {
   const kubernetesPort = await kubernetes.listen(wanted?.kubernetes)
   const ingressPort = await ingress.listen(world.address, wanted?.ingress)
   const ports = await machines.listen()
+  const switchboard = new Switchboard(world, pki, name => machines.power(name))
+  const power = await switchboard.listen()
   world.write('ports', { nas: nasPort, kubernetes: kubernetesPort, ingress: ingressPort })
   const token = randomBytes(16).toString('hex')
   let down: () => void = () => {}
@@ -78,6 +83,7 @@ export async function startLab(world: World): Promise<Lab> {
     hosts: Object.fromEntries(
       Object.entries(ports).map(([name, port]) => [name, { address: world.address, port, user: 'core' }]),
     ),
+    power,
     operatorKey: operator.privateKey,
     operatorKeyFile: keyFile,
     nas: {
@@ -94,6 +100,7 @@ export async function startLab(world: World): Promise<Lab> {
     control.closeAllConnections()
     await Promise.all([
       machines.close(),
+      switchboard.close(),
       nas.close(),
       kubernetes.close(),
       ingress.close(),

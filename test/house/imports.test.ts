@@ -160,8 +160,8 @@ test('only rehearsals and tests import the lab', () => {
 })
 
 test('only src/views writes to the terminal', () => {
-  // A program of its own, which stands in the place of k0sctl and talks as k0sctl does.
-  const ownProgram = new Set(['src/lab/k0sctl/main.ts'])
+  // Programs of their own, which stand in the place of others and talk as those do.
+  const ownProgram = new Set(['src/lab/k0sctl/main.ts', 'src/lab/ipmitool/main.ts'])
   const wrong = sourceFiles(root, ['commands', 'runbooks', 'src'])
     .filter(path => partOf(path) !== 'views' && !ownProgram.has(path))
     .flatMap(path => {

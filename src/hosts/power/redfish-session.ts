@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { connect } from 'node:tls'
+import { connect, type TLSSocket } from 'node:tls'
 import { Agent, request } from 'undici'
 import { Fault } from '../../runbook/fault.ts'
 import { loginRefused, unreachable } from './faults.ts'
@@ -66,7 +66,12 @@ type Login = { token: string; session: string } | { basic: string }
 /** A session where the BMC has them, name and password with every request where it has none; logs in when first used. */
 export function openRedfish(access: RedfishAccess): RedfishSession {
   const { where } = access
-  const agent = pinnedAgent(access)
+  const connecting = new Set<TLSSocket>()
+  const agent = pinnedAgent(access, connecting)
+  /** The agent itself lets nothing go before a connection is made or has failed. */
+  const abandon = () => {
+    for (const socket of connecting) socket.destroy(new Error('given up'))
+  }
   const base = new URL(access.url)
   let login: Login | undefined
   // Asked again, a BMC that said no would count another wrong password.
@@ -91,6 +96,8 @@ export function openRedfish(access: RedfishAccess): RedfishSession {
     const { pathname, search } = new URL(path, base)
     const timeout = AbortSignal.timeout(access.requestTimeoutMs ?? 30_000)
     signal.throwIfAborted()
+    const end = AbortSignal.any([signal, timeout])
+    end.addEventListener('abort', abandon)
     try {
       const answer = await request(new URL(pathname + search, base), {
         method,
@@ -102,7 +109,7 @@ export function openRedfish(access: RedfishAccess): RedfishSession {
           ...headers,
         },
         body: body === undefined ? null : JSON.stringify(body),
-        signal: AbortSignal.any([signal, timeout]),
+        signal: end,
       })
       const text = await answer.body.text()
       const header = (name: string) => {
@@ -126,6 +133,8 @@ export function openRedfish(access: RedfishAccess): RedfishSession {
       if (cause instanceof Fault) throw cause
       signal.throwIfAborted()
       throw certificateFault(cause) ?? unreachable(where, cause)
+    } finally {
+      end.removeEventListener('abort', abandon)
     }
   }
 
@@ -222,6 +231,7 @@ export function openRedfish(access: RedfishAccess): RedfishSession {
             AbortSignal.timeout(5_000),
           ).catch(() => undefined)
         login = undefined
+        abandon()
         await agent.destroy()
       }),
   }
@@ -268,7 +278,7 @@ function notRedfish(where: string, said: string): Fault {
 }
 
 /** A connection is only handed out after its certificate was compared: a password never reaches a stranger. */
-function pinnedAgent(access: RedfishAccess): Agent {
+function pinnedAgent(access: RedfishAccess, connecting: Set<TLSSocket>): Agent {
   const limitMs = Math.min(10_000, access.requestTimeoutMs ?? 10_000)
   return new Agent({
     connections: 1,
@@ -281,12 +291,15 @@ function pinnedAgent(access: RedfishAccess): Agent {
         rejectUnauthorized: false,
         ...(options.servername ? { servername: options.servername } : {}),
       })
+      connecting.add(socket)
+      socket.once('close', () => connecting.delete(socket))
       const timer = setTimeout(
         () => socket.destroy(new Error(`no TLS connection within ${limitMs / 1000} s`)),
         limitMs,
       )
       socket.once('secureConnect', () => {
         clearTimeout(timer)
+        connecting.delete(socket)
         const seen = `sha256:${createHash('sha256').update(socket.getPeerCertificate().raw).digest('hex')}`
         if (seen === access.fingerprint) return callback(null, socket)
         socket.destroy()

@@ -67,7 +67,7 @@ export class MachinesEmulator {
   /** The machine as its BMC sees it. */
   power(name: string): PowerSeam {
     const machine = this.machine(name)
-    const { machineSerial, mac } = this.world.blueprint.hosts.find(h => h.name === name)!
+    const { machineSerial, machineUuid, mac } = this.world.blueprint.hosts.find(h => h.name === name)!
     const then = (act: () => void) => () => {
       act()
       this.dropLines(name)
@@ -75,7 +75,7 @@ export class MachinesEmulator {
     return {
       identity: () => ({
         serial: machineSerial,
-        uuid: this.world.uuidFor(`${name}-system`),
+        uuid: machineUuid ?? this.world.uuidFor(`${name}-system`),
         macs: [mac],
         model: 'Lab machine',
       }),

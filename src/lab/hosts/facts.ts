@@ -73,7 +73,7 @@ export function machineFacts(
     '=== memory\nMemTotal: 16303508\nMemAvailable: 14203508',
     `=== boot-id\n${state.bootId}`,
     `=== hostname\n${hostname}`,
-    `=== machine\nproduct_serial ${blueprint.machineSerial}\nproduct_uuid ${world.uuidFor(`${state.name}-system`)}\nsys_vendor Lab\nproduct_name Emulated machine`,
+    `=== machine\nproduct_serial ${blueprint.machineSerial}\nproduct_uuid ${blueprint.machineUuid ?? world.uuidFor(`${state.name}-system`)}\nsys_vendor Lab\nproduct_name Emulated machine`,
     '=== firmware\nuefi',
     `=== tools\n${factTools.filter(t => (oldFlatcar ? flatcars : tools[state.system]).includes(t) && (t !== 'k0s' || k0s)).join('\n')}`,
     `=== links\neth0 ${blueprint.mac} up physical\nlo 00:00:00:00:00:00 unknown `,
