@@ -135,7 +135,7 @@ Boot parameter data: ${ordered ? 'a0' : '00'}00000000
  Boot Flags :
    - Boot Flag ${ordered ? 'Valid' : 'Invalid'}
    - Options apply to only next boot
-   - BIOS ${ordered ? 'EFI boot' : 'PC Compatible (legacy) boot'} 
+   - BIOS ${ordered ? 'EFI boot ' : 'PC Compatible (legacy) boot '}
    - Boot Device Selector : ${ordered ? selectors[target] : 'No override'}
 `
 }
