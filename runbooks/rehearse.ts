@@ -70,13 +70,21 @@ export async function rehearse(where: string, options: RehearsalOptions): Promis
 /** Plans the recovery in a lab of its own, which is gone afterwards. */
 export async function planRehearsal(where: string, now: AbortSignal): Promise<Plan> {
   const cluster = loadCluster(clusterFileIn(where))
+  return inOwnLab(cluster, whereabouts => planRun(cluster, whereabouts, now))
+}
+
+/** Looks at a lab that is made for it and gone afterwards. */
+export async function inOwnLab<T>(
+  cluster: Cluster,
+  look: (whereabouts: Whereabouts) => Promise<T>,
+): Promise<T> {
   const leave = onlyLoopback()
   const dir = mkdtempSync(join(tmpdir(), 'recover-lab-'))
   let lab: KeptLab | undefined
   try {
     World.create(dir, blueprintOf(cluster))
     lab = await keepLab(dir)
-    return await planRun(cluster, whereaboutsOf(lab, cluster), now)
+    return await look(whereaboutsOf(lab, cluster))
   } finally {
     await lab?.order('down').catch(() => undefined)
     rmSync(dir, { recursive: true, force: true })

@@ -343,7 +343,7 @@ function properties(text: string): Map<string, Record<string, string>> {
   for (const line of lines(text)) {
     const pairs: Record<string, string> = {}
     for (const [, key = '', value = ''] of line.matchAll(/([A-Z_:-]+)="((?:[^"\\]|\\.)*)"/g))
-      pairs[key] = unescaped(value)
+      pairs[key] = unescaped(value).replaceAll(/\p{Cc}/gu, '')
     const blkid = /^\/dev\/([^:]+):/.exec(line)?.[1]
     if (blkid !== undefined) pairs.FSTYPE = pairs.TYPE ?? ''
     const name = blkid ?? pairs.KNAME

@@ -70,7 +70,9 @@ export interface HostFacts {
 /** Reads what the fact script printed. Throws Fault `host-facts-incomplete` when the end is missing. */
 export function parseFacts(text: string, host: string): HostFacts {
   const parts = new Map<string, string>()
-  for (const part of text.split(/^=== /m).slice(1)) {
+  // What a machine says of itself is shown at a terminal.
+  const printable = text.replaceAll(/[^\P{Cc}\n\t]/gu, '')
+  for (const part of printable.split(/^=== /m).slice(1)) {
     const end = part.indexOf('\n')
     parts.set(part.slice(0, end === -1 ? undefined : end), end === -1 ? '' : part.slice(end + 1).trimEnd())
   }

@@ -90,7 +90,6 @@ export function fitting(files: SmallFile[]): SmallFile[] {
 /** Reads what the fetch script printed, by path. Throws Fault `host-facts-incomplete` when the end is missing. */
 export function parseFetched(text: string, host: string): Map<string, Buffer> {
   const found = new Map<string, Buffer>()
-  const [, ...parts] = `\n${text}`.split(/\nfile /)
   if (!/(^|\n)end\n?$/.test(text))
     throw new Fault({
       code: 'host-facts-incomplete',
@@ -99,9 +98,10 @@ export function parseFetched(text: string, host: string): Map<string, Buffer> {
       remedy: 'Check the line to it; it is asked again by itself',
       transient: true,
     })
+  const [, ...parts] = `\n${text.replace(/end\n?$/, '')}`.split(/\nfile /)
   for (const part of parts) {
     const end = part.indexOf('\n')
-    found.set(part.slice(0, end), Buffer.from(part.slice(end + 1).replace(/\nend\n?$/, ''), 'base64'))
+    found.set(part.slice(0, end), Buffer.from(part.slice(end + 1), 'base64'))
   }
   return found
 }

@@ -57,6 +57,12 @@ export function tellPlan(plan: Plan): void {
   screen.write(showPlan(plan, screen))
 }
 
+/** Writes what is made for this terminal's width and colours. */
+export function tellOn(make: (page: { columns: number; colour: boolean }) => string): void {
+  const screen = terminal()
+  screen.write(make(screen))
+}
+
 /** Writes text for people. */
 export function tell(text: string): void {
   terminal().write(text)

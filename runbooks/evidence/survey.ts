@@ -1,0 +1,97 @@
+import { z } from 'zod'
+import type { Cluster } from '../../src/cluster/load.ts'
+import type { HostFacts } from '../../src/hosts/facts.ts'
+import { fitting, type SmallFile } from '../../src/hosts/local-data.ts'
+import { describeData, type SurveyedData } from '../../src/hosts/victims.ts'
+import type { HostsReader } from '../kit.ts'
+import { claimsOf, volumePaths } from './lost-claims.ts'
+
+const surveyedData = z.strictObject({
+  kind: z.enum([
+    'volume',
+    'local-path',
+    'openebs',
+    'longhorn',
+    'rook',
+    'ceph',
+    'lvm',
+    'kine',
+    'etcd',
+    'kubelet',
+    'nfs',
+    'tang',
+  ]),
+  path: z.string(),
+  disk: z.string(),
+  bytes: z.number().optional(),
+  entries: z.array(z.string()),
+  claims: z.array(z.string()),
+  saved: z.boolean(),
+})
+
+const smallFile = z.strictObject({
+  kind: z.enum(['kine', 'k0s-config', 'exports', 'tang', 'iscsi']),
+  path: z.string(),
+  bytes: z.number(),
+})
+
+/** What was found on a machine's own disks. */
+export const survey = z.strictObject({
+  saw: z.enum(['disk', 'memory', 'silent']),
+  data: z.array(surveyedData),
+  /** What is small enough to be kept. */
+  files: z.array(smallFile),
+})
+export type Surveyed = z.infer<typeof survey>
+
+/** Looks for data on a machine's own disks, and says in one sentence what there is. One that is silent is no fault. */
+export async function surveyed(
+  cluster: Cluster,
+  hosts: Pick<HostsReader, 'probe' | 'anyone'>,
+  name: string,
+  signal: AbortSignal,
+): Promise<{ found: Surveyed; evidence: string }> {
+  const probe = await hosts.probe(name, signal)
+  if (probe.state === 'answers')
+    return { found: { saw: 'disk', data: [], files: [] }, evidence: `${name} is this run’s machine already` }
+  if (probe.state !== 'other-key')
+    return {
+      found: { saw: 'silent', data: [], files: [] },
+      evidence: `${name} ${silences[probe.state]}: nobody can say what is on its disks`,
+    }
+  const { facts, report } = await hosts.anyone(name, signal, async h => {
+    const facts = await h.facts(signal)
+    return { facts, report: await h.localData(volumePaths(cluster, name), facts, signal) }
+  })
+  const files = fitting(report.files)
+  const data = report.data.map(d => ({ ...d, claims: claimsOf(d, cluster, name), saved: isSaved(d, files) }))
+  const saw = runsFromMemory(facts) ? 'memory' : 'disk'
+  const says =
+    data.map(describeData).join('; ') ||
+    (saw === 'memory'
+      ? 'it runs from memory, with none of its disks mounted'
+      : 'no data of its own was found')
+  return {
+    found: { saw, data, files },
+    evidence: `${facts.os.name || 'some system'} answers on ${name}${facts.access === 'none' ? ', without root or sudo: much may be hidden' : ''}: ${says}`,
+  }
+}
+
+const silences = {
+  unreachable: 'does not answer',
+  throttled: 'takes connections and drops them',
+  'refused-login': 'lets nobody in with our key',
+  refused: 'is up and has no SSH server',
+  silent: 'takes connections and says nothing',
+} as const
+
+// What a system that was booted from a stick or over the network has as its root.
+const inMemory = new Set(['tmpfs', 'ramfs', 'rootfs', 'overlay', 'squashfs'])
+
+function runsFromMemory(facts: HostFacts): boolean {
+  return inMemory.has(facts.rootFileSystem) && facts.disks.every(d => !d.mounted)
+}
+
+function isSaved(data: Pick<SurveyedData, 'kind' | 'path'>, files: SmallFile[]): boolean {
+  return (data.kind === 'kine' || data.kind === 'tang') && files.some(f => f.path.startsWith(`${data.path}/`))
+}

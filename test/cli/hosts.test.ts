@@ -1,0 +1,61 @@
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { recover, root, scratch } from './program.ts'
+
+const example = ['--file', join(root, 'examples/home'), '--lab']
+const time = { timeout: 60_000 }
+
+test('hosts list: a line for each host, whoever answers', time, async context => {
+  const { exit, stderr } = await recover(['hosts', 'list', ...example], scratch(context))
+  expect(exit).toBe(0)
+  const [head, ...rows] = stderr.trim().split('\n')
+  expect(head).toMatch(/^HOST +ADDRESS +ANSWERS +SYSTEM +K0S +BOOTED FROM +DISK +INSTALL$/)
+  expect(rows).toEqual([
+    expect.stringMatching(
+      /^lithium +192\.0\.2\.11 +yes +Flatcar live +- +memory +nvme0n1 \(serial S4EVNX0M123456\) +ssh, /,
+    ),
+    expect.stringMatching(
+      /^hydrogen +192\.0\.2\.12 +yes +Fedora CoreOS 40 +- +nvme0n1 +nvme0n1 \(serial S4EVNX0M654321\)/,
+    ),
+  ])
+})
+
+test('hosts facts: one host, its named disk marked among the others', time, async context => {
+  const { exit, stderr } = await recover(['hosts', 'facts', 'hydrogen', ...example], scratch(context))
+  expect(exit).toBe(0)
+  expect(stderr).toMatch(/! \/dev\/nvme0n1: .*serial S4EVNX0M654321.*booted from \(the one that is named\)/)
+  expect(stderr).toMatch(/nvme0n1p9 .*ext4, ROOT, mounted at \//)
+  expect(stderr).toMatch(/ {4}\/dev\/sda: .*NOT-NAMED/)
+  expect(stderr).not.toMatch(/lithium/)
+})
+
+test(
+  'hosts plan: victims as a run would name them, the other disks, the ways, as JSON',
+  time,
+  async context => {
+    const { exit, stdout, stderr } = await recover(
+      ['hosts', 'plan', 'hydrogen', '--json', ...example],
+      scratch(context),
+    )
+    expect(exit).toBe(0)
+    expect(stderr).toBe('')
+    expect(JSON.parse(stdout)).toMatchObject({
+      hosts: [
+        {
+          host: 'hydrogen',
+          possible: true,
+          victims: [
+            {
+              kind: 'disk',
+              name: 'hydrogen S4EVNX0M654321',
+              content: [/EFI-SYSTEM/, /ext4 ROOT/].map(r => expect.stringMatching(r)),
+            },
+          ],
+          untouched: [expect.stringMatching(/^\/dev\/sda .*photos/)],
+          uses: ['nvme0n1p9 is mounted at /'],
+          rungs: [{ name: 'by-hand' }],
+        },
+      ],
+    })
+  },
+)
