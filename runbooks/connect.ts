@@ -5,6 +5,7 @@ import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import type { Cluster } from '../src/cluster/load.ts'
 import { evidenceIn } from '../src/hosts/evidence.ts'
 import { type HostReader, type HostWriter, hostReader, hostWriter } from '../src/hosts/host.ts'
+import { connectTang, type TangRoute } from '../src/hosts/ignition/tang.ts'
 import { byHand } from '../src/hosts/install/by-hand.ts'
 import { sshInstaller } from '../src/hosts/install/ssh-installer.ts'
 import { mintHostKey, mintHostKeys } from '../src/hosts/keys.ts'
@@ -39,6 +40,10 @@ export interface Whereabouts {
   /** Renders what is not rendered yet. */
   manifests(part: BootstrapPart, signal: AbortSignal): Promise<KubernetesObject[]>
   web?: WebRoute
+  /** The Tang server in the place of every other. */
+  tang?: TangRoute
+  /** Public keys that the person holds; absent where that does not matter. */
+  held?: () => Promise<readonly string[] | undefined>
   /** Scales every wait; 1 in real life. */
   pace: number
   /** Changes every limit; absent in real life. */
@@ -84,6 +89,7 @@ export function connect(
   const kubeconfig = run.folder === undefined ? '' : join(run.folder, 'kubeconfig')
   const kubernetes = connectApi({ kubeconfig, signal })
   const web = connectWeb(where.web)
+  const tang = connectTang(where.tang)
   const rendered = new Map<string, Promise<KubernetesObject[]>>()
   const common = {
     cluster,
@@ -93,6 +99,11 @@ export function connect(
     web,
     ignition: connectIgnition(cluster, where.secrets),
     evidence: evidenceIn(run.folder),
+    login: {
+      user: (host: string) => where.host(host).user,
+      held: where.held ?? (async () => undefined),
+    },
+    tang,
     manifests(name: string, signal: AbortSignal) {
       const part = cluster.bootstrap.find(p => p.name === name)
       if (!part) throw new Error(`no part ${name} in the bootstrap`)
@@ -114,7 +125,7 @@ export function connect(
       k0sctl: connectK0sctl(cluster, identity, where, run.folder ?? '', kubeconfig),
     },
     close: async () => {
-      await Promise.all([nas.close(), kubernetes.close(), web.close(), hosts.close()])
+      await Promise.all([nas.close(), kubernetes.close(), web.close(), hosts.close(), tang.close()])
     },
   }
 }

@@ -19,6 +19,7 @@ import { checkArtifacts } from './preflight/check-artifacts.ts'
 import { checkIgnitions } from './preflight/check-ignition.ts'
 import { checkManifests } from './preflight/check-manifests.ts'
 import { checkSecrets } from './preflight/check-secrets.ts'
+import { checkTang } from './preflight/check-tang.ts'
 import { reachNas } from './preflight/reach-nas.ts'
 import { resumeOsUpdates } from './proof/resume-os-updates.ts'
 import { tidyUp } from './proof/tidy-up.ts'
@@ -34,7 +35,14 @@ import { verifyVolume } from './volumes/verify.ts'
 
 /** From blank disks to healthy applications with their data. */
 export const fromScratch = runbook('from-scratch', 'Recover the cluster from scratch', [
-  phase('preflight', 'Preflight', [checkArtifacts, checkIgnitions, checkManifests, checkSecrets, reachNas]),
+  phase('preflight', 'Preflight', [
+    checkArtifacts,
+    checkIgnitions,
+    checkTang,
+    checkManifests,
+    checkSecrets,
+    reachNas,
+  ]),
   phase('evidence', 'Evidence', [mapTheVolumes, surveyHost, keepHostFiles]),
   phase('protect', 'Protect', [snapshotVolume, fenceVolume]),
   phase('hosts', 'Hosts', [bringUpInstaller, installFlatcar, holdOsUpdates]),

@@ -1,4 +1,5 @@
 import type { HostEntry } from '../src/cluster/schema.ts'
+import { ownKeys } from '../src/hosts/own-keys.ts'
 import type { PowerAccess } from '../src/hosts/power/connect-power.ts'
 import { openSecrets, type Secrets } from '../src/secrets/resolve.ts'
 import { loginFrom, openSsh } from './login.ts'
@@ -30,7 +31,10 @@ export const inEarnest: Reach = async (cluster, folder) => {
       return host && powerOf(name, host, secrets)
     },
     login: () => loginFrom(keyPath),
-    ...(entry.ssh?.transport === 'openssh' ? { openssh: openSsh(cluster, keyPath) } : {}),
+    // With the person's own ssh only that knows which keys it would use.
+    ...(entry.ssh?.transport === 'openssh'
+      ? { openssh: openSsh(cluster, keyPath) }
+      : { held: async () => ownKeys(loginFrom(keyPath)) }),
     nas: {
       url: entry.nas.synology,
       fingerprint: entry.nas.fingerprint,

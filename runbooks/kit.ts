@@ -2,6 +2,7 @@ import type { Cluster } from '../src/cluster/load.ts'
 import type { EvidenceReader, EvidenceWriter } from '../src/hosts/evidence.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
 import type { CompiledIgnition } from '../src/hosts/ignition/compile.ts'
+import type { TangReader } from '../src/hosts/ignition/tang.ts'
 import type { InstallRung } from '../src/hosts/install/rung.ts'
 import type { HostKey } from '../src/hosts/keys.ts'
 import type { PowerReader, PowerWriter } from '../src/hosts/power/power.ts'
@@ -74,6 +75,9 @@ export interface Readers {
   ignition(host: string, signal: AbortSignal): Promise<CompiledIgnition>
   /** What this run has kept of its machines before it changed them. */
   evidence: EvidenceReader
+  /** Whom recover logs in as, and the public keys that the person holds; undefined where nobody can tell. */
+  login: { user(host: string): string; held(): Promise<readonly string[] | undefined> }
+  tang: TangReader
   /** The manifests of a part of the bootstrap, rendered. */
   manifests(part: string, signal: AbortSignal): Promise<KubernetesObject[]>
 }

@@ -22,6 +22,7 @@ import { inEarnest } from './in-earnest.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
 import { type ArmedFault, faults } from './rehearsal/faults.ts'
 import { standIns } from './rehearsal/stand-ins.ts'
+import { madeUpVariables } from './rehearsal/variables.ts'
 import {
   beginRun,
   modeOf,
@@ -227,6 +228,7 @@ export function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereab
       env: {
         RECOVER_SECRET_ONEPASSWORD_CREDENTIALS: '{"verifier":"of the lab","version":"2"}',
         RECOVER_SECRET_ONEPASSWORD_TOKEN: 'a token of the lab',
+        ...madeUpVariables(cluster),
       },
     }),
     wantedSecrets: [],
@@ -236,6 +238,7 @@ export function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereab
       ...('folder' in part.from ? standIns(part.from.remote, namespaceOf(cluster, part.name)) : []),
     ],
     web: endpoints.ingress,
+    tang: endpoints.tang,
     pace,
     scaleLimit,
   }

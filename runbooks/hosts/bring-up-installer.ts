@@ -9,6 +9,7 @@ import { checkArtifacts } from '../preflight/check-artifacts.ts'
 import { checkIgnitions } from '../preflight/check-ignition.ts'
 import { checkManifests } from '../preflight/check-manifests.ts'
 import { checkSecrets } from '../preflight/check-secrets.ts'
+import { checkTang } from '../preflight/check-tang.ts'
 import { fenceVolume } from '../protect/fence.ts'
 import { eachHost } from './each-host.ts'
 
@@ -26,7 +27,15 @@ export const bringUpInstaller = step({
   title: host => `Get an installer running on ${host.name}`,
   byHand: 'Boot the machine from a Flatcar USB stick; log in as core.',
   each: eachHost,
-  needs: [checkArtifacts, checkIgnitions, checkManifests, checkSecrets, fenceVolume, keepHostFiles],
+  needs: [
+    checkArtifacts,
+    checkIgnitions,
+    checkTang,
+    checkManifests,
+    checkSecrets,
+    fenceVolume,
+    keepHostFiles,
+  ],
   danger: 'changes',
   bounds: { expected: '3m', limit: '4h' },
   retry: { times: 6, delay: '5s' },

@@ -1,9 +1,16 @@
 import { z } from 'zod'
-import { checkIgnition } from '../../src/hosts/ignition/prepare.ts'
+import { checkConfig, hostnameOf } from '../../src/hosts/ignition/checks.ts'
+import { dependenciesOf } from '../../src/hosts/ignition/dependencies.ts'
+import { devicesOf } from '../../src/hosts/ignition/devices.ts'
+import type { Finding } from '../../src/hosts/ignition/findings.ts'
+import { ignitionOf } from '../../src/hosts/ignition/releases.ts'
+import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
+import { Fault } from '../../src/runbook/fault.ts'
 import { done } from '../../src/runbook/step.ts'
-import { step } from '../kit.ts'
+import { type Readers, step } from '../kit.ts'
+import { refused, withWarnings } from './findings.ts'
 
-/** Every host's config compiles and would make a machine that one can log in to. */
+/** Every host's config compiles, would be accepted by its image, and makes a machine that one can log in to. */
 export const checkIgnitions = step({
   id: 'preflight/check-ignition',
   title: 'Check every host’s Ignition config',
@@ -11,13 +18,100 @@ export const checkIgnitions = step({
     '`butane --strict --files-dir . HOST.bu | ignition-validate -`; see that it holds your SSH key and sets the hostname.',
   danger: 'reads',
   bounds: { expected: '5s', limit: '5m' },
-  output: z.strictObject({ hosts: z.array(z.string()) }),
-  async observe({ cluster, ignition, signal }) {
-    const hosts = cluster.k0sctl.hosts.map(h => h.name)
-    for (const host of hosts) {
-      const { text, shown } = await ignition(host, signal)
-      checkIgnition(text, shown)
+  output: z.strictObject({
+    hosts: z.array(z.strictObject({ name: z.string(), spec: z.string(), hostname: z.string().optional() })),
+    /** URLs that the hosts fetch when they first boot. */
+    dependencies: z.array(z.string()),
+    warnings: z.array(z.string()),
+  }),
+  async observe(look) {
+    const { cluster, ignition, login, signal } = look
+    const held = await login.held().catch(keyMissing)
+    const own = ownNames(look)
+    const hosts: { name: string; spec: string; hostname?: string }[] = []
+    const dependencies = new Set<string>()
+    const findings: Finding[] = []
+    const broken: Fault[] = []
+    for (const { name } of cluster.k0sctl.hosts) {
+      const entry = cluster.entry.hosts[name]!
+      try {
+        const compiled = await ignition(name, signal)
+        const hostname = hostnameOf(compiled.config)
+        hosts.push({ name, spec: compiled.config.ignition.version, ...(hostname ? { hostname } : {}) })
+        for (const { url } of dependenciesOf(compiled.config)) dependencies.add(url)
+        findings.push(
+          ...checkConfig(compiled, {
+            image: ignitionOf(entry.image?.version),
+            user: login.user(name),
+            held,
+            own,
+            disk: entry.disk.serial ?? entry.disk.wwn ?? '',
+            seen: devicesOf(compiled.config).length === 0 ? undefined : await disksOf(look, name),
+          }),
+        )
+      } catch (thrown) {
+        if (!(thrown instanceof Fault) || thrown.transient) throw thrown
+        broken.push(thrown)
+      }
     }
-    return done({ hosts }, `the Ignition configs of ${hosts.join(', ')} can be used`)
+    findings.push(...namesakes(hosts))
+    const [first, ...others] = [...broken, ...findings.filter(f => f.severity === 'refusal')]
+    if (first) return refused([first, ...others])
+    const warnings = findings.filter(f => f.severity === 'warning')
+    const fetched = dependencies.size === 0 ? '' : `; they fetch ${[...dependencies].join(', ')}`
+    return done(
+      { hosts, dependencies: [...dependencies], warnings: warnings.map(w => w.message) },
+      withWarnings(
+        `the Ignition configs of ${hosts.map(h => `${h.name} (spec ${h.spec})`).join(', ')} can be used${fetched}`,
+        warnings,
+      ),
+    )
   },
 })
+
+/** Whoever has no key at all is told so by the first step that logs in. */
+function keyMissing(thrown: unknown): undefined {
+  if (thrown instanceof Fault && thrown.code === 'ssh-key-missing') return undefined
+  throw thrown
+}
+
+/** Names and addresses that are away while the cluster is rebuilt: its machines, and what it serves. */
+export function ownNames({ cluster }: Pick<Readers, 'cluster'>): string[] {
+  return [
+    ...cluster.k0sctl.hosts.flatMap(h => [h.name, h.address]),
+    ...Object.values(cluster.entry.hosts).map(h => h.address),
+    ...cluster.inventory.hosts.map(h => h.host),
+  ]
+}
+
+/** The machine's disks, if it lives and has the named one; a dead machine has none to compare with. */
+async function disksOf(
+  { hosts, cluster, signal }: Pick<Readers, 'hosts' | 'cluster'> & { signal: AbortSignal },
+  name: string,
+) {
+  try {
+    const facts = await hosts.anyone(name, signal, h => h.facts(signal))
+    return { named: resolveDisk(facts, cluster.entry.hosts[name]!.disk, name), disks: facts.disks }
+  } catch (thrown) {
+    if (thrown instanceof Fault) return undefined
+    throw thrown
+  }
+}
+
+/** Kubernetes knows machines by their names: two of one name are one node that flickers. */
+function namesakes(hosts: { name: string; hostname?: string }[]): Finding[] {
+  return hosts.flatMap(({ name, hostname }, i): Finding[] => {
+    const twin = hosts.find((other, j) => j < i && hostname !== undefined && other.hostname === hostname)
+    return twin === undefined
+      ? []
+      : [
+          {
+            severity: 'refusal',
+            code: 'ignition-hostname-twice',
+            blame: 'operator',
+            message: `the configs of ${twin.name} and ${name} both call their machine ${hostname}`,
+            remedy: 'Give each host its own /etc/hostname',
+          },
+        ]
+  })
+}

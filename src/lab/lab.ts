@@ -10,6 +10,7 @@ import { KubernetesEmulator } from './kubernetes/kubernetes.ts'
 import { NasEmulator } from './nas/emulator.ts'
 import { openPki } from './pki.ts'
 import type { NasSeam } from './seams.ts'
+import { TangEmulator } from './tang/emulator.ts'
 import type { World } from './world.ts'
 
 /** Where a lab's parts are and how to get in: printed as JSON, so that any client can be pointed at it. */
@@ -29,6 +30,8 @@ export interface LabEndpoints {
   kubernetes: { url: string }
   /** What applications answer through their Ingress: any of their hosts at this address. */
   ingress: { address: string; port: number; certificateAuthority: string }
+  /** The Tang server to which encrypted disks would be bound. */
+  tang: { url: string; thumbprint: string }
 }
 
 export interface Lab {
@@ -65,9 +68,12 @@ export async function startLab(world: World): Promise<Lab> {
     () => machines.seam.controlPlaneUp(),
     () => kubernetes.store(),
   )
+  const tang = new TangEmulator(world)
   const nasPort = await nas.listen(wanted?.nas)
   const kubernetesPort = await kubernetes.listen(wanted?.kubernetes)
   const ingressPort = await ingress.listen(world.address, wanted?.ingress)
+  const tangPort = await tang.listen(world.read<number>('tang-port'))
+  world.write('tang-port', tangPort)
   const ports = await machines.listen()
   const switchboard = new Switchboard(world, pki, name => machines.power(name))
   const power = await switchboard.listen()
@@ -94,6 +100,7 @@ export async function startLab(world: World): Promise<Lab> {
     },
     kubernetes: { url: `https://${world.address}:${kubernetesPort}` },
     ingress: { address: world.address, port: ingressPort, certificateAuthority: pki.ca.certificate },
+    tang: { url: `http://${world.address}:${tangPort}`, thumbprint: tang.thumbprint() },
   }
   world.write('lab', endpoints)
   const close = async () => {
@@ -104,6 +111,7 @@ export async function startLab(world: World): Promise<Lab> {
       nas.close(),
       kubernetes.close(),
       ingress.close(),
+      tang.close(),
       new Promise(resolve => control.close(resolve)),
     ])
   }

@@ -1,0 +1,19 @@
+import type { FaultText } from '../../src/runbook/fault.ts'
+import { blocked } from '../../src/runbook/step.ts'
+
+/** What must be mended: a fault, or as much of one. */
+export type Told = Pick<FaultText, 'code' | 'blame' | 'message' | 'remedy'>
+
+/** Everything that must be mended, in one answer: under the code of the first, each with what to do. */
+export function refused([first, ...others]: [Told, ...Told[]]): ReturnType<typeof blocked> {
+  const all = [first, ...others]
+  const remedies = [...new Set(all.map(f => f.remedy))]
+  return blocked(first.code, all.map(f => f.message).join('\n'), remedies.join('; '))
+}
+
+/** A sentence about what is well, and what a person should know nevertheless. */
+export function withWarnings(well: string, warnings: readonly Told[]): string {
+  return warnings.length === 0
+    ? well
+    : `${well}. Beware: ${warnings.map(w => `${w.message} [${w.code}]`).join('; ')}`
+}

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs'
+import type { Cluster } from '../../src/cluster/load.ts'
+import { isButane } from '../../src/hosts/ignition/compile.ts'
+import { variablesIn } from '../../src/hosts/ignition/substitute.ts'
+import { variableOf, variablesSecret } from '../../src/secrets/environment.ts'
+
+/** A made-up value for every variable of the hosts' Butane files, as environment variables of a rehearsal's own. */
+export function madeUpVariables(cluster: Cluster): Record<string, string> {
+  const files = new Set(Object.values(cluster.entry.hosts).map(h => cluster.resolve(h.ignition)))
+  const names = [...files].filter(isButane).flatMap(file => variablesIn(readFileSync(file, 'utf8')))
+  return Object.fromEntries(
+    names.map(name => [
+      variableOf(variablesSecret, name),
+      `made-up-${name.toLowerCase().replaceAll('_', '-')}`,
+    ]),
+  )
+}
