@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import ssh2 from 'ssh2'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
 import type { LabEndpoints } from '../../src/lab/lab.ts'
@@ -73,6 +74,11 @@ test('recover cluster --from-scratch: planned, approved by the plan’s hash, ca
     [/fingerprint: \S+/, `fingerprint: ${lab.nas.fingerprint}`],
     [/checks:[\s\S]*/, `tools: { k0sctl: ${k0sctl} }\n`],
   ])
+  const operator = ssh2.utils.parseKey(lab.operatorKey)
+  if (operator instanceof Error) throw operator
+  const held = `ssh-ed25519 ${operator.getPublicSSH().toString('base64')} you@laptop`
+  for (const host of ['lithium', 'hydrogen'])
+    edited(join(home, 'home', 'ignition', `${host}.ign`), [[/ssh-ed25519 \S+ you@laptop/, held]])
   edited(join(home, 'home', 'k0sctl.yaml'), [
     ['user: core\n', `user: core\n        keyPath: ${lab.operatorKeyFile}\n`],
   ])
