@@ -1,0 +1,272 @@
+import { describe, expect, test } from 'vitest'
+import type { Disk } from '../../../src/hosts/disks.ts'
+import { type CheckContext, checkConfig, hostnameOf } from '../../../src/hosts/ignition/checks.ts'
+import type { CompiledIgnition } from '../../../src/hosts/ignition/compile.ts'
+import { type IgnitionConfig, parseIgnition } from '../../../src/hosts/ignition/config.ts'
+import { dependenciesOf } from '../../../src/hosts/ignition/dependencies.ts'
+import { ignitionOf } from '../../../src/hosts/ignition/releases.ts'
+import { mintHostKey } from '../../../src/hosts/keys.ts'
+
+const mine = mintHostKey(Buffer.from('me'), 'me').publicKey
+const other = mintHostKey(Buffer.from('somebody'), 'else').publicKey
+
+const well = {
+  ignition: { version: '3.4.0' },
+  passwd: { users: [{ name: 'core', sshAuthorizedKeys: [`from="192.0.2.0/24" ${mine}`] }] },
+  storage: { files: [{ path: '/etc/hostname', mode: 420, contents: { source: 'data:,lithium%0A' } }] },
+}
+
+function disk(name: string, serial: string, more: Partial<Disk> = {}): Disk {
+  return {
+    name,
+    serial,
+    wwn: '',
+    model: `Model of ${name}`,
+    sizeBytes: 1,
+    content: [],
+    mounted: false,
+    transport: 'nvme',
+    removable: false,
+    readOnly: false,
+    ids: [`nvme-${serial}`],
+    boot: false,
+    fsType: '',
+    label: '',
+    uuid: '',
+    mountpoints: [],
+    swap: false,
+    children: [],
+    ...more,
+  }
+}
+
+const named = disk('nvme0n1', 'S4EVNX0M123456')
+
+function findings(
+  config: object,
+  context: Partial<CheckContext> = {},
+  compiled: Partial<CompiledIgnition> = {},
+): string[] {
+  const text = JSON.stringify(config)
+  return checkConfig(
+    {
+      text,
+      config: parseIgnition(text, 'lithium.ign'),
+      shown: 'lithium.ign',
+      warnings: [],
+      localFiles: [],
+      by: 'ready-made',
+      ...compiled,
+    },
+    {
+      image: ignitionOf('4593.2.5'),
+      user: 'core',
+      held: [mine],
+      own: ['lithium', '192.0.2.11', 'git.example.net'],
+      disk: 'S4EVNX0M123456',
+      ...context,
+    },
+  ).map(f => `${f.severity} ${f.code}: ${f.message}`)
+}
+
+const only = (found: string[]) => found.map(f => f.split(':')[0])
+
+describe('a config before anything is armed', () => {
+  test('one that is well is said nothing of', () => {
+    expect(findings(well)).toEqual([])
+    expect(hostnameOf(well as IgnitionConfig)).toBe('lithium')
+  })
+
+  test('a spec that the image refuses, with what it accepts', () => {
+    const [refusal, ...more] = findings({ ...well, ignition: { version: '3.7.0-experimental' } })
+    expect(more).toEqual([])
+    expect(refusal).toMatch(
+      /^refusal ignition-spec-refused.*3\.7\.0-experimental.*Flatcar 4593\.2\.5 has Ignition 2\.24\.0, which accepts 3\.0\.0 to 3\.5\.0 and 3\.6\.0-experimental/,
+    )
+    expect(only(findings(well, { image: ignitionOf(undefined) }))).toEqual(['warning ignition-spec-unknown'])
+    expect(findings(well, { image: ignitionOf('3033.3.18') })[0]).toContain('only specs 1 and 2')
+  })
+
+  test('a user who cannot be logged in as', () => {
+    expect(only(findings(well, { user: 'root' }))).toEqual(['refusal ignition-no-login'])
+    const [refusal] = findings(well, { held: [other] })
+    expect(refusal).toMatch(/^refusal ignition-key-not-held.*SHA256:.*\(recover\), and you hold SHA256:/)
+    expect(findings(well, { held: [other, mine] })).toEqual([])
+    expect(findings(well, { held: undefined })).toEqual([])
+    expect(findings(well, { held: [] })).toEqual([])
+    const byAuthority = {
+      ...well,
+      passwd: {},
+      storage: {
+        files: [
+          ...well.storage.files,
+          {
+            path: '/etc/ssh/sshd_config.d/ca.conf',
+            contents: { source: 'data:,TrustedUserCAKeys%20/etc/ca' },
+          },
+        ],
+      },
+    }
+    expect(only(findings(byAuthority))).toEqual(['warning ignition-login-unknown'])
+  })
+
+  test('what is fetched, from whom, with a hash or without', () => {
+    const config = {
+      ...well,
+      ignition: {
+        version: '3.4.0',
+        config: {
+          merge: [{ source: 'https://example.net/common.ign', verification: { hash: 'sha512-00' } }],
+        },
+      },
+      storage: {
+        files: [
+          ...well.storage.files,
+          { path: '/opt/a', contents: { source: 'https://example.net/releases/latest/download/a' } },
+          { path: '/opt/b', contents: { source: 'https://example.net/v1/latest-news' } },
+          { path: '/opt/c', append: [{ source: 'https://git.example.net/c' }] },
+          { path: '/opt/d', contents: { source: 'data:,x' } },
+        ],
+      },
+    }
+    expect(
+      dependenciesOf(parseIgnition(JSON.stringify(config), 'x')).map(d => [d.what, d.hashed, d.unpinned]),
+    ).toEqual([
+      ['a merged config', true, false],
+      ['/opt/a', false, true],
+      ['/opt/b', false, false],
+      ['/opt/c', false, false],
+    ])
+    const found = findings(config)
+    expect(only(found)).toEqual([
+      'refusal ignition-source-circular',
+      'warning ignition-source-unpinned',
+      'warning ignition-source-unhashed',
+    ])
+    expect(found[0]).toContain('https://git.example.net/c (/opt/c)')
+    expect(found[1]).toContain('https://example.net/releases/latest/download/a (/opt/a)')
+    expect(found[1]).not.toContain('latest-news')
+  })
+
+  test('no hostname, a path twice, a unit that nothing starts, decimal modes', () => {
+    expect(only(findings({ ...well, storage: {} }))).toEqual(['warning ignition-no-hostname'])
+    expect(() =>
+      findings({ ...well, storage: { files: [...well.storage.files, ...well.storage.files] } }),
+    ).toThrow('it writes /etc/hostname twice')
+    const unit = '/etc/systemd/system/a.service'
+    const found = findings({
+      ...well,
+      systemd: {
+        units: [
+          { name: 'a.service', enabled: true, contents: '[Service]\nExecStart=/bin/true\n' },
+          {
+            name: 'b.service',
+            enabled: true,
+            contents: '[Service]\n',
+            dropins: [{ name: 'i.conf', contents: '[Install]\nWantedBy=x' }],
+          },
+          { name: 'c.service', enabled: true },
+        ],
+      },
+      storage: {
+        files: [
+          ...well.storage.files,
+          { path: unit, mode: 420 },
+          { path: '/etc/key', mode: 600 },
+          { path: '/etc/ok', mode: 511 },
+        ],
+      },
+    })
+    expect(only(found)).toEqual([
+      'refusal ignition-path-twice',
+      'warning ignition-mode-decimal',
+      'warning ignition-unit-without-install',
+    ])
+    expect(found[1]).toContain('/etc/key 600, which is 01130')
+    expect(found[1]).not.toContain('/etc/ok')
+    expect(found[2]).toContain('enables a.service without')
+  })
+
+  test('a disk that is bound to Tang without a network in the initramfs', () => {
+    const storage = {
+      ...well.storage,
+      luks: [
+        {
+          name: 'root',
+          device: '/dev/disk/by-partlabel/ROOT',
+          clevis: { tang: [{ url: 'http://192.0.2.9' }] },
+        },
+      ],
+    }
+    expect(only(findings({ ...well, storage }))).toEqual(['warning ignition-no-early-network'])
+    expect(findings({ ...well, storage, kernelArguments: { shouldExist: ['rd.networkd=1'] } })).toEqual([])
+  })
+
+  test('a key that this variant of Butane leaves out; other warnings are handed on', () => {
+    const warnings = [
+      { severity: 'warning' as const, path: '$.passwd.files', line: 9, column: 3, text: 'unused key files' },
+      {
+        severity: 'warning' as const,
+        path: '$.boot_device',
+        line: 3,
+        column: 1,
+        text: 'unused key boot_device',
+      },
+    ]
+    const found = findings(well, {}, { warnings, by: 'built-in', shown: 'lithium.bu' })
+    expect(found[0]).toMatch(/^refusal butane-key-ignored: lithium\.bu:3:1 has boot_device.*encrypted/)
+    expect(found[1]).toBe('warning butane-warning: lithium.bu:9:3 $.passwd.files: unused key files')
+  })
+})
+
+describe('devices that a config writes to', () => {
+  const on = (device: string) => ({
+    ...well,
+    storage: { ...well.storage, disks: [{ device, wipeTable: true }] },
+  })
+  const second = disk('sda', 'OTHER', {
+    children: [
+      {
+        name: 'sda9',
+        type: 'part',
+        sizeBytes: 1,
+        fsType: 'ext4',
+        label: 'ROOT',
+        partLabel: 'ROOT',
+        partType: '',
+        uuid: '',
+        mountpoints: [],
+        swap: false,
+        children: [],
+      },
+    ],
+  })
+
+  test('a kernel’s name is resolved, and refused when it is another disk', () => {
+    const seen = { named, disks: [named, second] }
+    expect(only(findings(on('/dev/nvme0n1')))).toEqual(['warning ignition-kernel-name'])
+    expect(findings(on('/dev/nvme0n1'), { seen })[0]).toContain('which is the named disk S4EVNX0M123456 now')
+    expect(only(findings(on('/dev/nvme0n1p9'), { seen }))).toEqual(['warning ignition-kernel-name'])
+    const moved = {
+      named: { ...named, name: 'nvme1n1' },
+      disks: [disk('nvme0n1', 'X'), { ...named, name: 'nvme1n1' }],
+    }
+    expect(findings(on('/dev/nvme0n1'), { seen: moved })[0]).toMatch(
+      /^refusal ignition-other-disk.*now Model of nvme0n1 with the serial X/,
+    )
+    expect(findings(on('/dev/sdb'), { seen })[0]).toContain('which is not there now')
+  })
+
+  test('names by id are compared, labels must be on the named disk alone', () => {
+    const seen = { named, disks: [named, second] }
+    expect(findings(on('/dev/disk/by-id/nvme-S4EVNX0M123456'), { seen })).toEqual([])
+    expect(only(findings(on('/dev/disk/by-id/nvme-OTHER'), { seen }))).toEqual([
+      'refusal ignition-other-disk',
+    ])
+    expect(only(findings(on('/dev/disk/by-partlabel/ROOT'), { seen }))).toEqual([
+      'refusal ignition-label-elsewhere',
+    ])
+    expect(findings(on('/dev/disk/by-partlabel/ROOT'), { seen: { named, disks: [named] } })).toEqual([])
+    expect(findings(on('/dev/disk/by-partlabel/ROOT'))).toEqual([])
+  })
+})
