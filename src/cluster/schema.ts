@@ -72,7 +72,9 @@ const host = z.strictObject({
   port: z.int().min(1).max(65535).optional().describe('SSH port; 22 by default'),
   user: text.optional().describe('SSH user; core by default'),
   mac: mac.optional().describe('Of the interface by which it boots from the network'),
-  ignition: path.describe('Butane file (.bu, .fcc), or a ready-made Ignition config (.ign, .json)'),
+  ignition: path.describe(
+    'Butane file (.bu, .fcc), in which ${NAME} is the field NAME of the secret ignition, or a variable of the environment; or a ready-made Ignition config (.ign, .json)',
+  ),
   filesDir: path
     .optional()
     .describe('Where `local:` files of the Butane file lie; its own folder by default'),

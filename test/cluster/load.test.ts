@@ -101,8 +101,8 @@ describe('what is wrong is said with its place', () => {
   })
 
   test('a file that is not there, YAML that is none, a version that is not pinned, a variable that is not set', () => {
-    expect(problems(changed(t => t.replace('./ignition/lithium.ign', './ignition/lithum.ign')))).toEqual([
-      'recover.yaml:16:5 hosts.lithium.ignition: there is no file ./ignition/lithum.ign',
+    expect(problems(changed(t => t.replace('./ignition/lithium.bu', './ignition/lithum.bu')))).toEqual([
+      'recover.yaml:16:5 hosts.lithium.ignition: there is no file ./ignition/lithum.bu',
     ])
     expect(problems(changed(t => `${t}\n  - broken: [`))[0]).toMatch(/^recover\.yaml:\d+:\d+ /)
     expect(

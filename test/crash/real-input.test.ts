@@ -36,7 +36,7 @@ test.skipIf(!there)(
     const image = join(home, 'image.bz2')
     cpSync(join(root, 'examples/home/images/flatcar_production_image.bin.bz2'), image)
     for (const host of ['lithium', 'hydrogen'])
-      cpSync(join(root, 'examples/home/ignition/lithium.ign'), join(home, `${host}.ign`))
+      cpSync(join(root, 'examples/home/ignition/hydrogen.ign'), join(home, `${host}.ign`))
     const sha256 = createHash('sha256').update(readFileSync(image)).digest('hex')
     const file = join(home, 'recover.yaml')
     const asked = await recover(['init', repository, '--output', file, '--json'], home)

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, extname } from 'node:path'
 import { Fault } from '../../runbook/fault.ts'
 import type { ButaneMessage, IgnitionSpec } from '../butane/messages.ts'
-import { butaneFailed } from './butane-failed.ts'
+import { butaneFailed, placeOf } from './butane-failed.ts'
 import { butaneProgram } from './butane-program.ts'
 import { type IgnitionConfig, parseIgnition } from './config.ts'
 import { type Lookup, substitute } from './substitute.ts'
@@ -74,8 +74,26 @@ export async function hostIgnition(source: IgnitionSource, signal: AbortSignal):
     })
     return { ...compiled, config: parseIgnition(compiled.text, shown), shown, localFiles: [], by: 'program' }
   }
+  const { compileButane } = await import('../butane/compile.ts')
+  const result = compileButane(filled, {
+    source: shown,
+    filesDir,
+    ...(source.spec === undefined ? {} : { spec: source.spec }),
+  })
+  const warnings = result.messages.filter(m => m.severity === 'warning')
+  if (result.exitCode === 0 && result.config)
+    return {
+      text: result.text,
+      config: parseIgnition(result.text, shown),
+      shown,
+      warnings: warnings.map(w => ({ ...w, text: source.conceal(w.text) })),
+      localFiles: result.localFiles,
+      by: 'built-in',
+    }
+  const errors = result.messages.filter(m => m.severity === 'error')
   throw butaneFailed(
     shown,
-    'the built-in compiler is not there yet: name a program butane in recover.yaml (tools.butane)',
+    source.conceal(errors.map(e => `${placeOf(e, shown)} ${e.path}: ${e.text}`).join('\n') || result.report),
+    errors[0] && placeOf(errors[0], shown),
   )
 }

@@ -128,7 +128,10 @@ describe('an advertisement', () => {
 
   test.each([
     ['one of two keys did not sign', signed([one.jwk, two.jwk], [one.key])],
-    ['it was changed', JSON.stringify({ ...JSON.parse(signed([one.jwk], [one.key])), payload: encode({ keys: [two.jwk] }) })],
+    [
+      'it was changed',
+      JSON.stringify({ ...JSON.parse(signed([one.jwk], [one.key])), payload: encode({ keys: [two.jwk] }) }),
+    ],
     ['another key signed', signed([one.jwk], [two.key])],
     ['nobody signed', signed([one.jwk], [])],
     ['it has no key', signed([], [one.key])],
