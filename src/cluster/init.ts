@@ -364,7 +364,9 @@ function ignitionOf(name: string, { repository, k0sctlFile, shown }: Sources): F
     return { value: shown(ready[0]), why: 'the one that is called after the host' }
   if (ready.length > 1)
     return { question: `the Ignition config of ${name}: which of ${ready.map(shown).join(', ')}?` }
-  const butane = called('bu')[0]
+  const [butane, another] = called('bu')
+  if (butane !== undefined && another === undefined)
+    return { value: shown(butane), why: 'the Butane file that is called after the host' }
   const source = butane === undefined ? `${name}.bu` : shown(butane)
   return {
     question: `the Ignition config of ${name}, a file kept out of Git; made from Butane with:\nbutane --strict ${source} > ${name}.ign`,

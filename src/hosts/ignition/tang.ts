@@ -36,6 +36,7 @@ export interface TangRoute {
 const answerWithinMs = 10_000
 const largestAnswer = 1_000_000
 
+/** Asks Tang servers over HTTP; with a route, the lab's in the place of every other. */
 export function connectTang(route?: TangRoute): TangReader & { close(): Promise<void> } {
   let agent: Agent | undefined
   return {
