@@ -15,7 +15,7 @@ export const exitCodes = {
 /** What each exit code means, for docs/exit-codes.md and `--help`. */
 export const exitMeanings: Record<number, string> = {
   0: 'done',
-  1: 'a bug of ours',
+  1: 'a bug of ours; of `recover hosts ignition`, as of butane: the file does not compile',
   2: 'the command, recover.yaml or a file that it names is wrong; nothing was changed',
   3: 'a person must act before it can go on: consent is missing, something is in the way',
   4: 'a step failed; `recover resume` goes on once its cause is mended',

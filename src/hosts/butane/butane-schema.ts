@@ -264,8 +264,3 @@ export function butaneSchema(variant: 'fcos' | 'flatcar', minor: number, part: n
   const extra = variant === 'fcos' ? readTypes(fcos, minor, prefix, ofAll)('Extra').fields : []
   return { ...config, name: `${prefix}.Config`, fields: [...config.fields, ...extra] }
 }
-
-/** Whether another variant of Butane knows this key at the top, which a file of this one has in vain. */
-export function honouredByFcos(key: string): boolean {
-  return key === 'boot_device' || key === 'grub'
-}

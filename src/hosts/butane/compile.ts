@@ -3,7 +3,7 @@ import { butaneProblems } from './butane-checks.ts'
 import { duplicateEntries } from './duplicates.ts'
 import { type Entry, isFatal } from './entries.ts'
 import { partitionWarnings } from './fcos-partitions.ts'
-import { forbiddenFields } from './forbidden-fields.ts'
+import { fieldsBeyondTarget, forbiddenFields } from './forbidden-fields.ts'
 import type { Struct, StructValue } from './go-types.ts'
 import { ignitionProblems } from './ignition-checks.ts'
 import { writeIgnition } from './ignition-json.ts'
@@ -14,6 +14,7 @@ import { addMountUnits } from './mount-units.ts'
 import { type Path, positionOf, showPath } from './places.ts'
 import { addQuadlets } from './quadlets.ts'
 import { showMessages } from './report.ts'
+import { semanticVersion } from './semantic-version.ts'
 import { type Spec, specOf } from './specs.ts'
 import { translate } from './translate.ts'
 import { snakeCase } from './translations.ts'
@@ -80,6 +81,9 @@ export function compileButane(text: string, options: ButaneOptions): ButaneResul
   }
 }
 
+/** Older specs have fields of other forms, too, and no image that reads the experimental ones. */
+const oldestTarget = 3
+
 const start: Struct = {
   kind: 'struct',
   name: 'config.commonFields',
@@ -121,24 +125,12 @@ function specIn(root: YamlNode, options: ButaneOptions): Spec {
     throw new CompileFault(
       'rhcos variant has been removed; use openshift variant instead: https://coreos.github.io/butane/upgrading-openshift/',
     )
-  const spec = specOf(variant, known, options.spec)
+  const { spec: target } = options
+  if (target !== undefined && known.endsWith('-experimental') && Number(target.split('.')[1]) < oldestTarget)
+    throw new CompileFault(`${variant} ${known} cannot be made for Ignition spec ${target}`)
+  const spec = specOf(variant, known, target)
   if (!spec) throw new CompileFault(`No translator exists for variant ${variant} with version ${known}`)
   return spec
-}
-
-/** A version as Butane understands it, which takes `1.05.0` for `1.5.0`. */
-function semanticVersion(text: string): string | undefined {
-  const parts = /^([^+]*?)(?:-([^+]*))?(?:\+(.*))?$/s.exec(text)
-  const numbers = parts?.[1]?.split('.') ?? []
-  const identifier = /^[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*$/
-  if (!parts || numbers.length !== 3 || !numbers.every(n => /^[-+]?[0-9]+$/.test(n))) return undefined
-  for (const word of [parts[2], parts[3]])
-    if (word !== undefined && word !== '' && !identifier.test(word)) return undefined
-  if (numbers.some(n => BigInt.asIntN(64, BigInt(n.replace('+', ''))) !== BigInt(n.replace('+', ''))))
-    return undefined
-  const [, , pre, meta] = parts
-  const plain = numbers.map(n => BigInt(n.replace('+', ''))).join('.')
-  return `${plain}${pre ? `-${pre}` : ''}${meta ? `+${meta}` : ''}`
 }
 
 const invalidSource = 'source config is invalid'
@@ -169,6 +161,7 @@ function compile(
 
   const type = spec.types('Config')
   take(forbiddenFields(compiled.config, spec))
+  if (spec.experimental) take(fieldsBeyondTarget(compiled.config, spec))
   if (isFatal(entries)) throw new CompileFault(invalidSource, entries)
 
   take(duplicateEntries(type, compiled.config))

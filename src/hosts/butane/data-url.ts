@@ -20,12 +20,14 @@ export function dataUrlOf(
   return { url: `data:${best}`, compression: '' }
 }
 
+const escapes = Array.from({ length: 256 }, (_, byte) => {
+  const char = String.fromCharCode(byte)
+  return /[A-Za-z0-9\-_.!~*'()]/.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+})
+
 /** Every byte but letters, digits and `-_.!~*'()` as `%XX`. */
 export function percentEscaped(contents: Buffer): string {
   let out = ''
-  for (const byte of contents) {
-    const char = String.fromCharCode(byte)
-    out += /[A-Za-z0-9\-_.!~*'()]/.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
-  }
+  for (const byte of contents) out += escapes[byte]
   return out
 }

@@ -19,21 +19,36 @@ import {
   urlFault,
 } from './ignition-url-checks.ts'
 import type { Path } from './places.ts'
+import { semanticVersion } from './semantic-version.ts'
 import { walkValue } from './walk.ts'
 
 /** One check of one struct; `minor` is that of Ignition's spec. */
 export type IgnitionCheck = (value: StructValue, path: Path, notes: Notes, minor: number) => void
 
-/** What Ignition itself has to say of a compiled config. */
-export function ignitionProblems(type: Struct, config: StructValue, minor: number): Entry[] {
+/**
+ * What Ignition itself has to say of a config.
+ * @param foreign the config was not made here: its version must be looked at, too.
+ */
+export function ignitionProblems(type: Struct, config: StructValue, minor: number, foreign = false): Entry[] {
   const list: Entry[] = []
   const notes = notesInto(list, 'compiled')
   walkValue(type, config, [], (here, value, path) => {
+    if (foreign && here.kind === 'struct' && here.plainName === 'Ignition')
+      notes.error([...path, 'version'], versionFault((value as StructValue).version as string, minor))
     if (here.kind === 'struct') checks[here.plainName]?.(value as StructValue, path, notes, minor)
     else if (here.kind === 'string' && here.name.endsWith('.Device'))
       notes.error(path, pathFault(value as string))
   })
   return list
+}
+
+/** What is wrong with the version of a config, for an Ignition of one spec. */
+export function versionFault(version: string, minor: number): string | undefined {
+  const known = semanticVersion(version)
+  if (known === undefined) return "invalid config version (couldn't parse)"
+  return known === `3.${minor}.0${minor === 7 ? '-experimental' : ''}`
+    ? undefined
+    : 'unsupported config version'
 }
 
 const checkOwner: IgnitionCheck = (owner, path, notes) => {

@@ -130,6 +130,7 @@ function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? ''
 }
 
-function wordsOf(error: unknown, place: string, operation: string): string {
+/** An error of the file system, in the words of Go. */
+export function wordsOf(error: unknown, place: string, operation: string): string {
   return `${operation} ${place}: ${words[codeOf(error)] ?? codeOf(error).toLowerCase()}`
 }

@@ -12,11 +12,12 @@ export interface Spec {
   /** Minor version of the part that all variants share. */
   part: number
   schema: Struct
-  /** Minor version of Ignition's spec. */
+  /** Minor version of the spec of Ignition whose rules count. */
   ignition: number
   /** As `ignition.version` says it. */
   ignitionVersion: IgnitionSpec
   experimental: boolean
+  /** Ignition's types as this version makes them. */
   types: (name: string) => Struct
 }
 
@@ -35,6 +36,8 @@ const rows: [variant: Spec['variant'], version: string, part: number, ignition: 
   ['flatcar', '1.2.0-experimental', 8, 7],
 ]
 
+const newestIgnition = 7
+
 /** Every variant and version that is known, as `fcos 1.5.0`. */
 export const knownSpecs: readonly string[] = rows.map(([variant, version]) => `${variant} ${version}`)
 
@@ -49,16 +52,25 @@ export function specOf(variant: string, version: string, target?: IgnitionSpec):
   const minor = Number(version.split('.')[1])
   const experimental = version.endsWith('-experimental')
   const wanted = experimental ? target : undefined
-  const ignition = wanted === undefined ? own : Math.min(Number(wanted.split('.')[1]), 7)
+  const ignition = wanted === undefined ? own : Math.min(Number(wanted.split('.')[1]), newestIgnition)
   return {
     variant: known,
     version,
     minor,
     part,
-    schema: butaneSchema(known, minor, part),
+    schema: schemaOf(known, minor, part),
     ignition,
     ignitionVersion: wanted ?? (`3.${own}.0${experimental ? '-experimental' : ''}` as IgnitionSpec),
     experimental,
-    types: ignitionTypes(ignition),
+    types: ignitionTypes(own),
   }
+}
+
+const schemas = new Map<string, Struct>()
+
+function schemaOf(variant: Spec['variant'], minor: number, part: number): Struct {
+  const name = `${variant} ${minor}`
+  const known = schemas.get(name) ?? butaneSchema(variant, minor, part)
+  schemas.set(name, known)
+  return known
 }

@@ -29,11 +29,14 @@ export function gzipLikeGo(contents: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(head), Buffer.from(writer.written), tail])
 }
 
+// Half a megabyte that is cleared is had sooner than half a megabyte that is new.
+const hashHeads = new Int32Array(1 << 17)
+
 /** Finds what came before within the last 32 KiB, one position late: a longer match at the next position wins. */
 class Deflater {
   private readonly data: Uint8Array
   private readonly writer: BlockWriter
-  private readonly heads = new Int32Array(1 << 17)
+  private readonly heads = hashHeads.fill(0)
   private readonly previous = new Int32Array(windowSize)
   private pieces: Piece[] = []
   private index = 0

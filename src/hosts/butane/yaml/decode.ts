@@ -80,10 +80,14 @@ class Decoder {
 
   private scalar(node: ScalarNode, type: Type): Outcome {
     const resolved: Resolved =
-      node.tag === '!!str' ? { tag: '!!str', value: node.value } : resolveScalar(node.tag, node.value)
+      node.tag === '!!str'
+        ? { tag: '!!str', value: node.value }
+        : node.tag === '!!binary'
+          ? { tag: '!!binary', value: binary(node.value) }
+          : resolveScalar(node.tag, node.value)
     if (resolved.value === null) return false
     if (type.kind === 'string')
-      return { value: resolved.tag === '!!binary' ? binary(node.value) : node.value }
+      return { value: resolved.tag === '!!binary' ? (resolved.value as string) : node.value }
     if (type.kind === 'int') {
       const int = asInt(resolved.value)
       if (int !== undefined) return { value: int }

@@ -325,7 +325,7 @@ export class Scanner {
   private skipToToken(): void {
     const { chars } = this
     for (;;) {
-      if (chars.mark.column === 0 && chars.peek() === '\ufeff') chars.skip()
+      if (chars.mark.index === 0 && chars.peek() === '\ufeff') chars.skip()
       while (
         chars.peek() === ' ' ||
         ((this.flowLevel > 0 || !this.simpleKeyAllowed) && chars.peek() === '\t')
