@@ -6,8 +6,6 @@ import type { Cluster } from '../src/cluster/load.ts'
 import { evidenceIn } from '../src/hosts/evidence.ts'
 import { type HostReader, type HostWriter, hostReader, hostWriter } from '../src/hosts/host.ts'
 import { connectTang, type TangRoute } from '../src/hosts/ignition/tang.ts'
-import { byHand } from '../src/hosts/install/by-hand.ts'
-import { sshInstaller } from '../src/hosts/install/ssh-installer.ts'
 import { mintHostKey, mintHostKeys } from '../src/hosts/keys.ts'
 import { knownHostLines, knownHostsFile } from '../src/hosts/known-hosts.ts'
 import { keepLines } from '../src/hosts/line.ts'
@@ -18,8 +16,10 @@ import { connectApi } from '../src/kubernetes/api.ts'
 import { applyK0sctl, fetchKubeconfig, type K0sctlRoute, routed } from '../src/kubernetes/k0sctl.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { connectSynology } from '../src/nas/synology/synology.ts'
+import { Fault } from '../src/runbook/fault.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 import { connectIgnition } from './connect-ignition.ts'
+import { connectLadder, installerAccess, type NetbootPlace } from './connect-ladder.ts'
 import type { HostsReader, HostsWriter, K0sctlWriter, Readers, Writers } from './kit.ts'
 
 /** Where everything is: the real home, or the lab that stands in for it. */
@@ -27,6 +27,8 @@ export interface Whereabouts {
   host(name: string): { address: string; port: number; user: string }
   /** How a machine is switched; undefined where recover.yaml does not say. */
   power(name: string): PowerAccess | undefined
+  /** How machines that boot reach this computer; undefined where recover.yaml does not say. */
+  netboot: NetbootPlace | undefined
   /** How the person logs in to machines; throws Fault `ssh-key-missing`. */
   login(): Login
   /** The person's own `ssh`, which knows by itself how to log in. Absent in a rehearsal, which would not hold it back. */
@@ -84,7 +86,8 @@ export function connect(
     hostKey: (host: string) => mintHostKey(run.secret, host),
     hostKeys: (host: string) => mintHostKeys(run.secret, host),
   }
-  const hosts = connectHosts(cluster, identity, where)
+  const ignition = connectIgnition(cluster, where.secrets)
+  const hosts = connectHosts(cluster, run, identity, where, ignition)
   const nas = connectSynology({ ...where.nas, signal, pace: where.pace })
   const kubeconfig = run.folder === undefined ? '' : join(run.folder, 'kubeconfig')
   const kubernetes = connectApi({ kubeconfig, signal })
@@ -97,7 +100,7 @@ export function connect(
     secrets: where.secrets,
     wantedSecrets: where.wantedSecrets,
     web,
-    ignition: connectIgnition(cluster, where.secrets),
+    ignition,
     evidence: evidenceIn(run.folder),
     login: {
       user: (host: string) => where.host(host).user,
@@ -134,8 +137,10 @@ type Identity = Readers['run']
 
 function connectHosts(
   cluster: Cluster,
+  run: ConnectedRun,
   identity: Identity,
   where: Whereabouts,
+  ignition: Readers['ignition'],
 ): { reader: HostsReader; writer: HostsWriter; close(): Promise<void> } {
   const lines = keepLines({ pace: where.pace })
   const access = (host: string, pins: SshAccess['pins']): SshAccess => {
@@ -157,28 +162,49 @@ function connectHosts(
     lines.use(to, signal, ssh => look(hostReader(to, ssh)), true)
   const changing = <T>(to: SshAccess, signal: AbortSignal, act: (host: HostWriter) => Promise<T>) =>
     lines.use(to, signal, ssh => act(hostWriter(to, ssh)))
+  const powerReader = (host: string) => {
+    const writer = power(host)
+    return writer && readerOf(writer)
+  }
+  /** Whatever answers, let in by the person's key; this run's own installer may know only the key that it was given. */
+  const anyone: HostsReader['anyone'] = async (host, signal, look) => {
+    try {
+      return await looking(access(host, 'first-use'), signal, look)
+    } catch (thrown) {
+      if (!(thrown instanceof Fault) || thrown.code !== 'host-auth-refused') throw thrown
+      return await looking(installerAccess(run.secret, host, access(host, [])), signal, look).catch(() => {
+        throw thrown
+      })
+    }
+  }
+  const ladder = connectLadder(cluster, run, {
+    address: host => where.host(host).address,
+    access,
+    anyone,
+    look: looking,
+    change: changing,
+    power,
+    powerReader,
+    ignition,
+    netboot: where.netboot,
+  })
   const reader: HostsReader = {
-    power(host) {
-      const writer = power(host)
-      return writer && readerOf(writer)
-    },
+    ...ladder.reader,
+    power: powerReader,
     probe: (host, signal) => lines.probe(pinned(host), signal),
     ours: (host, signal, look) => looking(pinned(host), signal, look),
-    anyone: (host, signal, look) => looking(access(host, 'first-use'), signal, look),
+    anyone,
   }
   return {
     reader,
     writer: {
       ...reader,
+      ...ladder.writer,
       power,
       changeOurs: (host, signal, act) => changing(pinned(host), signal, act),
-      changeInstaller: (host, hostKey, signal, act) => changing(access(host, [hostKey]), signal, act),
-      rungs: host =>
-        (cluster.entry.hosts[host]?.install ?? []).flatMap(name =>
-          [sshInstaller, byHand].filter(r => r.name === name),
-        ),
     },
     close: async () => {
+      await ladder.close()
       await Promise.all([lines.close(), ...[...powers.values()].map(p => p.close())])
     },
   }

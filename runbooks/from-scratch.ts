@@ -15,8 +15,8 @@ import { installFlatcar } from './hosts/install-flatcar.ts'
 import { startControllers } from './kubernetes/controllers.ts'
 import { fetchAccess } from './kubernetes/kubeconfig.ts'
 import { joinWorkers } from './kubernetes/workers.ts'
-import { checkArtifacts } from './preflight/check-artifacts.ts'
 import { checkIgnitions } from './preflight/check-ignition.ts'
+import { checkImages } from './preflight/check-images.ts'
 import { checkManifests } from './preflight/check-manifests.ts'
 import { checkSecrets } from './preflight/check-secrets.ts'
 import { checkTang } from './preflight/check-tang.ts'
@@ -36,7 +36,7 @@ import { verifyVolume } from './volumes/verify.ts'
 /** From blank disks to healthy applications with their data. */
 export const fromScratch = runbook('from-scratch', 'Recover the cluster from scratch', [
   phase('preflight', 'Preflight', [
-    checkArtifacts,
+    checkImages,
     checkIgnitions,
     checkTang,
     checkManifests,

@@ -1,4 +1,5 @@
 import type { HostEntry } from '../src/cluster/schema.ts'
+import { answersByDnsmasq } from '../src/hosts/netboot/dnsmasq.ts'
 import { ownKeys } from '../src/hosts/own-keys.ts'
 import type { PowerAccess } from '../src/hosts/power/connect-power.ts'
 import { openSecrets, type Secrets } from '../src/secrets/resolve.ts'
@@ -25,6 +26,12 @@ export const inEarnest: Reach = async (cluster, folder) => {
         port: host?.port ?? known?.port ?? 22,
         user: host?.user ?? known?.user ?? 'core',
       }
+    },
+    netboot: entry.netboot && {
+      address: entry.netboot.address,
+      port: entry.netboot.port ?? 8473,
+      dhcp: folder =>
+        answersByDnsmasq({ address: entry.netboot!.address, interface: entry.netboot!.interface, folder }),
     },
     power(name) {
       const host = entry.hosts[name]

@@ -3,7 +3,17 @@ import type { EvidenceReader, EvidenceWriter } from '../src/hosts/evidence.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
 import type { CompiledIgnition } from '../src/hosts/ignition/compile.ts'
 import type { TangReader } from '../src/hosts/ignition/tang.ts'
-import type { InstallRung } from '../src/hosts/install/rung.ts'
+import type { VerifiedArtifact } from '../src/hosts/install/artifact.ts'
+import type { RungOutlook } from '../src/hosts/install/ladder.ts'
+import type {
+  Artifact,
+  FoundInstaller,
+  Guidance,
+  Leftover,
+  RungName,
+  Situation,
+} from '../src/hosts/install/rung.ts'
+import type { Writing } from '../src/hosts/install/write-disk.ts'
 import type { HostKey } from '../src/hosts/keys.ts'
 import type { PowerReader, PowerWriter } from '../src/hosts/power/power.ts'
 import type { Probe } from '../src/hosts/ssh.ts'
@@ -22,7 +32,7 @@ export interface RunIdentity {
 }
 
 /** Ways to a machine. One line is kept to each; it is opened with the first piece of work, and again when it was lost. */
-export interface HostsReader {
+export interface HostsReader extends LadderReader {
   /** Looks who answers, comparing with the host keys that this run gave. */
   probe(host: string, signal: AbortSignal): Promise<Probe>
   /** The machine of this run: its host key is the one that we minted. */
@@ -33,17 +43,48 @@ export interface HostsReader {
   power(host: string): PowerReader | undefined
 }
 
-export interface HostsWriter extends HostsReader {
-  changeOurs<T>(host: string, signal: AbortSignal, act: (host: HostWriter) => Promise<T>): Promise<T>
+/** The ways to install a host, seen and not gone. */
+export interface LadderReader {
+  /** A system that runs on the host and from which its disk can be written, if there is one. */
+  installer(host: string, signal: AbortSignal): Promise<FoundInstaller | undefined>
+  /** Everything that the rungs decide by. */
+  situation(host: string, signal: AbortSignal): Promise<Situation>
+  /** What each rung would do now, or why it cannot be tried. */
+  ladder(host: string, signal: AbortSignal): Promise<RungOutlook[]>
+  /** The first rung that can be tried now. */
+  firstRung(host: string, signal: AbortSignal): Promise<RungName | undefined>
+  /** What this run has put up at the host's BMC and not yet taken down. */
+  leftovers(host: string): Leftover[]
+  /** Reads a file of recover.yaml whole and checks it by hash and signature. */
+  verify(what: string, artifact: Artifact): Promise<VerifiedArtifact>
+}
+
+export interface LadderWriter extends LadderReader {
+  /** Gets an installer running by the first rung that leads to one, leaving out those in `skip`. */
+  climb(host: string, guidance: Guidance, skip?: ReadonlySet<RungName>): Promise<RungName>
   /** An installer, known by the host key that it showed when we looked. */
   changeInstaller<T>(
+    host: string,
+    installer: FoundInstaller,
+    signal: AbortSignal,
+    act: (host: HostWriter) => Promise<T>,
+  ): Promise<T>
+  /** The old system, known by the host key that it showed when we looked. */
+  changeSeen<T>(
     host: string,
     hostKey: string,
     signal: AbortSignal,
     act: (host: HostWriter) => Promise<T>,
   ): Promise<T>
+  /** Takes down whatever is still armed for this host: network boot, the virtual drive, an order for the next boot. */
+  disarm(host: string, signal: AbortSignal): Promise<void>
+  /** The image for a host, how it is checked, and where the machine may fetch it. */
+  imageFor(host: string): Pick<Writing, 'image' | 'verify' | 'mirror'>
+}
+
+export interface HostsWriter extends HostsReader, LadderWriter {
+  changeOurs<T>(host: string, signal: AbortSignal, act: (host: HostWriter) => Promise<T>): Promise<T>
   power(host: string): PowerWriter | undefined
-  rungs(host: string): InstallRung[]
 }
 
 /** k0sctl, told where the hosts are and which host keys they have. */

@@ -211,7 +211,8 @@ export async function inTheLab(
 }
 
 /** The lab in place of the real home. */
-export function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereabouts {
+export function whereaboutsOf(lab: KeptLab, cluster: Cluster): Whereabouts {
+  const { endpoints } = lab
   const { account, password, url, fingerprint } = endpoints.nas
   return {
     host(name) {
@@ -220,6 +221,16 @@ export function whereaboutsOf({ endpoints }: KeptLab, cluster: Cluster): Whereab
       return host
     },
     power: name => powerOf(name, endpoints.power[name], cluster),
+    netboot: {
+      address: '127.0.0.1',
+      port: 0,
+      // dnsmasq needs root and a network: the lab's machines are told by the lab what it would answer them.
+      dhcp: () => ({
+        lacks: () => undefined,
+        answer: machines => lab.order('offer', Object.fromEntries(machines.map(m => [m.mac, m.script]))),
+        forget: () => lab.order('offer', {}),
+      }),
+    },
     login: () => ({ privateKey: endpoints.operatorKey, keyFile: endpoints.operatorKeyFile }),
     nas: { url, fingerprint, account: async () => account, password: async () => password },
     // Made up: whatever a person's own sources hold stays where it is.

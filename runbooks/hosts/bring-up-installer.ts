@@ -1,50 +1,36 @@
 import { z } from 'zod'
-import type { HostFacts } from '../../src/hosts/facts.ts'
-import { type DiskSelector, resolveDisk } from '../../src/hosts/resolve-disk.ts'
+import { otherFlatcarDisk } from '../../src/hosts/install/release-disk.ts'
+import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { fingerprintOfText } from '../../src/hosts/ssh.ts'
-import { done, due } from '../../src/runbook/step.ts'
+import { blocked, done, due } from '../../src/runbook/step.ts'
 import { keepHostFiles } from '../evidence/survey-hosts.ts'
 import { step } from '../kit.ts'
-import { checkArtifacts } from '../preflight/check-artifacts.ts'
 import { checkIgnitions } from '../preflight/check-ignition.ts'
+import { checkImages } from '../preflight/check-images.ts'
 import { checkManifests } from '../preflight/check-manifests.ts'
 import { checkSecrets } from '../preflight/check-secrets.ts'
 import { checkTang } from '../preflight/check-tang.ts'
 import { fenceVolume } from '../protect/fence.ts'
 import { eachHost } from './each-host.ts'
 
-// What a system that was booted from a stick or over the network has as its root.
-const inMemory = new Set(['tmpfs', 'ramfs', 'rootfs', 'overlay', 'squashfs'])
-
-/** A system from which the host's disk can be written: it runs from memory, and nothing on that disk is mounted. */
-export function isInstaller(facts: HostFacts, disk: DiskSelector, host: string): boolean {
-  return inMemory.has(facts.rootFileSystem) && !resolveDisk(facts, disk, host).mounted
-}
-
-/** Gets an installer running on the machine, by the first rung that works. */
+/** Gets the machine into a system from which its disk can be written, by the first rung of the ladder that works. */
 export const bringUpInstaller = step({
   id: 'hosts/bring-up-installer',
   title: host => `Get an installer running on ${host.name}`,
   byHand: 'Boot the machine from a Flatcar USB stick; log in as core.',
   each: eachHost,
-  needs: [
-    checkArtifacts,
-    checkIgnitions,
-    checkTang,
-    checkManifests,
-    checkSecrets,
-    fenceVolume,
-    keepHostFiles,
-  ],
+  needs: [checkImages, checkIgnitions, checkTang, checkManifests, checkSecrets, fenceVolume, keepHostFiles],
   danger: 'changes',
   bounds: { expected: '3m', limit: '4h' },
   retry: { times: 6, delay: '5s' },
   uses: host => [`host:${host.name}`],
   output: z.strictObject({
+    /** What the disk is written from: an installer, the old system itself (flatcar-reset), or nothing has to be written. */
+    way: z.enum(['installer', 'flatcar-reset', 'installed']),
     hostKey: z.string(),
     machineSerial: z.string(),
-    /** The machine is this run's already: nothing has to be installed. */
-    installed: z.boolean(),
+    /** Of the system that runs now; the new one must have another. */
+    bootId: z.string(),
   }),
   async observe({ host, hosts, run, cluster, signal }) {
     const probe = await hosts.probe(host.name, signal)
@@ -52,35 +38,55 @@ export const bringUpInstaller = step({
       const facts = await hosts.ours(host.name, signal, h => h.facts(signal))
       if (facts.run?.run === run.id)
         return done(
-          { hostKey: probe.hostKey, machineSerial: facts.machineSerial, installed: true },
+          {
+            way: 'installed',
+            hostKey: probe.hostKey,
+            machineSerial: facts.machineSerial,
+            bootId: facts.bootId,
+          },
           `${host.name} is this run’s machine already`,
         )
     }
-    if (probe.state === 'other-key') {
-      const facts = await hosts.anyone(host.name, signal, h => h.facts(signal))
-      if (isInstaller(facts, cluster.entry.hosts[host.name]!.disk, host.name))
-        return done(
-          { hostKey: probe.hostKey, machineSerial: facts.machineSerial, installed: false },
-          `${facts.os.name} answers on ${host.name} with the host key ${fingerprintOfText(probe.hostKey)}`,
-        )
-      return due(`get from ${facts.os.name || 'the system that runs'} on ${host.name} to an installer`)
+    const installer = await hosts.installer(host.name, signal)
+    if (installer) {
+      const { hostKey, machineSerial, bootId } = installer
+      return done(
+        { way: 'installer', hostKey, machineSerial, bootId },
+        `${installer.name} answers on ${host.name} with the host key ${fingerprintOfText(hostKey)}${installer.pinned ? ', which this run gave it' : ''}`,
+      )
     }
-    return due(`get an installer running on ${host.name}, which does not answer`)
+    const rungs = await hosts.ladder(host.name, signal)
+    const first = rungs.find(r => r.refuses === undefined)
+    if (!first)
+      return blocked(
+        'no-way-to-install',
+        `none of the ways to install ${host.name} can be tried: ${rungs.map(r => `${r.name}: ${r.refuses}`).join('; ')}`,
+        'Mend what one of them says, or add by-hand to hosts.….install',
+      )
+    const { seen } = await hosts.situation(host.name, signal)
+    if (seen) {
+      const disk = resolveDisk(seen.facts, cluster.entry.hosts[host.name]!.disk, host.name)
+      const other = otherFlatcarDisk(disk, seen.facts.disks)
+      if (other)
+        return blocked(
+          'other-disk-has-flatcar',
+          `another disk of ${host.name}, /dev/${other.name} (serial ${other.serial || 'none'}), has partitions named ${other.labels.join(', ')}: the new system could take its root from there`,
+          `Save what is on it and give those partitions other names (\`sgdisk -c\`, \`e2label\`), or unplug it: recover writes to no disk that recover.yaml does not name`,
+        )
+      if (first.name === 'flatcar-reset')
+        return done(
+          {
+            way: 'flatcar-reset',
+            hostKey: seen.hostKey,
+            machineSerial: seen.facts.machineSerial,
+            bootId: seen.facts.bootId,
+          },
+          `${seen.facts.os.name} answers on ${host.name} with the host key ${fingerprintOfText(seen.hostKey)}, and can be reset`,
+        )
+    }
+    return due(first.says)
   },
-  async apply({ host, hosts, cluster, signal, note, askHand, wait }) {
-    const selector = cluster.entry.hosts[host.name]!.disk
-    const rungs = hosts.rungs(host.name)
-    const last = rungs.at(-1)
-    if (last) await last.bringUp(host.name, { signal, note, askHand, wait })
-    await wait(
-      `an installer to answer on ${host.name}`,
-      async () => {
-        const probe = await hosts.probe(host.name, signal)
-        if (probe.state !== 'other-key') return undefined
-        const facts = await hosts.anyone(host.name, signal, h => h.facts(signal))
-        return isInstaller(facts, selector, host.name) || undefined
-      },
-      { every: '5s' },
-    )
+  async apply({ host, hosts, signal, note, askHand, progress, wait }) {
+    await hosts.climb(host.name, { signal, note, askHand, progress, wait }, new Set(['flatcar-reset']))
   },
 })

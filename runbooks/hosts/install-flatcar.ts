@@ -1,19 +1,23 @@
 import { z } from 'zod'
 import { lockHost } from '../../src/hosts/host-lock.ts'
 import { prepareIgnition } from '../../src/hosts/ignition/prepare.ts'
-import { installOverSsh } from '../../src/hosts/install/ssh-installer.ts'
+import { flatcarReset } from '../../src/hosts/install/flatcar-reset.ts'
+import { proven, whoAnswers } from '../../src/hosts/install/prove-system.ts'
+import type { Guidance } from '../../src/hosts/install/rung.ts'
+import { writeDisk } from '../../src/hosts/install/write-disk.ts'
 import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { hostVictims } from '../../src/hosts/victims.ts'
 import { Fault } from '../../src/runbook/fault.ts'
-import { done, due } from '../../src/runbook/step.ts'
+import { blocked, done, due } from '../../src/runbook/step.ts'
 import { surveyHost } from '../evidence/survey-hosts.ts'
-import { step } from '../kit.ts'
+import { type HostsReader, step } from '../kit.ts'
 import { bringUpInstaller } from './bring-up-installer.ts'
 import { eachHost } from './each-host.ts'
 
 /**
- * Writes the new system to the one disk that was named, and proves that what answers afterwards is this run's machine:
- * the host key that we minted, the run's name in a file that only its Ignition config can have written.
+ * Makes the new system on the one disk that was named, and proves that what answers afterwards is this run's machine: a
+ * new boot, the host key that we minted, the run's name in a file that only its Ignition config can have written, the
+ * release that was asked for, started from that disk.
  */
 export const installFlatcar = step({
   id: 'hosts/install-flatcar',
@@ -23,7 +27,7 @@ export const installFlatcar = step({
   each: eachHost,
   needs: [bringUpInstaller],
   danger: 'destroys',
-  bounds: { expected: '4m', limit: '30m' },
+  bounds: { expected: '4m', limit: '90m' },
   retry: { times: 3, delay: '10s' },
   uses: host => [`host:${host.name}`],
   output: z.strictObject({
@@ -32,11 +36,20 @@ export const installFlatcar = step({
     hostKey: z.string(),
     machineSerial: z.string(),
   }),
-  async observe({ host, hosts, run, signal }) {
+  async observe({ host, hosts, cluster, run, output, signal }) {
     const probe = await hosts.probe(host.name, signal)
-    if (probe.state !== 'answers') return due(`install Flatcar on ${host.name}’s disk and boot it`)
+    if (probe.state !== 'answers') return due(await whatItWouldDo(host.name, hosts, signal))
     const facts = await hosts.ours(host.name, signal, h => h.facts(signal))
-    if (facts.run?.run !== run.id) return due(`install Flatcar on ${host.name}’s disk and boot it`)
+    if (facts.run?.run !== run.id) return due(await whatItWouldDo(host.name, hosts, signal))
+    const entry = cluster.entry.hosts[host.name]!
+    const before = output(bringUpInstaller)
+    const wrong = proven(facts, {
+      host: host.name,
+      disk: entry.disk,
+      version: entry.image?.version,
+      bootIdBefore: before.way === 'installed' ? undefined : before.bootId,
+    })
+    if (wrong) return blocked(wrong.code, wrong.message, wrong.remedy)
     const { fingerprint } = run.hostKey(host.name)
     return done(
       {
@@ -45,47 +58,102 @@ export const installFlatcar = step({
         hostKey: probe.hostKey,
         machineSerial: facts.machineSerial,
       },
-      `${facts.os.name} of run ${run.id} answers on ${host.name} with our host key ${fingerprint}`,
+      `${facts.os.name} of run ${run.id} answers on ${host.name} with our host key ${fingerprint}, started from the disk ${entry.disk.serial ?? entry.disk.wwn}`,
     )
   },
   async victims({ host, hosts, cluster, output, signal }) {
     const facts = await hosts.anyone(host.name, signal, h => h.facts(signal))
     return hostVictims(facts, cluster.entry.hosts[host.name]!, host.name, output(surveyHost))
   },
-  async apply({ host, hosts, cluster, run, ignition, output, signal, note, askHand, wait }) {
-    const entry = cluster.entry.hosts[host.name]!
-    const { hostKey } = output(bringUpInstaller)
-    const compiled = await ignition(host.name, signal)
+  async apply({ host, hosts, cluster, run, ignition, output, signal, note, askHand, progress, wait }) {
+    const { name } = host
+    const entry = cluster.entry.hosts[name]!
+    const guidance: Guidance = { signal, note, askHand, progress, wait }
+    const before = output(bringUpInstaller)
+    const compiled = await ignition(name, signal)
     const prepared = prepareIgnition(compiled.text, entry.ignition, {
       run: run.id,
-      host: host.name,
-      keys: run.hostKeys(host.name),
+      host: name,
+      keys: run.hostKeys(name),
     })
-    await hosts.changeInstaller(host.name, hostKey, signal, async installer => {
-      await lockHost(installer, run.id, signal)
-      const disk = resolveDisk(await installer.facts(signal), entry.disk, host.name)
-      await installOverSsh(
-        installer,
-        {
-          run: run.id,
-          disk,
-          image: { file: cluster.resolve(entry.image!.file), sha256: entry.image!.sha256 },
-          ignition: prepared,
+    const image = hosts.imageFor(name)
+    /** Waits for the new system; ends early with a Fault when another one answers. */
+    const comesUp = (from: { hostKey: string; bootId: string }, limit: '10m' | '20m') =>
+      wait(
+        `${name} to boot its new system`,
+        async () => {
+          const probe = await hosts.probe(name, signal)
+          if (probe.state === 'answers') return true
+          if (probe.state !== 'other-key') return undefined
+          const facts = await hosts.anyone(name, signal, h => h.facts(signal))
+          const fault = whoAnswers(facts, {
+            host: name,
+            run: run.id,
+            bootIdBefore: from.bootId,
+            shown: probe.fingerprint,
+            ours: run.hostKey(name).fingerprint,
+          })
+          if (fault) throw fault
+          return undefined
         },
-        { signal, note, askHand, wait },
+        { every: '2s', limit },
+      )
+    // What an earlier attempt has armed would catch the machine when it boots its disk.
+    await hosts.disarm(name, signal)
+    let skip = new Set<'flatcar-reset'>()
+    if (before.way === 'flatcar-reset' && (await hosts.firstRung(name, signal)) === 'flatcar-reset')
+      try {
+        await hosts.changeSeen(name, before.hostKey, signal, async old => {
+          await lockHost(old, run.id, signal)
+          const facts = await old.facts(signal)
+          const disk = resolveDisk(facts, entry.disk, name)
+          await flatcarReset.reinstall(
+            old,
+            { run: run.id, disk, image: image.image, ignition: prepared },
+            guidance,
+          )
+        })
+        return void (await comesUp(before, '20m'))
+      } catch (thrown) {
+        if (!(thrown instanceof Fault) || thrown.transient || signal.aborted) throw thrown
+        if (entry.install.every(rung => rung === 'flatcar-reset')) throw thrown
+        note(`flatcar-reset led nowhere on ${name}: ${thrown.message}; the next way is tried`)
+        skip = new Set(['flatcar-reset'])
+      }
+    let installer = await hosts.installer(name, signal)
+    if (!installer) {
+      await hosts.climb(name, guidance, new Set([...skip, 'flatcar-reset'] as const))
+      installer = await hosts.installer(name, signal)
+    }
+    if (!installer)
+      throw new Fault({
+        code: 'installer-gone',
+        blame: 'host',
+        message: `the installer on ${name} does not answer any more; nothing was written`,
+        remedy: 'Look at the machine; then run `recover resume`: it brings one up again',
+        transient: true,
+      })
+    const found = installer
+    await hosts.changeInstaller(name, found, signal, async machine => {
+      await lockHost(machine, run.id, signal)
+      const facts = await machine.facts(signal)
+      const disk = resolveDisk(facts, entry.disk, name)
+      await writeDisk(
+        machine,
+        { run: run.id, disk, disks: facts.disks, ignition: prepared, ...image },
+        guidance,
       )
     })
-    await wait(`${host.name} to boot its new system`, async () => {
-      const probe = await hosts.probe(host.name, signal)
-      if (probe.state === 'answers') return true
-      if (probe.state !== 'other-key' || probe.hostKey === hostKey) return undefined
-      const facts = await hosts.anyone(host.name, signal, h => h.facts(signal))
-      throw new Fault({
-        code: 'wrong-system-answers',
-        blame: 'host',
-        message: `after the installation ${facts.os.name || 'some system'} answers on ${host.name} with the host key ${probe.fingerprint}, not this run’s Flatcar with ${run.hostKey(host.name).fingerprint}`,
-        remedy: `Boot ${host.name} from the installer again (check its boot order), then run \`recover resume\``,
-      })
-    })
+    await comesUp(found, '20m')
   },
 })
+
+async function whatItWouldDo(
+  name: string,
+  hosts: Pick<HostsReader, 'firstRung'>,
+  signal: AbortSignal,
+): Promise<string> {
+  return (await hosts.firstRung(name, signal)) === 'flatcar-reset'
+    ? `reset Flatcar on ${name}’s disk with the new config and boot it`
+    : `install Flatcar on ${name}’s disk and boot it`
+}

@@ -1,3 +1,5 @@
+import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
 import { Fault } from '../runbook/fault.ts'
 import { dataScript, fetchScript } from './data-script.ts'
 import { factScript, factShell } from './fact-script.ts'
@@ -31,13 +33,23 @@ export interface HostReader {
   /** A file's text, or undefined when it is not there. */
   readFile(path: string, signal?: AbortSignal): Promise<string | undefined>
   unit(name: string, signal?: AbortSignal): Promise<UnitState>
+  /** Boot entries of an EFI firmware, as `efibootmgr -v` prints them. */
+  efiBootEntries(signal?: AbortSignal): Promise<string>
+  /** Whether the machine gets an answer from an HTTP address (HEAD). */
+  reaches(url: string, signal?: AbortSignal): Promise<boolean>
   /** k0s on a controller: its version, and whether its API says that it is ready. Not installed is not ready. */
   k0s(signal?: AbortSignal): Promise<{ version: string; ready: boolean }>
 }
 
 /** What changes a machine. */
 export interface HostWriter extends HostReader {
-  putFile(path: string, content: string | Buffer, mode: number, signal?: AbortSignal): Promise<void>
+  /** Writes a file; one of this computer goes over as a stream. */
+  putFile(
+    path: string,
+    content: string | Buffer | { file: string },
+    mode: number,
+    signal?: AbortSignal,
+  ): Promise<void>
   /**
    * Starts a script as a systemd unit that outlives our connection. A unit of that name that is there already is left
    * alone: it is found again, not started twice.
@@ -45,6 +57,8 @@ export interface HostWriter extends HostReader {
   startUnit(name: string, script: string, signal?: AbortSignal): Promise<void>
   /** Forgets a unit that ended, so that its name can be used again. */
   forgetUnit(name: string, signal?: AbortSignal): Promise<void>
+  /** Orders which entry of its EFI firmware is booted next, once. */
+  bootNextEfi(entry: string, signal?: AbortSignal): Promise<void>
   /** Orders a reboot and comes back when the line has dropped. */
   reboot(signal?: AbortSignal): Promise<void>
   /** Writes a lock where there is none. Returns whose lock is there afterwards. */
@@ -138,6 +152,18 @@ function readerOn(name: string, ssh: SshConnection): HostReader {
       const readyz = await ssh.run('sudo -n /opt/bin/k0s kubectl get --raw=/readyz', options)
       return { version: version.stdout.trim(), ready: readyz.code === 0 && readyz.stdout.trim() === 'ok' }
     },
+    async efiBootEntries(signal) {
+      const result = await ssh.run('sudo -n efibootmgr -v', signal ? { signal } : {})
+      if (result.code !== 0) throw refused(name, 'list the boot entries of its firmware', result)
+      return result.stdout
+    },
+    async reaches(url, signal) {
+      const result = await ssh.run(
+        `curl -fsSI -o /dev/null --max-time 10 ${quote(url)} || wget -q --spider -T 10 -t 1 ${quote(url)}`,
+        signal ? { signal } : {},
+      )
+      return result.code === 0
+    },
     async unit(unit, signal) {
       const result = await ssh.run(
         `systemctl show -p LoadState -p ActiveState -p Result -p ExecMainStatus -- ${quote(`${unit}.service`)}`,
@@ -155,9 +181,15 @@ function readerOn(name: string, ssh: SshConnection): HostReader {
 }
 
 function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof HostReader> {
-  const must = async (what: string, command: string, signal?: AbortSignal, stdin?: string | Buffer) => {
+  const must = async (
+    what: string,
+    command: string,
+    signal?: AbortSignal,
+    stdin?: string | Buffer | Readable,
+  ) => {
     const result = await ssh.run(command, {
-      timeoutMs: 15 * 60_000,
+      // Half a gigabyte takes its time over a slow line.
+      timeoutMs: stdin instanceof Readable ? 2 * 3_600_000 : 15 * 60_000,
       ...(signal ? { signal } : {}),
       ...(stdin === undefined ? {} : { stdin }),
     })
@@ -168,7 +200,14 @@ function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof Hos
   return {
     async putFile(path, content, mode, signal) {
       const octal = mode.toString(8).padStart(4, '0')
-      await must(`write ${path}`, `sudo -n install -D -m ${octal} /dev/stdin ${quote(path)}`, signal, content)
+      await must(
+        `write ${path}`,
+        `sudo -n install -D -m ${octal} /dev/stdin ${quote(path)}`,
+        signal,
+        typeof content === 'object' && 'file' in content
+          ? createReadStream(content.file, { highWaterMark: 1 << 18 })
+          : content,
+      )
     },
     async startUnit(unitName, script, signal) {
       if ((await unit(unitName, signal)).active !== 'absent') return
@@ -187,6 +226,9 @@ function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof Hos
         `sudo -n systemctl ${verb} ${quote(`${unitName}.service`)}`,
         signal,
       )
+    },
+    async bootNextEfi(entry, signal) {
+      await must('order its next boot', `sudo -n efibootmgr --bootnext ${quote(entry)}`, signal)
     },
     async reboot(signal) {
       try {

@@ -38,7 +38,7 @@ const endings: Record<
   },
   'old-os-returns': {
     target: 'lithium',
-    ends: { 'hosts/install-flatcar[lithium]': 'wrong-system-answers' },
+    ends: { 'hosts/install-flatcar[lithium]': 'old-system-returns' },
     writes: 2,
   },
   'ssh-throttled': { target: 'hydrogen', ends: 'by itself' },

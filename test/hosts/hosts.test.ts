@@ -9,8 +9,9 @@ import { factScript, factUnits } from '../../src/hosts/fact-script.ts'
 import { parseFacts } from '../../src/hosts/facts.ts'
 import { connectReader, connectWriter, quote } from '../../src/hosts/host.ts'
 import { prepareIgnition } from '../../src/hosts/ignition/prepare.ts'
+import { verifyArtifact } from '../../src/hosts/install/artifact.ts'
 import type { Guidance } from '../../src/hosts/install/rung.ts'
-import { installOverSsh, installScript } from '../../src/hosts/install/ssh-installer.ts'
+import { installScript, writeDisk } from '../../src/hosts/install/write-disk.ts'
 import { knownHostsLine, mintHostKey, mintHostKeys } from '../../src/hosts/keys.ts'
 import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { probeSsh, type SshAccess } from '../../src/hosts/ssh.ts'
@@ -59,9 +60,12 @@ function installation() {
   const bytes = randomBytes(5_000)
   writeFileSync(file, bytes.toString('hex'))
   const sha256 = createHash('sha256').update(bytes.toString('hex')).digest('hex')
+  const image = { file, sha256 }
   return {
     run,
-    image: { file, sha256 },
+    disks: [],
+    image,
+    verify: () => verifyArtifact('system image', image, { file: undefined }),
     ignition: prepareIgnition(config, 'lithium.ign', { run, host: 'lithium', keys: [key] }),
   }
 }
@@ -166,12 +170,14 @@ describe('a machine', () => {
     expect(await host.readFile('/nowhere')).toBeUndefined()
     expect(await host.unit('k0scontroller')).toMatchObject({ active: 'absent' })
     expect(Object.keys(host).sort()).toEqual([
+      'efiBootEntries',
       'facts',
       'fetchFiles',
       'hostKey',
       'k0s',
       'localData',
       'name',
+      'reaches',
       'readFile',
       'unit',
     ])
@@ -226,7 +232,7 @@ describe('an installation', () => {
     const { host, close } = await connectWriter(world.access())
     try {
       const disk = resolveDisk(await host.facts(), { serial: 'S4EVNX0M123456' }, 'lithium')
-      await installOverSsh(host, { ...installation(), disk }, guidance)
+      await writeDisk(host, { ...installation(), disk }, guidance)
     } finally {
       close()
     }
@@ -255,8 +261,8 @@ describe('an installation', () => {
     const { host, close } = await connectWriter(world.access())
     const disk = resolveDisk(await host.facts(), { serial: 'S4EVNX0M123456' }, 'lithium')
     world.machine.swapDisk('EXCHANGED')
-    await expect(installOverSsh(host, { ...installation(), disk }, guidance)).rejects.toMatchObject({
-      code: 'install-failed',
+    await expect(writeDisk(host, { ...installation(), disk }, guidance)).rejects.toMatchObject({
+      code: 'disk-moved',
     })
     expect(world.machine.state.disks.map(d => d.writes)).toEqual([0, 0])
     close()
@@ -268,7 +274,7 @@ describe('an installation', () => {
     const disk = resolveDisk(await host.facts(), { serial: 'S4EVNX0M123456' }, 'lithium')
     const what = installation()
     writeFileSync(what.image.file, 'cut off')
-    await expect(installOverSsh(host, { ...what, disk }, guidance)).rejects.toMatchObject({
+    await expect(writeDisk(host, { ...what, disk }, guidance)).rejects.toMatchObject({
       code: 'image-damaged',
     })
     expect(world.world.mutations.hosts).toBe(0)
@@ -288,11 +294,11 @@ describe('an installation', () => {
         throw new Error('our process ends here')
       },
     }
-    await expect(installOverSsh(first.host, what, hasty)).rejects.toThrow('ends here')
+    await expect(writeDisk(first.host, what, hasty)).rejects.toThrow('ends here')
     first.close()
     const notes: string[] = []
     const second = await connectWriter(world.access())
-    await installOverSsh(second.host, what, { ...guidance, note: t => notes.push(t) })
+    await writeDisk(second.host, what, { ...guidance, note: t => notes.push(t) })
     second.close()
     expect(notes[0]).toContain('that was begun before')
     expect(world.machine.state.disks[0]?.writes).toBe(1)
@@ -331,7 +337,7 @@ describe('an installation', () => {
   test('its script refuses as a real shell runs it', () => {
     const dir = scratch('script')
     const disk = { name: 'sda', serial: "it's" } as Disk
-    const script = installScript({ ...installation(), disk }, 'a'.repeat(64))
+    const script = installScript(disk, { sha256: 'a'.repeat(64) })
     // A PATH with our own lsblk and flatcar-install shows what the real shell makes of the quoting and of set -e.
     const tool = (name: string, text: string) =>
       writeFileSync(join(dir, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })

@@ -47,7 +47,7 @@ const lies: Lie[] = [
     what: 'flatcar-install ends well and has written nothing',
     change: { atFirst: lab => lab.order('arm', { name: 'install-lies', target: 'lithium', ...always }) },
     step: 'hosts/install-flatcar[lithium]',
-    code: /^wrong-system-answers$/,
+    code: /^old-system-returns$/,
     says: /Fedora CoreOS 40 answers on lithium/,
     never: /^(?:kubernetes|bootstrap|volumes|applications|proof)/,
   },

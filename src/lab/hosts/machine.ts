@@ -438,22 +438,28 @@ export class Machine {
   private script(text: string): number {
     for (const line of text.split('\n')) {
       if (line === '' || line === 'set -eu') continue
-      const serial = /^\[ "\$\(lsblk -dno SERIAL (\S+)\)" = (.+) \]$/.exec(line)
-      const sum = /^echo (.+) \| sha256sum -c -$/.exec(line)
+      const same = /^\[ "\$\(lsblk -dno (SERIAL|WWN) \/dev\/(\S+)\)" = (.+) \] \|\| exit (\d+)$/.exec(line)
+      const only = /^\[ "\$\(lsblk -dno (SERIAL|WWN) \| grep -cxF (.+)\)" = 1 \] \|\| exit (\d+)$/.exec(line)
+      const sum = /^echo (.+) \| sha256sum -c -(?: \|\| exit (\d+))?$/.exec(line)
       const append = /^cat (\S+) >> (\S+)$/.exec(line)
-      if (serial) {
-        const disk = this.state.disks.find(d => `/dev/${d.kernelName}` === serial[1])
-        if (disk?.serial !== words(serial[2] ?? '')[0]) return 1
+      if (same) {
+        const disk = this.state.disks.find(d => d.kernelName === same[2])
+        if (!disk || nameOfDisk(disk, same[1]) !== words(same[3] ?? '')[0]) return Number(same[4])
+      } else if (only) {
+        const wanted = words(only[2] ?? '')[0]
+        if (this.state.disks.filter(d => nameOfDisk(d, only[1]) === wanted).length !== 1)
+          return Number(only[3])
       } else if (sum) {
         const [hash, path = ''] = (words(sum[1] ?? '')[0] ?? '').split('  ')
-        if (this.state.files[path]?.sha256 !== hash) return 1
+        if (this.state.files[path]?.sha256 !== hash) return Number(sum[2] ?? 1)
       } else if (append) {
         const from = this.state.files[append[1] ?? '']
         const to = this.state.files[append[2] ?? '']
         if (!from || !to) return 1
         this.state.files[append[2] ?? ''] = { ...from, mode: to.mode }
       } else {
-        const code = this.program(words(line))
+        // Of two programs, the second is for systems on which the first does not work.
+        const code = this.program(words(line.split(' || ')[0] ?? ''))
         if (code !== 0) return code
       }
       if (!this.isUp()) return 1
@@ -569,6 +575,10 @@ export class Machine {
   private changed(what: string): void {
     this.world.countMutation('hosts', `${this.state.name}: ${what}`)
   }
+}
+
+function nameOfDisk(disk: DiskModel, column: string | undefined): string {
+  return column === 'WWN' ? disk.wwn : disk.serial
 }
 
 function said(stdout: string): Output {

@@ -5,7 +5,8 @@ import { Agent, request } from 'undici'
 import { parse } from 'yaml'
 import { connectWriter } from '../../../src/hosts/host.ts'
 import { prepareIgnition } from '../../../src/hosts/ignition/prepare.ts'
-import { installOverSsh } from '../../../src/hosts/install/ssh-installer.ts'
+import { verifyArtifact } from '../../../src/hosts/install/artifact.ts'
+import { writeDisk } from '../../../src/hosts/install/write-disk.ts'
 import { mintHostKey } from '../../../src/hosts/keys.ts'
 import { resolveDisk } from '../../../src/hosts/resolve-disk.ts'
 import { connectSsh, type SshAccess, type SshConnection } from '../../../src/hosts/ssh.ts'
@@ -59,12 +60,16 @@ export async function install(endpoints: LabEndpoints, name = 'lithium'): Promis
     passwd: { users: [{ name: 'core', sshAuthorizedKeys: [key.publicKey] }] },
     storage: { files: [{ path: '/etc/hostname', mode: 0o644, contents: { source: `data:,${name}` } }] },
   }
-  await installOverSsh(
+  const facts = await host.facts()
+  const image = { file, sha256: createHash('sha256').update('flatcar').digest('hex') }
+  await writeDisk(
     host,
     {
       run,
-      disk: resolveDisk(await host.facts(), { serial: serials[name]! }, name),
-      image: { file, sha256: createHash('sha256').update('flatcar').digest('hex') },
+      disk: resolveDisk(facts, { serial: serials[name]! }, name),
+      disks: facts.disks,
+      image,
+      verify: () => verifyArtifact('system image', image, { file: undefined }),
       ignition: prepareIgnition(JSON.stringify(config), `${name}.ign`, {
         run,
         host: name,
