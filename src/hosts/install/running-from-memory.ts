@@ -4,6 +4,7 @@ import { type DiskSelector, resolveDisk } from '../resolve-disk.ts'
 // What a system that was booted from a stick or over the network has as its root.
 const inMemory = new Set(['tmpfs', 'ramfs', 'rootfs', 'overlay', 'squashfs'])
 
+/** Whether the running system has no disk that it could be writing to: an installer, a rescue system. */
 export function runsFromMemory(facts: HostFacts): boolean {
   return inMemory.has(facts.rootFileSystem)
 }
