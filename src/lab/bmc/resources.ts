@@ -11,6 +11,8 @@ export const bootSettings = `${system}/Settings`
 export const sessions = '/redfish/v1/SessionService/Sessions'
 export const tasks = '/redfish/v1/TaskService/Tasks'
 
+const well = { State: 'Enabled', Health: 'OK' }
+
 export type Resource = Record<string, unknown>
 
 /** Where the virtual drive is. */
@@ -66,6 +68,7 @@ export function resources(shown: Shown): Map<string, Resource> {
       '@odata.type': '#EthernetInterface.v1_8_0.EthernetInterface',
       Id: String(i + 1),
       Name: `Ethernet Interface ${i + 1}`,
+      Status: well,
       PermanentMACAddress: mac.toUpperCase(),
       MACAddress: mac.toUpperCase(),
     })),
@@ -76,6 +79,7 @@ export function resources(shown: Shown): Map<string, Resource> {
       Id: '1',
       Name: `BMC of ${name}`,
       ManagerType: 'BMC',
+      Status: well,
       FirmwareVersion: 'lab',
       Links: { ManagerForServers: [link(system)] },
       ...(quirks.has('media-under-manager') && !quirks.has('no-media')
@@ -159,6 +163,7 @@ export function resources(shown: Shown): Map<string, Resource> {
       Id: '1',
       Name: name,
       SystemType: 'Physical',
+      Status: well,
       ...(quirks.has('no-identity')
         ? { SerialNumber: 'To be filled by O.E.M.' }
         : {

@@ -27,24 +27,25 @@ export interface PowerSubject {
  */
 export function powerContract(what: string, open: () => Promise<PowerSubject>): void {
   describe(what, () => {
-    const signal = AbortSignal.timeout(110_000)
-    const subject = async <T>(use: (subject: PowerSubject) => Promise<T>): Promise<T> => {
+    const subject = async <T>(
+      use: (subject: PowerSubject, signal: AbortSignal) => Promise<T>,
+    ): Promise<T> => {
       const it = await open()
       try {
-        return await use(it)
+        return await use(it, AbortSignal.timeout(110_000))
       } finally {
         await it.close()
       }
     }
 
     test('says which machine it is, and whether it is on', () =>
-      subject(async ({ power, identity }) => {
+      subject(async ({ power, identity }, signal) => {
         expect(await power.identity(signal)).toEqual(identity)
         expect(await power.state(signal)).toBe('off')
       }))
 
     test('switches on, off and on again, and is believed only when it is so', () =>
-      subject(async ({ power, really }) => {
+      subject(async ({ power, really }, signal) => {
         await power.turnOn(signal)
         expect(await really.on()).toBe(true)
         expect(await power.state(signal)).toBe('on')
@@ -63,7 +64,7 @@ export function powerContract(what: string, open: () => Promise<PowerSubject>): 
       }))
 
     test('orders the next boot, reads it back, and takes it back', () =>
-      subject(async ({ power, really, words, lasts }) => {
+      subject(async ({ power, really, words, lasts }, signal) => {
         for (const target of ['pxe', 'cd', 'disk'] as const) {
           expect(await power.bootNext(target, signal)).toEqual({ lasts })
           expect(await really.bootsFrom()).toBe(words[target])
@@ -76,7 +77,7 @@ export function powerContract(what: string, open: () => Promise<PowerSubject>): 
       }))
 
     test('puts an image into the virtual drive and takes it out, or says that it cannot', () =>
-      subject(async ({ power, really, image }) => {
+      subject(async ({ power, really, image }, signal) => {
         if (image === undefined) {
           expect(power.can.media).toBe(false)
           const refusal = { code: 'power-not-offered' }
@@ -95,7 +96,7 @@ export function powerContract(what: string, open: () => Promise<PowerSubject>): 
       }))
 
     test('stops at once when it is told to', () =>
-      subject(async ({ power, really }) => {
+      subject(async ({ power, really }, signal) => {
         const stop = new AbortController()
         stop.abort(new Error('enough'))
         await expect(power.turnOn(stop.signal)).rejects.toThrow('enough')

@@ -3,6 +3,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { debianRoot } from './debian-root.ts'
+import { sushyTools } from './sushy-tools.ts'
 
 /** What the tests find prepared, or why they cannot run here. */
 export type Prepared = { missing: string } | Place
@@ -12,6 +13,8 @@ export interface Place {
   folder: string
   /** A Debian system, to be laid under hosts and never written to. */
   debian: string
+  /** A Python with sushy-tools and sushy, or why there is none. */
+  sushy: { python: string } | { missing: string }
 }
 
 const programs = ['ip', 'nft', 'mmdebstrap', 'systemd-nspawn', 'ssh-keygen', 'unshare', 'nsenter']
@@ -25,5 +28,9 @@ export function prepare(tell: (text: string) => void): Prepared {
     return { missing: `not installed: ${absent.join(', ')} (.ci/run names the Debian packages)` }
   if (spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status !== 0)
     return { missing: 'this machine lets nobody make namespaces' }
-  return { folder: mkdtempSync(join(tmpdir(), 'recover-real-')), debian: join(debianRoot(tell), 'root') }
+  return {
+    folder: mkdtempSync(join(tmpdir(), 'recover-real-')),
+    debian: join(debianRoot(tell), 'root'),
+    sushy: sushyTools(tell),
+  }
 }
