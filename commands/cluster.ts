@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { Args, Flags } from '@oclif/core'
 import { beginInEarnest, planInEarnest } from '../runbooks/begin.ts'
 import { reviewRun } from '../runbooks/review.ts'
-import { BaseCommand, runFlags } from '../src/cli/base-command.ts'
+import { BaseCommand, onlyFlag, phasesOf, runFlags } from '../src/cli/base-command.ts'
 import { withSession } from '../src/cli/session.ts'
 import { tellPlan } from '../src/views/terminal.ts'
 
@@ -14,6 +14,7 @@ export default class Cluster extends BaseCommand {
     '<%= config.bin %> cluster --from-scratch --dry-run',
     '<%= config.bin %> cluster --from-scratch',
     '<%= config.bin %> cluster ~/home/recover.yaml --from-scratch --dry-run --save-plan plan.json',
+    '<%= config.bin %> cluster --from-scratch --only hosts',
     '<%= config.bin %> cluster --from-scratch --approve 3f2a90c1b7d4e8f6a5b4c3d2e1f00918',
   ]
   static override args = {
@@ -21,6 +22,7 @@ export default class Cluster extends BaseCommand {
   }
   static override flags = {
     ...runFlags,
+    ...onlyFlag,
     'from-scratch': Flags.boolean({
       description: 'Everything: hosts, Kubernetes, bootstrap, volumes, applications',
       required: true,
@@ -40,8 +42,9 @@ export default class Cluster extends BaseCommand {
 
   async run() {
     const { args, flags } = await this.parse(Cluster)
+    const only = phasesOf(flags.only)
     if (flags['dry-run']) {
-      const plan = await planInEarnest(args.where, new AbortController().signal)
+      const plan = await planInEarnest(args.where, new AbortController().signal, only)
       if (flags['save-plan'] !== undefined)
         writeFileSync(flags['save-plan'], `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 })
       if (!this.jsonEnabled()) tellPlan(plan)
@@ -52,6 +55,7 @@ export default class Cluster extends BaseCommand {
       beginInEarnest(args.where, {
         ...session,
         ...(flags.approve === undefined ? {} : { approve: flags.approve }),
+        ...(only === undefined ? {} : { only }),
       }),
     )
     this.endWith(result, reviewRun(result.run))

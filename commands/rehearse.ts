@@ -2,7 +2,7 @@ import { Args, Flags } from '@oclif/core'
 import { faults } from '../runbooks/rehearsal/faults.ts'
 import { parseFault, parseLatency, planRehearsal, rehearse } from '../runbooks/rehearse.ts'
 import { reviewRun } from '../runbooks/review.ts'
-import { BaseCommand, runFlags } from '../src/cli/base-command.ts'
+import { BaseCommand, onlyFlag, phasesOf, runFlags } from '../src/cli/base-command.ts'
 import { withSession } from '../src/cli/session.ts'
 import { tell, tellPlan } from '../src/views/terminal.ts'
 
@@ -22,6 +22,7 @@ export default class Rehearse extends BaseCommand {
   }
   static override flags = {
     ...runFlags,
+    ...onlyFlag,
     'dry-run': Flags.boolean({ description: 'Only plan, in a lab of its own' }),
     ask: Flags.boolean({ description: 'Ask for consent as in earnest, to practise that too' }),
     latency: Flags.string({
@@ -43,8 +44,9 @@ export default class Rehearse extends BaseCommand {
       for (const fault of faults) tell(`${fault.name}[:${fault.target}]\n    ${fault.explains}\n`)
       return { faults }
     }
+    const only = phasesOf(flags.only)
     if (flags['dry-run']) {
-      const plan = await planRehearsal(args.where, new AbortController().signal)
+      const plan = await planRehearsal(args.where, new AbortController().signal, only)
       if (!this.jsonEnabled()) tellPlan(plan)
       this.endWithPlan(plan)
       return plan
@@ -55,6 +57,7 @@ export default class Rehearse extends BaseCommand {
         ...session,
         faults: asked,
         practise: flags.ask,
+        ...(only === undefined ? {} : { only }),
         latency: parseLatency(flags.latency ?? []),
       }),
     )

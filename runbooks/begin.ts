@@ -3,20 +3,20 @@ import type { Plan } from '../src/runbook/plan.ts'
 import type { RunFolder } from '../src/runbook/run-folder.ts'
 import { inEarnest } from './in-earnest.ts'
 import { clusterFileIn } from './rehearse.ts'
-import { beginRun, planRun, type RunResult, type SessionOptions } from './session.ts'
+import { beginRun, bookOf, planRun, type RunResult, type SessionOptions } from './session.ts'
 
 /** Plans the recovery of the real home: looks at everything, changes nothing. */
-export async function planInEarnest(where: string, now: AbortSignal): Promise<Plan> {
+export async function planInEarnest(where: string, now: AbortSignal, only?: string[]): Promise<Plan> {
   const cluster = loadCluster(clusterFileIn(where))
   const noFolder: RunFolder = { run: 'plan', path: '', journal: '' }
   const whereabouts = await inEarnest(cluster, noFolder)
-  return whereabouts.secrets.mask.json(await planRun(cluster, whereabouts, now))
+  return whereabouts.secrets.mask.json(await planRun(cluster, whereabouts, now, bookOf(only)))
 }
 
 /** Recovers the real home. */
 export function beginInEarnest(
   where: string,
-  options: SessionOptions & { approve?: string },
+  options: SessionOptions & { approve?: string; only?: string[] },
 ): Promise<RunResult> {
   return beginRun(clusterFileIn(where), inEarnest, 'real', options)
 }

@@ -25,6 +25,7 @@ import { standIns } from './rehearsal/stand-ins.ts'
 import { madeUpVariables } from './rehearsal/variables.ts'
 import {
   beginRun,
+  bookOf,
   modeOf,
   planResume,
   planRun,
@@ -42,6 +43,8 @@ export interface RehearsalOptions extends SessionOptions {
   faults: ArmedFault[]
   /** Finds or starts the lab of a world; by default it is a process of its own, which outlives this one's death. */
   keep?: (dir: string) => Promise<KeptLab>
+  /** Phases that it is about, when not about all of them. */
+  only?: string[]
 }
 
 /** Nothing real is destroyed in a rehearsal: agreeing to it needs nobody. */
@@ -65,13 +68,15 @@ export async function rehearse(where: string, options: RehearsalOptions): Promis
       text: 'recover.yaml asks for the transport openssh; a rehearsal speaks to its lab by the built-in client, so that your own ssh reaches no real machine',
       atMs: 0,
     })
-  return inTheLab(options, (reach, session) => beginRun(file, reach, 'rehearsal', session))
+  return inTheLab(options, (reach, session) =>
+    beginRun(file, reach, 'rehearsal', { ...session, ...(options.only ? { only: options.only } : {}) }),
+  )
 }
 
 /** Plans the recovery in a lab of its own, which is gone afterwards. */
-export async function planRehearsal(where: string, now: AbortSignal): Promise<Plan> {
+export async function planRehearsal(where: string, now: AbortSignal, only?: string[]): Promise<Plan> {
   const cluster = loadCluster(clusterFileIn(where))
-  return inOwnLab(cluster, whereabouts => planRun(cluster, whereabouts, now))
+  return inOwnLab(cluster, whereabouts => planRun(cluster, whereabouts, now, bookOf(only)))
 }
 
 /** Looks at a lab that is made for it and gone afterwards. */

@@ -13,6 +13,7 @@ import { Fault } from '../src/runbook/fault.ts'
 import { createJournal, type JournalOptions, reopenJournal } from '../src/runbook/journal.ts'
 import { breakLock, type LockHolder, takeLock } from '../src/runbook/lock.ts'
 import { makePlan } from '../src/runbook/make-plan.ts'
+import { onlyPhases } from '../src/runbook/only-phases.ts'
 import type { Plan } from '../src/runbook/plan.ts'
 import { claims, type RecordBody, readJournal } from '../src/runbook/replay.ts'
 import {
@@ -54,13 +55,21 @@ export type Reach = (cluster: Cluster, folder: RunFolder) => Promise<Whereabouts
 
 const limits = { nas: 4, host: 1, api: 8, k0sctl: 1 }
 
+/** The runbook, or some phases of it. Throws Fault `phase-unknown`. */
+export function bookOf(only: string[] | undefined): Runbook {
+  return only === undefined ? fromScratch : onlyPhases(fromScratch, only)
+}
+
 /** Says what a run would do. Reads the world and the person's files, writes nothing at all. */
-export async function planRun(cluster: Cluster, where: Whereabouts, now: AbortSignal): Promise<Plan> {
+export async function planRun(
+  cluster: Cluster,
+  where: Whereabouts,
+  now: AbortSignal,
+  book: Runbook = fromScratch,
+): Promise<Plan> {
   const connections = connect(cluster, { id: 'plan', secret: randomBytes(32) }, where, now)
   try {
-    return where.secrets.mask.json(
-      await makePlan({ runbook: fromScratch, readers: connections.readers, now }),
-    )
+    return where.secrets.mask.json(await makePlan({ runbook: book, readers: connections.readers, now }))
   } finally {
     await connections.close()
   }
@@ -81,7 +90,7 @@ export async function planResume(
   const connections = connect(cluster, { id: folder.run, secret, folder: folder.path }, where, now)
   try {
     return where.secrets.mask.json(
-      await makePlan({ runbook: fromScratch, readers: connections.readers, claims: claimed, now }),
+      await makePlan({ runbook: bookOf(began.only), readers: connections.readers, claims: claimed, now }),
     )
   } finally {
     await connections.close()
@@ -115,8 +124,9 @@ export async function beginRun(
   file: string,
   reach: Reach,
   mode: 'real' | 'rehearsal',
-  options: SessionOptions & { approve?: string },
+  options: SessionOptions & { approve?: string; only?: string[] },
 ): Promise<RunResult> {
+  const book = bookOf(options.only)
   const path = resolve(file)
   const cluster = loadCluster(path)
   limitsOf(cluster)
@@ -135,15 +145,16 @@ export async function beginRun(
     writeFileSync(join(folder.path, 'recover.yaml'), readFileSync(path), { mode: 0o600 })
     const where = await reach(cluster, folder)
     const { mask } = where.secrets
-    const plan = await planRun(cluster, where, options.now)
+    const plan = await planRun(cluster, where, options.now, book)
     writeFileSync(join(folder.path, 'plan.json'), JSON.stringify(mask.json(plan), null, 2), { mode: 0o600 })
     const answer = await approval(plan, options)
     const began: RecordBody = {
       kind: 'run-began',
       run,
-      runbook: fromScratch.id,
-      runbookHash: fromScratch.hash,
-      stepHashes: fromScratch.stepHashes,
+      runbook: book.id,
+      runbookHash: book.hash,
+      ...(options.only ? { only: options.only } : {}),
+      stepHashes: book.stepHashes,
       inputHash: cluster.hash,
       input: path,
       program: options.program,
@@ -153,7 +164,7 @@ export async function beginRun(
     const journal = createJournal(folder.journal, began, journalOptions(mask, options))
     if (answer) await journal.append({ kind: 'consent', victims: plan.victims, ...answer })
     await journal.close()
-    return await work(cluster, folder, where, false, options)
+    return await work(book, cluster, folder, where, false, options)
   } finally {
     lock.release()
   }
@@ -176,8 +187,9 @@ export async function resumeRun(
       message: `${began.input} or a file that it names is not what it was when run ${folder.run} began (a copy of it lies in ${folder.path})`,
       remedy: `Compare them. To go on with the files as they are now: recover resume ${folder.run} --accept cluster-file`,
     })
-  if (fromScratch.hash !== goesBy.runbookHash && !options.accept.includes('runbook'))
-    throw runbookChanged(fromScratch, began.stepHashes, folder.run)
+  const book = bookOf(began.only)
+  if (book.hash !== goesBy.runbookHash && !options.accept.includes('runbook'))
+    throw runbookChanged(book, began.stepHashes, folder.run)
   const lock = await takeLock(lockPath(state, cluster, began.mode), {
     run: folder.run,
     doing: `recover resume ${folder.run}`,
@@ -187,13 +199,14 @@ export async function resumeRun(
   })
   try {
     const where = await reach(began.mode)(cluster, folder)
-    return await work(cluster, folder, where, true, options)
+    return await work(book, cluster, folder, where, true, options)
   } finally {
     lock.release()
   }
 }
 
 async function work(
+  book: Runbook,
   cluster: Cluster,
   folder: RunFolder,
   where: Whereabouts,
@@ -220,13 +233,13 @@ async function work(
         kind: 'resumed',
         by: `${userInfo().username}@${hostname()}`,
         program: options.program,
-        runbookHash: fromScratch.hash,
+        runbookHash: book.hash,
         inputHash: cluster.hash,
         accepted: options.accept ?? [],
       })
     const execution = await execute({
       run: folder.run,
-      runbook: fromScratch,
+      runbook: book,
       readers: connections.readers,
       writers: connections.writers,
       journal,

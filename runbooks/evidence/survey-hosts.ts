@@ -35,6 +35,7 @@ export const keepHostFiles = step({
   each: eachHost,
   needs: [surveyHost],
   danger: 'changes',
+  serves: ['hosts'],
   bounds: { expected: '3s', limit: '10m' },
   retry: { times: 3, delay: '2s' },
   holdsUntil: 'hosts/bring-up-installer',

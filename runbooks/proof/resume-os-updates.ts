@@ -15,6 +15,7 @@ export const resumeOsUpdates = step({
   each: eachHost,
   needs: [holdOsUpdates, checkAnswer],
   danger: 'changes',
+  serves: ['hosts'],
   bounds: { expected: '2s', limit: '2m' },
   retry: { times: 4, delay: '2s' },
   uses: host => [`host:${host.name}`],

@@ -18,6 +18,8 @@ export const fenceVolume = step({
   only: volume => volume.lun !== undefined,
   needs: [snapshotVolume],
   danger: 'changes',
+  // Machines that are installed anew write to no old disk; without the volumes' phases nobody else does.
+  serves: ['volumes'],
   bounds: { expected: '2s', limit: '5m' },
   retry: { times: 4, delay: '5s' },
   // Its target is switched on again, for the new machines, when the disk is adopted.

@@ -11,6 +11,7 @@ export const snapshotVolume = step({
   each: eachVolume,
   only: volume => volume.lun !== undefined,
   danger: 'changes',
+  serves: ['volumes'],
   bounds: { expected: '2s', limit: '5m' },
   retry: { times: 4, delay: '5s' },
   uses: () => ['nas'],

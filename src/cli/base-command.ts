@@ -35,6 +35,20 @@ export abstract class BaseCommand extends Command {
   }
 }
 
+/** Flag of commands that begin a run. */
+export const onlyFlag = {
+  only: Flags.string({
+    description:
+      'Only these phases (preflight, evidence, protect, hosts, …) and what they need; what others must have done is looked at, and refused where it is not done',
+    helpValue: 'PHASE[,PHASE]',
+  }),
+}
+
+/** The phases that were typed. */
+export function phasesOf(only: string | undefined): string[] | undefined {
+  return only?.split(',').map(phase => phase.trim())
+}
+
 /** Flags of every command that carries out a runbook. */
 export const runFlags = {
   'json-into': Flags.string({

@@ -41,7 +41,7 @@ export interface GraphListener {
 export class StepGraph {
   private readonly groups = new Map<string, Group>()
   /** Groups by the step that their fan-out comes from. */
-  private readonly fannedOutFrom = new Map<AnyStep, Group[]>()
+  private readonly fannedOutFrom = new Map<string, Group[]>()
   private readonly listener: GraphListener
 
   constructor(runbook: Runbook, listener: GraphListener) {
@@ -59,7 +59,7 @@ export class StepGraph {
         }
         this.groups.set(step.id, group)
         const from = step.each?.from
-        if (from) this.fannedOutFrom.set(from, [...(this.fannedOutFrom.get(from) ?? []), group])
+        if (from) this.fannedOutFrom.set(from.id, [...(this.fannedOutFrom.get(from.id) ?? []), group])
       }
   }
 
@@ -84,6 +84,11 @@ export class StepGraph {
     for (const group of this.groups.values()) if (!group.expanded) yield group
   }
 
+  /** Whether a step is in this runbook: one of some phases alone leaves steps out that others need. */
+  has(step: string): boolean {
+    return this.groups.has(step)
+  }
+
   instance(step: string, key: string | undefined): Instance | undefined {
     return this.groups.get(step)?.byKey.get(key)
   }
@@ -104,7 +109,7 @@ export class StepGraph {
     group.left -= 1
     for (const dependent of instance.dependents) this.countDown(dependent, fresh)
     if (result)
-      for (const other of this.fannedOutFrom.get(instance.step) ?? []) {
+      for (const other of this.fannedOutFrom.get(instance.step.id) ?? []) {
         if (other.expanded) continue
         const subjects = this.listener.subjects(other.step.each!, result.output)
         fresh.push(...this.expand(other, subjects))
@@ -174,12 +179,17 @@ export class StepGraph {
   }
 
   /**
-   * Makes an instance wait for a need. One that does not exist (left out by `only`, or a fan-out over nothing) is passed
+   * Makes an instance wait for a need. One that does not exist (left out by `only`, a fan-out over nothing, or a step of a
+   * phase that this run leaves out) is passed
    * through: what it would have waited for still comes first.
    */
-  private waitFor(instance: Instance, need: AnyStep): void {
-    const other = this.groups.get(need.id)!
-    if (other.step.each !== undefined && other.step.each === instance.step.each) {
+  private waitFor(instance: Instance, need: AnyStep, passed = new Set<AnyStep>()): void {
+    const other = this.groups.get(need.id)
+    if (!other) {
+      if (passed.has(need)) return
+      passed.add(need)
+      for (const further of sources(need)) this.waitFor(instance, further, passed)
+    } else if (other.step.each !== undefined && other.step.each === instance.step.each) {
       const same = other.byKey.get(instance.key)
       if (!same) for (const further of sources(need)) this.waitFor(instance, further)
       else if (!same.settled) {

@@ -203,6 +203,11 @@ class Lacking {
 
   private at(need: AnyStep): string | undefined {
     if (this.steps.has(need)) return this.steps.get(need)
+    if (!this.graph.has(need.id)) {
+      const first = this.belowNeeds(need, undefined, undefined)
+      this.steps.set(need, first)
+      return first
+    }
     const instances = this.graph.instancesOf(need.id)
     const from = need.each?.from
     const unknown = instances.length === 0 && from && !this.graph.instancesOf(from.id)[0]?.result

@@ -11,6 +11,8 @@ export type RecordBody =
       run: string
       runbook: string
       runbookHash: string
+      /** Phases that the run is about, when not about all of them. */
+      only?: string[]
       stepHashes: Record<string, string>
       /** Hash over the cluster file and every file that it names. */
       inputHash: string

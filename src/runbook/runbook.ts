@@ -46,6 +46,9 @@ export function runbook(id: string, title: string, phases: Phase[]): Runbook {
       seen.add(step)
     }
   for (const step of steps)
+    for (const served of step.serves ?? [])
+      if (!phases.some(p => p.id === served)) problems.push(`${step.id} serves ${served}, which is no phase`)
+  for (const step of steps)
     if (step.holdsUntil !== undefined && !ids.has(step.holdsUntil))
       problems.push(`${step.id} holds until ${step.holdsUntil}, which is not in the runbook`)
   if (problems.length > 0)
@@ -74,6 +77,7 @@ function hashStep(step: AnyStep): string {
     step.each?.name ?? null,
     sources(step).map(s => s.id),
     step.holdsUntil ?? null,
+    ...(step.serves ? [step.serves] : []),
     [step.title, step.observe, step.apply, step.settle, step.victims, step.only, step.after].map(String),
   ])
   return digest(text)

@@ -113,6 +113,11 @@ interface StepCommon<Readers extends object, F, Output> {
    * Once that step has begun, this one is taken from the journal and not observed again.
    */
   holdsUntil?: string
+  /**
+   * Phases for whose sake it is done, when it stands in another one: a run of only those phases does it, a run of others
+   * leaves it out. A change that says nothing here must have been made before a run that leaves out its phase.
+   */
+  serves?: readonly string[]
   bounds: { expected: Duration; limit: Duration }
   /** Names of bounded resources: `nas`, `host:lithium`. */
   uses?: F extends FanOut<string, infer Subject>
@@ -172,6 +177,7 @@ export interface AnyStep {
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly after?: (subject: any) => readonly string[]
   readonly holdsUntil?: string
+  readonly serves?: readonly string[]
   readonly bounds: { expected: Duration; limit: Duration }
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly uses?: (subject: any) => readonly string[]
