@@ -21,8 +21,9 @@ import { snakeCase } from './translations.ts'
 import { addTrees } from './trees.ts'
 import { unusedKeys } from './unused-keys.ts'
 import { decodeYaml } from './yaml/decode.ts'
-import { parseYaml, type YamlNode } from './yaml/parser.ts'
+import { parseYaml } from './yaml/parser.ts'
 import { YamlFault } from './yaml/yaml-fault.ts'
+import type { YamlNode } from './yaml/yaml-node.ts'
 
 /** Why there is no config, as Butane words it. */
 class CompileFault extends Error {

@@ -5,8 +5,9 @@ import { joinPath } from './go-path.ts'
 import type { Field, Type } from './go-types.ts'
 import type { ButaneMessage, ButaneResult } from './messages.ts'
 import { keyText } from './places.ts'
-import { parseYaml, type YamlNode } from './yaml/parser.ts'
+import { parseYaml } from './yaml/parser.ts'
 import { YamlFault } from './yaml/yaml-fault.ts'
+import type { YamlNode } from './yaml/yaml-node.ts'
 
 /** Something that compiles, and then does harm or is not there when it is needed. */
 export interface Danger {

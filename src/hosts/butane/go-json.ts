@@ -21,6 +21,21 @@ export function parseJson(text: string): JsonNode {
   return new JsonReader(text).whole()
 }
 
+/** Whether a text is JSON that Go can hold: numbers have their limits. */
+export function isJson(text: string): boolean {
+  const fits = (node: JsonNode): boolean => {
+    if (node.kind === 'number') return Number.isFinite(Number(node.text))
+    if (node.kind === 'array') return node.items.every(fits)
+    return node.kind !== 'object' || node.pairs.every(([, value]) => fits(value))
+  }
+  try {
+    return fits(parseJson(text))
+  } catch (error) {
+    if (error instanceof JsonFault) return false
+    throw error
+  }
+}
+
 class JsonReader {
   private readonly text: string
   private at = 0

@@ -1,5 +1,6 @@
 import { byteLength } from './byte-text.ts'
 import { readDataUrl } from './data-url-check.ts'
+import { isJson } from './go-json.ts'
 import type { StructValue, Value } from './go-types.ts'
 import { parseUrl, queryValues } from './go-url.ts'
 import type { IgnitionCheck } from './ignition-checks.ts'
@@ -90,9 +91,5 @@ export const checkTang: IgnitionCheck = (tang, path, notes, minor) => {
   if (empty(tang.thumbprint)) notes.error([...path, 'thumbprint'], 'thumbprint is required')
   const advertisement = tang.advertisement as string | undefined
   if (minor < 4 || empty(advertisement)) return
-  try {
-    JSON.parse(advertisement!)
-  } catch {
-    notes.error([...path, 'advertisement'], 'advertisement is not valid JSON')
-  }
+  if (!isJson(advertisement!)) notes.error([...path, 'advertisement'], 'advertisement is not valid JSON')
 }

@@ -1,4 +1,4 @@
-import type { YamlNode } from './yaml/parser.ts'
+import type { YamlNode } from './yaml/yaml-node.ts'
 
 /** A place in a config: keys and indices from the top. A key itself, not its value, is an object. */
 export type Path = readonly PathPart[]

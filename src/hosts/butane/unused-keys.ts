@@ -2,7 +2,7 @@ import { type Entry, notesInto } from './entries.ts'
 import type { Struct, StructValue } from './go-types.ts'
 import { keyText, nodeAt, showPath } from './places.ts'
 import { walkValue } from './walk.ts'
-import type { YamlNode } from './yaml/parser.ts'
+import type { YamlNode } from './yaml/yaml-node.ts'
 
 /** Warns of every key that the schema does not have. */
 export function unusedKeys(schema: Struct, source: StructValue, root: YamlNode): Entry[] {

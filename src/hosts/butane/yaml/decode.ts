@@ -8,9 +8,9 @@ import {
   type Value,
   zeroOf,
 } from '../go-types.ts'
-import type { MappingNode, ScalarNode, SequenceNode, YamlNode } from './parser.ts'
 import { type Resolved, resolveScalar } from './resolve.ts'
 import { YamlFault } from './yaml-fault.ts'
+import type { MappingNode, ScalarNode, SequenceNode, YamlNode } from './yaml-node.ts'
 
 /**
  * Reads a node into a struct as Go's yaml.v3 does: keys that the type lacks are passed over, null leaves what is there,

@@ -1,39 +1,9 @@
 import type { Mark } from './characters.ts'
 import { resolveTag, shortTag } from './resolve.ts'
-import { type ScalarStyle, Scanner, type Token } from './scanner.ts'
+import { Scanner } from './scanner.ts'
+import type { Token } from './token.ts'
 import { YamlFault } from './yaml-fault.ts'
-
-/** A node of a YAML document; line and column count from 1. */
-export type YamlNode = ScalarNode | SequenceNode | MappingNode | AliasNode
-
-interface Placed {
-  line: number
-  column: number
-  /** Short form: `!!str`. */
-  tag: string
-}
-
-export interface ScalarNode extends Placed {
-  kind: 'scalar'
-  value: string
-  style: ScalarStyle
-}
-
-export interface SequenceNode extends Placed {
-  kind: 'sequence'
-  items: YamlNode[]
-}
-
-export interface MappingNode extends Placed {
-  kind: 'mapping'
-  pairs: [key: YamlNode, value: YamlNode][]
-}
-
-export interface AliasNode extends Placed {
-  kind: 'alias'
-  value: string
-  target: YamlNode
-}
+import type { MappingNode, ScalarNode, ScalarStyle, SequenceNode, YamlNode } from './yaml-node.ts'
 
 /**
  * The first document of a YAML text; undefined where there is none. What follows it is not looked at.

@@ -1,5 +1,6 @@
 import { isBlank, isBlankOrEnd, isBreak, isBreakOrEnd, isWord, type Mark } from './characters.ts'
-import type { Scanner, Token } from './scanner.ts'
+import type { Scanner } from './scanner.ts'
+import type { Token } from './token.ts'
 
 /** Reads `&name` or `*name`. */
 export function readAnchor(scanner: Scanner): Token {

@@ -1,5 +1,6 @@
 import { end, isBlank, isBlankOrEnd, isBreak, isBreakOrEnd, type Mark } from './characters.ts'
-import type { Scanner, Token } from './scanner.ts'
+import type { Scanner } from './scanner.ts'
+import type { Token } from './token.ts'
 
 /** Reads a `|` or `>` scalar. */
 export function readBlockScalar(scanner: Scanner, literal: boolean): Token {

@@ -1,35 +1,9 @@
-import { Characters, end, isBlank, isBlankOrEnd, isBreak, isBreakOrEnd, type Mark } from './characters.ts'
+import { Characters, end, isBlank, isBlankOrEnd, type Mark } from './characters.ts'
 import { readAnchor, readDirective, readTag } from './properties.ts'
 import { readBlockScalar, readPlainScalar, readQuotedScalar } from './scalars.ts'
+import { skipLineComment, skipToToken } from './spacing.ts'
+import type { Indicator, Token } from './token.ts'
 import { YamlFault } from './yaml-fault.ts'
-
-export type ScalarStyle = 'plain' | 'single' | 'double' | 'literal' | 'folded'
-
-export type Token = { start: Mark; end: Mark } & (
-  | {
-      kind:
-        | 'stream-start'
-        | 'stream-end'
-        | 'document-start'
-        | 'document-end'
-        | 'block-sequence-start'
-        | 'block-mapping-start'
-        | 'block-end'
-        | 'flow-sequence-start'
-        | 'flow-sequence-end'
-        | 'flow-mapping-start'
-        | 'flow-mapping-end'
-        | 'block-entry'
-        | 'flow-entry'
-        | 'key'
-        | 'value'
-    }
-  | { kind: 'version-directive'; major: number; minor: number }
-  | { kind: 'tag-directive'; handle: string; prefix: string }
-  | { kind: 'alias' | 'anchor'; name: string }
-  | { kind: 'tag'; handle: string; suffix: string }
-  | { kind: 'scalar'; value: string; style: ScalarStyle }
-)
 
 /** A place where a mapping key may have begun that needs no `?`. */
 interface SimpleKey {
@@ -107,7 +81,13 @@ export class Scanner {
       this.add({ kind: 'stream-start', start: chars.place, end: chars.place })
       return
     }
-    this.skipToToken()
+    skipToToken(
+      chars,
+      () => this.flowLevel > 0 || !this.simpleKeyAllowed,
+      () => {
+        if (this.flowLevel === 0) this.simpleKeyAllowed = true
+      },
+    )
     this.unrollIndent(chars.mark.column)
     const char = chars.peek()
     if (char === end) this.fetchStreamEnd()
@@ -116,7 +96,7 @@ export class Scanner {
     else if (this.atDocumentIndicator('...')) this.fetchDocumentIndicator('document-end')
     else {
       this.fetchContent(char)
-      this.skipLineComment()
+      if (this.queue.at(-1)?.kind !== 'block-entry') skipLineComment(chars)
     }
   }
 
@@ -234,13 +214,7 @@ export class Scanner {
     this.addIndicator(kind, 3)
   }
 
-  private addIndicator(
-    kind: Exclude<
-      Token['kind'],
-      'version-directive' | 'tag-directive' | 'alias' | 'anchor' | 'tag' | 'scalar'
-    >,
-    length = 1,
-  ): void {
+  private addIndicator(kind: Indicator, length = 1): void {
     const start = this.chars.place
     this.chars.skip(length)
     this.add({ kind, start, end: this.chars.place })
@@ -320,45 +294,5 @@ export class Scanner {
     this.saveSimpleKey()
     this.simpleKeyAllowed = false
     this.add(read())
-  }
-
-  private skipToToken(): void {
-    const { chars } = this
-    for (;;) {
-      if (chars.mark.index === 0 && chars.peek() === '\ufeff') chars.skip()
-      while (
-        chars.peek() === ' ' ||
-        ((this.flowLevel > 0 || !this.simpleKeyAllowed) && chars.peek() === '\t')
-      )
-        chars.skip()
-      if (chars.peek() === '#') this.skipComments()
-      if (!isBreak(chars.peek())) return
-      chars.readBreak()
-      if (this.flowLevel === 0) this.simpleKeyAllowed = true
-    }
-  }
-
-  // Comment lines that follow one another go together, tabs before the later ones included.
-  private skipComments(): void {
-    const { chars } = this
-    for (;;) {
-      while (!isBreakOrEnd(chars.peek())) chars.skip()
-      let ahead = 0
-      while (ahead < 512 && (isBlank(chars.peek(ahead)) || isBreak(chars.peek(ahead)))) ahead++
-      if (ahead >= 512 || chars.peek(ahead) !== '#') return
-      while (chars.peek() !== '#')
-        if (isBreak(chars.peek())) chars.readBreak()
-        else chars.skip()
-    }
-  }
-
-  private skipLineComment(): void {
-    const { chars } = this
-    const last = this.queue.at(-1)
-    if (last?.kind === 'block-entry') return
-    if (chars.newlines > 0) return
-    let ahead = 0
-    while (ahead < 512 && isBlank(chars.peek(ahead))) ahead++
-    if (ahead < 512 && chars.peek(ahead) === '#') while (!isBreakOrEnd(chars.peek())) chars.skip()
   }
 }
