@@ -96,7 +96,7 @@ export function powerContract(what: string, open: () => Promise<PowerSubject>): 
       }))
 
     test('stops at once when it is told to', () =>
-      subject(async ({ power, really }, signal) => {
+      subject(async ({ power, really }) => {
         const stop = new AbortController()
         stop.abort(new Error('enough'))
         await expect(power.turnOn(stop.signal)).rejects.toThrow('enough')
