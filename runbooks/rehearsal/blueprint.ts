@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Cluster } from '../../src/cluster/load.ts'
 import type { HostEntry, PowerEntry } from '../../src/cluster/schema.ts'
 import { type KnownMachine, machineNamed } from '../../src/hosts/power/identity.ts'
-import type { Blueprint, KubernetesObject, PowerBlueprint } from '../../src/lab/blueprint.ts'
+import type { Blueprint, HostBlueprint, KubernetesObject, PowerBlueprint } from '../../src/lab/blueprint.ts'
 import { ownAddress } from '../../src/lab/world.ts'
 import { standIns } from './stand-ins.ts'
 
@@ -29,8 +29,9 @@ export function blueprintOf(cluster: Cluster): Blueprint {
         machineSerial: named.serial ?? `M-${hex(`machine ${name}`, 8).toUpperCase()}`,
         ...(named.uuid === undefined ? {} : { machineUuid: named.uuid.toLowerCase() }),
         mac: named.macs?.[0] ?? `52:54:00:${hex(`mac ${name}`, 6).replace(/..(?=.)/g, '$&:')}`,
-        // A host whose first way is a running installer has one; the others stand with their dead system.
-        begins: entry?.install[0] === 'ssh' ? ('installer' as const) : ('old-os' as const),
+        begins: beginning(entry),
+        ...(entry?.install.includes('flatcar-reset') ? { oldSystem: 'flatcar' as const } : {}),
+        ...(entry?.image?.version === undefined ? {} : { release: entry.image.version }),
         oldFiles: {
           ...(role === 'worker'
             ? {}
@@ -102,6 +103,17 @@ function known(entry: HostEntry | undefined): KnownMachine {
 }
 
 /** The same kind of switch that the person's machine has, with a password of the lab's. */
+/**
+ * How a machine stands there at first, so that its first way to install can be rehearsed: one that has an installer has
+ * it, one that is started by its BMC is off; the others stand with their dead system.
+ */
+function beginning(entry: HostEntry | undefined): HostBlueprint['begins'] {
+  const first = entry?.install[0]
+  if (first === 'ssh') return 'installer'
+  const started = first === 'pxe' || first === 'virtual-media'
+  return started && entry?.power && !('wakeOnLan' in entry.power) ? 'off' : 'old-os'
+}
+
 function powerOf(entry: PowerEntry, password: string): PowerBlueprint {
   if ('wakeOnLan' in entry) return { kind: 'wake-on-lan', mac: entry.wakeOnLan }
   return { kind: 'redfish' in entry ? 'redfish' : 'ipmi', account: 'recover', password }

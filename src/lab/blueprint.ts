@@ -43,6 +43,8 @@ export interface HostBlueprint {
   begins: 'old-os' | 'installer' | 'off' | 'hung'
   /** What the dead cluster's machines ran; Fedora CoreOS where nothing is said. */
   oldSystem?: 'fedora-coreos' | 'flatcar'
+  /** Release of Flatcar that its image holds, and that an old Flatcar has: 4593.2.5 where nothing is said. */
+  release?: string
   /** Files that the old system has, by path: databases, keys, volumes on its own disk. */
   oldFiles?: Record<string, string>
   /** Initiator name of the old system, as it shows in the NAS's sessions. */

@@ -67,7 +67,7 @@ export function machineFacts(
   return [
     '',
     '=== access\nsudo',
-    `=== os-release\n${state.system === 'old-os' && oldFlatcar ? oldFlatcarRelease : releases[state.system]}`,
+    `=== os-release\n${(oldFlatcar ? oldFlatcarRelease : releases[state.system]).replaceAll(release, blueprint.release ?? release)}`,
     '=== kernel\nx86_64\n6.12.81-flatcar',
     `=== cmdline\n${state.commandLine || 'console=tty0'}`,
     '=== memory\nMemTotal: 16303508\nMemAvailable: 14203508',
@@ -91,6 +91,7 @@ export function machineFacts(
   ].join('\n')
 }
 
+const release = '4593.2.5'
 const oldFlatcarRelease =
   'NAME="Flatcar Container Linux by Kinvolk"\nID=flatcar\nVERSION_ID=4593.2.5\nPRETTY_NAME="Flatcar Container Linux 4593.2.5 (old)"'
 const releases: Record<MachineState['system'], string> = {
