@@ -17,10 +17,12 @@ import { fetchAccess } from './kubernetes/kubeconfig.ts'
 import { joinWorkers } from './kubernetes/workers.ts'
 import { checkIgnitions } from './preflight/check-ignition.ts'
 import { checkImages } from './preflight/check-images.ts'
+import { checkLadder } from './preflight/check-ladder.ts'
 import { checkManifests } from './preflight/check-manifests.ts'
 import { checkSecrets } from './preflight/check-secrets.ts'
 import { checkTang } from './preflight/check-tang.ts'
 import { reachNas } from './preflight/reach-nas.ts'
+import { disarm } from './proof/disarm.ts'
 import { resumeOsUpdates } from './proof/resume-os-updates.ts'
 import { tidyUp } from './proof/tidy-up.ts'
 import { whatRemains } from './proof/what-remains.ts'
@@ -38,6 +40,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
   phase('preflight', 'Preflight', [
     checkImages,
     checkIgnitions,
+    checkLadder,
     checkTang,
     checkManifests,
     checkSecrets,
@@ -56,5 +59,5 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
   ]),
   phase('volumes', 'Volumes', [letThrough, measureVolume, adoptVolume, copyVolume, verifyVolume, dropClone]),
   phase('applications', 'Applications', [releaseApplication, settleApplication, checkAnswer]),
-  phase('proof', 'Proof', [tidyUp, resumeOsUpdates, whatRemains]),
+  phase('proof', 'Proof', [disarm, tidyUp, resumeOsUpdates, whatRemains]),
 ])

@@ -74,7 +74,7 @@ export function planHosts(question: HostsQuestion): Promise<HostPlan[]> {
     const survey = await surveyed(cluster, hosts, name, now)
     const entry = cluster.entry.hosts[name]!
     const { facts } = look
-    const rungs: HostPlan['rungs'] = look.install.map(rung => ({ name: rung, says: `try ${rung}` }))
+    const rungs: HostPlan['rungs'] = await hosts.ladder(name, now)
     const lacks = lacksOf(cluster, name, facts)
     return {
       ...look,

@@ -7,6 +7,7 @@ import { keepHostFiles } from '../evidence/survey-hosts.ts'
 import { step } from '../kit.ts'
 import { checkIgnitions } from '../preflight/check-ignition.ts'
 import { checkImages } from '../preflight/check-images.ts'
+import { checkLadder } from '../preflight/check-ladder.ts'
 import { checkManifests } from '../preflight/check-manifests.ts'
 import { checkSecrets } from '../preflight/check-secrets.ts'
 import { checkTang } from '../preflight/check-tang.ts'
@@ -19,7 +20,16 @@ export const bringUpInstaller = step({
   title: host => `Get an installer running on ${host.name}`,
   byHand: 'Boot the machine from a Flatcar USB stick; log in as core.',
   each: eachHost,
-  needs: [checkImages, checkIgnitions, checkTang, checkManifests, checkSecrets, fenceVolume, keepHostFiles],
+  needs: [
+    checkImages,
+    checkIgnitions,
+    checkLadder,
+    checkTang,
+    checkManifests,
+    checkSecrets,
+    fenceVolume,
+    keepHostFiles,
+  ],
   danger: 'changes',
   bounds: { expected: '3m', limit: '4h' },
   retry: { times: 6, delay: '5s' },

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { done } from '../../src/runbook/step.ts'
 import { mapTheVolumes } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
+import { disarm } from './disarm.ts'
 import { resumeOsUpdates } from './resume-os-updates.ts'
 import { tidyUp } from './tidy-up.ts'
 
@@ -10,7 +11,7 @@ export const whatRemains = step({
   id: 'proof/what-remains',
   title: 'Say what remains to be done',
   byHand: 'Write down which old LUNs and snapshots may be deleted, and when.',
-  needs: [mapTheVolumes, tidyUp, resumeOsUpdates],
+  needs: [mapTheVolumes, disarm, tidyUp, resumeOsUpdates],
   danger: 'reads',
   bounds: { expected: '2s', limit: '2m' },
   retry: { times: 4, delay: '3s' },

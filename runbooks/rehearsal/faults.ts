@@ -45,6 +45,33 @@ export const faults: LabFault[] = [
     explains: 'After the installation the old system boots again. It is not taken for the new one.',
   },
   {
+    name: 'kexec-hangs',
+    target: 'host',
+    strikes: 1,
+    explains:
+      'The machine goes over to the installer by kexec and is never heard of again. The next way to install is tried.',
+  },
+  {
+    name: 'network-boots-first',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'The firmware tries the network first at every boot. Once the installer is there nobody answers it any more, and it boots its disk.',
+  },
+  {
+    name: 'bmc-ignores-boot-once',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'The BMC takes the order to boot once from elsewhere, and the machine boots its disk all the same. The next way to install is tried.',
+  },
+  {
+    name: 'media-refused',
+    target: 'host',
+    strikes: lasting,
+    explains: 'The BMC has no license for its virtual drive. The next way to install is tried.',
+  },
+  {
     name: 'ssh-throttled',
     target: 'host',
     strikes: 3,

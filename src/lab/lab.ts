@@ -36,6 +36,8 @@ export interface LabEndpoints {
 
 export interface Lab {
   endpoints: LabEndpoints
+  /** The machines themselves, for whoever runs the lab in its own process. */
+  machines: MachinesEmulator
   close(): Promise<void>
 }
 
@@ -118,7 +120,7 @@ export async function startLab(world: World): Promise<Lab> {
   down = () => {
     void close()
   }
-  return { endpoints, close }
+  return { endpoints, machines, close }
 }
 
 /** The dead cluster's machines are still logged in to their disks, each to its share. */

@@ -1,6 +1,7 @@
 import { appendFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { faults } from '../../runbooks/rehearsal/faults.ts'
+import { ladderAt, redfish } from '../hosts/install/ladder-at.ts'
 import {
   applied,
   damageOf,
@@ -18,6 +19,8 @@ const endings: Record<
   string,
   {
     target?: string
+    /** Ways to install hydrogen, which has a BMC then. */
+    install?: string
     ends: 'by itself' | Record<string, string>
     writes?: number
     /** A step whose wait would otherwise be sat out for half a minute. */
@@ -41,6 +44,10 @@ const endings: Record<
     ends: { 'hosts/install-flatcar[lithium]': 'old-system-returns' },
     writes: 2,
   },
+  'kexec-hangs': { target: 'hydrogen', install: 'kexec, by-hand', ends: 'by itself' },
+  'network-boots-first': { target: 'hydrogen', install: 'pxe', ends: 'by itself' },
+  'bmc-ignores-boot-once': { target: 'hydrogen', install: 'pxe, by-hand', ends: 'by itself' },
+  'media-refused': { target: 'hydrogen', install: 'virtual-media, by-hand', ends: 'by itself' },
   'ssh-throttled': { target: 'hydrogen', ends: 'by itself' },
   'nas-session-expires': { ends: 'by itself' },
   'nas-full': {
@@ -70,8 +77,9 @@ test('every fault of the lab is rehearsed here', () => {
 })
 
 test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, context) => {
-  const { target, ends, writes = 1, hastens } = endings[name]!
+  const { target, ends, writes = 1, hastens, install } = endings[name]!
   const home = homeOf(context)
+  if (install) ladderAt(home.file, install, { power: redfish })
   if (hastens) appendFileSync(home.file, `timeouts: { ${hastens}: 10s }\n`)
   const run = await rehearseAt(home, { faults: [{ name, ...(target ? { target } : {}) }] })
   if (ends !== 'by itself') {

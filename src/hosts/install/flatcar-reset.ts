@@ -2,7 +2,7 @@ import { Fault } from '../../runbook/fault.ts'
 import { everything } from '../disks.ts'
 import type { HostFacts } from '../facts.ts'
 import { quote } from '../host.ts'
-import { resolveDisk } from '../resolve-disk.ts'
+import { type DiskSelector, resolveDisk } from '../resolve-disk.ts'
 import type { SystemRung } from './rung.ts'
 import { runsFromMemory } from './running-from-memory.ts'
 import { diskCheck } from './write-disk.ts'
@@ -33,7 +33,7 @@ export const flatcarReset: SystemRung = {
       return `Flatcar ${os.version} has no flatcar-reset`
     if (version !== undefined && os.version !== version)
       return `it would stay at Flatcar ${os.version}, and recover.yaml asks for ${version}`
-    if (resolveDisk(facts, disk, host).name !== facts.bootDisk)
+    if (facts.bootDisk === undefined || named(facts, disk, host) !== facts.bootDisk)
       return 'its Flatcar does not run from the disk that recover.yaml names'
     if (rootIsEncrypted(facts)) return 'its root is encrypted: a second run of Ignition would break it'
     if (resetBefore) return 'this run has tried it, and the old system came back'
@@ -73,6 +73,16 @@ export const flatcarReset: SystemRung = {
 /** The unit's script. The disk is compared in the same breath: the kernel's name for it may have moved. */
 export function resetScript(disk: Parameters<typeof diskCheck>[0]): string {
   return ['set -eu', ...diskCheck(disk), `flatcar-reset --ignition-file ${quote(config)}`].join('\n')
+}
+
+/** Kernel name of the disk that recover.yaml names; undefined where there is none such. */
+function named(facts: HostFacts, disk: DiskSelector, host: string): string | undefined {
+  try {
+    return resolveDisk(facts, disk, host).name
+  } catch (thrown) {
+    if (thrown instanceof Fault) return undefined
+    throw thrown
+  }
 }
 
 function rootIsEncrypted({ disks, bootDisk }: HostFacts): boolean {

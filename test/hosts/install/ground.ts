@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect, type Whereabouts } from '../../../runbooks/connect.ts'
 import { bringUpInstaller } from '../../../runbooks/hosts/bring-up-installer.ts'
@@ -15,6 +14,7 @@ import { Fault, toFault } from '../../../src/runbook/fault.ts'
 import type { Observation, WaitOptions } from '../../../src/runbook/step.ts'
 import { root } from '../../cli/program.ts'
 import { scratch } from '../../runbook/harness.ts'
+import { ladderAt } from './ladder-at.ts'
 
 /** Lines of recover.yaml for the host hydrogen, which starts as each test wants it. */
 export interface Wanted {
@@ -32,48 +32,13 @@ export interface Wanted {
 export type Ground = Awaited<ReturnType<typeof groundFor>>
 
 const host = 'hydrogen'
-export const mac = '52:54:00:aa:bb:01'
-export const redfish = {
-  redfish: 'https://192.0.2.112',
-  fingerprint: `sha256:${'0'.repeat(64)}`,
-  credentials: 'bmc',
-}
 
 /** Makes a home whose host hydrogen is installed by these rungs, and its lab; all is gone after the test. */
 export async function groundFor(test: { onTestFinished(end: () => unknown): void }, wanted: Wanted) {
   const folder = scratch('ladder')
   const home = join(folder, 'home')
   cpSync(join(root, 'examples/home'), home, { recursive: true })
-  const file = (name: string, text: string | Buffer) => {
-    mkdirSync(join(home, 'installer'), { recursive: true })
-    writeFileSync(join(home, 'installer', name), text)
-    return { file: `installer/${name}`, sha256: createHash('sha256').update(text).digest('hex') }
-  }
-  const more = {
-    mac,
-    ...wanted.host,
-  }
-  const text = readFileSync(join(home, 'recover.yaml'), 'utf8').replace(
-    /install: \[by-hand\]/,
-    `install: [${wanted.install.join(', ')}]\n    ${Object.entries(more)
-      .map(([k, v]) => `${k}: ${JSON.stringify(v)}`)
-      .join('\n    ')}`,
-  )
-  const installer = {
-    kernel: file('vmlinuz', 'a kernel'),
-    initrd: file('initrd.gz', 'an initrd'),
-    iso: file(
-      'installer.iso',
-      smallCd(
-        'default flatcar\nlabel flatcar\n  kernel /flatcar/vmlinuz\n  append initrd=/flatcar/cpio.gz\n',
-      ),
-    ),
-    arguments: 'console=ttyS0',
-  }
-  writeFileSync(
-    join(home, 'recover.yaml'),
-    `${text}\ninstaller: ${JSON.stringify(installer)}\nnetboot: { address: 127.0.0.1 }\n`,
-  )
+  ladderAt(join(home, 'recover.yaml'), wanted.install.join(', '), wanted.host)
   const cluster = loadCluster(join(home, 'recover.yaml'))
   const blueprint = blueprintOf(cluster)
   wanted.blueprint?.(blueprint.hosts.find(h => h.name === host)!, blueprint)
@@ -210,40 +175,23 @@ export async function groundFor(test: { onTestFinished(end: () => unknown): void
       connections = begin()
     },
     guidance: () => acting(),
+    emulator: (name: string) => lab.machines.machine(name),
+    /** Done on the machine in the moment in which the unit that destroys is started. */
+    atLastMoment(trick: () => void) {
+      const machine = lab.machines.machine(host)
+      const run = machine.run.bind(machine)
+      let once = false
+      machine.run = (line, stdin) => {
+        if (!once && /systemd-run .*recover-(install|reset)-/.test(line)) {
+          once = true
+          trick()
+        }
+        return run(line, stdin)
+      }
+    },
     bringUp: () => done(bringUpInstaller as unknown as Doing),
     install: () => done(installFlatcar as unknown as Doing),
     model,
     writes: () => model().disks.map(d => d.writes),
   }
-}
-
-/** The smallest CD that has a boot loader's config in it: one volume descriptor, one folder, one file. */
-export function smallCd(config: string): Buffer {
-  const sector = 2048
-  const image = Buffer.alloc(24 * sector)
-  const both = (at: number, value: number) => {
-    image.writeUInt32LE(value, at)
-    image.writeUInt32BE(value, at + 4)
-  }
-  const entry = (at: number, name: string, extent: number, size: number, folder: boolean) => {
-    const length = 33 + name.length + (name.length % 2 === 0 ? 1 : 0)
-    image[at] = length
-    both(at + 2, extent)
-    both(at + 10, size)
-    image[at + 25] = folder ? 2 : 0
-    image[at + 32] = name.length
-    image.write(name, at + 33, 'latin1')
-    return at + length
-  }
-  image[16 * sector] = 1
-  image.write('CD001', 16 * sector + 1, 'latin1')
-  entry(16 * sector + 156, '\0', 20, sector, true)
-  image[17 * sector] = 255
-  image.write('CD001', 17 * sector + 1, 'latin1')
-  const root = entry(entry(20 * sector, '\0', 20, sector, true), '\x01', 20, sector, true)
-  entry(root, 'ISOLINUX', 21, sector, true)
-  const folder = entry(entry(21 * sector, '\0', 21, sector, true), '\x01', 20, sector, true)
-  entry(folder, 'ISOLINUX.CFG;1', 22, config.length, false)
-  image.write(config, 22 * sector, 'latin1')
-  return image
 }

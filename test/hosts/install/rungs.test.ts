@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { groundFor, redfish } from './ground.ts'
+import { groundFor } from './ground.ts'
+import { redfish } from './ladder-at.ts'
 
 test('flatcar-reset: the old Flatcar begins anew with our config; no installer, one disk', async context => {
   const ground = await groundFor(context, { install: ['flatcar-reset', 'by-hand'] })

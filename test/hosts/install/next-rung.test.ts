@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest'
+import { groundFor } from './ground.ts'
+import { redfish } from './ladder-at.ts'
+
+test('flatcar-reset that comes back as the old system: the next way is climbed after consent, and not reset again', async context => {
+  const ground = await groundFor(context, { install: ['flatcar-reset', 'kexec'] })
+  await ground.order('arm', { name: 'old-os-returns', target: ground.host })
+  expect(await ground.bringUp()).toMatchObject({ output: { way: 'flatcar-reset' } })
+  expect(await ground.install()).toMatchObject({ state: 'done' })
+  expect(ground.notes.join('\n')).toMatch(/flatcar-reset led nowhere .* has booted again/)
+  expect(ground.notes.join('\n')).toMatch(/kexec: load the installer/)
+  expect(ground.writes()).toEqual([1, 0])
+})
+
+test('a BMC that ignores the order for one boot: the old system is noticed, a person is asked next', async context => {
+  const ground = await groundFor(context, {
+    install: ['pxe', 'by-hand'],
+    host: { power: redfish },
+    blueprint: host => {
+      host.begins = 'old-os'
+    },
+  })
+  await ground.order('arm', { name: 'bmc-ignores-boot-once', target: ground.host, times: '1000' })
+  expect(await ground.bringUp()).toMatchObject({ state: 'done' })
+  expect(ground.notes.join('\n')).toMatch(/pxe led nowhere on hydrogen: .*booted Fedora CoreOS 40 instead/)
+  expect(ground.asked).toHaveLength(1)
+  // Nothing lies in wait.
+  expect(ground.world.read('offers')).toEqual({})
+  expect(ground.hosts.leftovers(ground.host)).toEqual([])
+})
+
+test('nothing leads anywhere: every reason is told, nothing is written', async context => {
+  const ground = await groundFor(context, {
+    install: ['ssh', 'virtual-media'],
+    blueprint: host => {
+      host.begins = 'off'
+    },
+  })
+  expect(await ground.bringUp()).toMatchObject({
+    state: 'blocked',
+    code: 'no-way-to-install',
+    reason: expect.stringMatching(
+      /ssh: it does not answer by SSH; virtual-media: it has no BMC with virtual media/,
+    ),
+  })
+  await expect(ground.hosts.climb(ground.host, ground.guidance())).rejects.toMatchObject({
+    code: 'ladder-exhausted',
+  })
+})
+
+test('a BMC of another machine is not touched', async context => {
+  const ground = await groundFor(context, {
+    install: ['pxe', 'by-hand'],
+    host: { power: redfish, mac: '52:54:00:aa:bb:01' },
+    blueprint: host => {
+      host.mac = '52:54:00:de:ad:01'
+    },
+  })
+  const before = ground.world.mutations.hosts
+  await expect(
+    ground.hosts.climb(ground.host, { ...ground.guidance(), askHand() {} }, new Set(['by-hand'])),
+  ).rejects.toMatchObject({
+    code: 'ladder-exhausted',
+    message: expect.stringContaining('belongs to another machine than hydrogen'),
+  })
+  expect(ground.world.mutations.hosts).toBe(before)
+  expect(ground.model().system).toBe('off')
+})
