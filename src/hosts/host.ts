@@ -210,22 +210,22 @@ function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof Hos
       )
     },
     async startUnit(unitName, script, signal) {
+      // systemd itself puts variables in before there is a shell; to it, $$ is one $ (systemd.service(5)).
       if ((await unit(unitName, signal)).active !== 'absent') return
       await must(
         `start unit ${unitName}`,
-        `sudo -n systemd-run --unit=${quote(unitName)} --property=Type=oneshot --property=RemainAfterExit=yes --no-block -- sh -c ${quote(script)}`,
+        `sudo -n systemd-run --unit=${quote(unitName)} --property=Type=oneshot --property=RemainAfterExit=yes --no-block -- sh -c ${quote(script.replaceAll('$', '$$$$'))}`,
         signal,
       )
     },
     async forgetUnit(unitName, signal) {
       const state = await unit(unitName, signal)
       if (state.active === 'absent') return
-      const verb = state.active === 'failed' ? 'reset-failed' : 'stop'
-      await must(
-        `forget unit ${unitName}`,
-        `sudo -n systemctl ${verb} ${quote(`${unitName}.service`)}`,
-        signal,
-      )
+      const forget = (verb: 'stop' | 'reset-failed') =>
+        must(`forget unit ${unitName}`, `sudo -n systemctl ${verb} ${quote(`${unitName}.service`)}`, signal)
+      if (state.active !== 'failed') await forget('stop')
+      // One that was stopped at its work counts as failed.
+      if ((await unit(unitName, signal)).active === 'failed') await forget('reset-failed')
     },
     async bootNextEfi(entry, signal) {
       await must('order its next boot', `sudo -n efibootmgr --bootnext ${quote(entry)}`, signal)

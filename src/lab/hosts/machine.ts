@@ -355,7 +355,10 @@ export class Machine {
         const name = args.find(a => a.startsWith('--unit='))?.slice('--unit='.length) ?? ''
         if (this.state.units[name])
           return failed(1, `Failed to start transient service unit: Unit ${name}.service already exists.`)
-        const script = args[args.indexOf('-c') + 1] ?? ''
+        // As systemd: $$ is one $, and a variable that it does not know is nothing.
+        const script = (args[args.indexOf('-c') + 1] ?? '').replace(/\$(?:\$|\{\w+\})/g, found =>
+          found === '$$' ? '$' : '',
+        )
         this.changed(`start unit ${name}`)
         this.state.units[name] = {
           active: 'activating',
