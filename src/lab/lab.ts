@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { mintHostKey } from '../hosts/keys.ts'
-import { bmcCertificate, type PowerEndpoint, Switchboard } from './bmc/switchboard.ts'
+import { bmcCertificate, hasBmc, type PowerEndpoint, Switchboard } from './bmc/switchboard.ts'
 import { MachinesEmulator } from './hosts/emulator.ts'
 import { IngressEmulator } from './kubernetes/ingress.ts'
 import { KubernetesEmulator } from './kubernetes/kubernetes.ts'
@@ -45,7 +45,12 @@ export interface Lab {
 export async function startLab(world: World): Promise<Lab> {
   const pki = await openPki(
     world,
-    ['nas', 'kubernetes', 'ingress', ...world.blueprint.hosts.map(h => bmcCertificate(h.name))],
+    [
+      'nas',
+      'kubernetes',
+      'ingress',
+      ...world.blueprint.hosts.filter(hasBmc).map(h => bmcCertificate(h.name)),
+    ],
     [{ user: 'kubernetes-admin', groups: ['system:masters'] }],
     world.blueprint.publicNames ?? [],
   )

@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram'
+import type { HostBlueprint } from '../blueprint.ts'
 import type { Pki } from '../pki.ts'
 import type { PowerSeam } from '../seams.ts'
 import type { World } from '../world.ts'
@@ -14,6 +15,11 @@ export type PowerEndpoint =
 /** Name of a BMC's certificate in the lab's PKI. */
 export function bmcCertificate(host: string): string {
   return `bmc ${host}`
+}
+
+/** Whether a machine has a BMC, with a certificate to show. */
+export function hasBmc({ power }: HostBlueprint): boolean {
+  return power !== undefined && power.kind !== 'wake-on-lan'
 }
 
 /** Whatever switches the lab's machines: a BMC each, or one ear for the packets that wake. */
