@@ -73,6 +73,7 @@ const host = z.strictObject({
   user: text.optional().describe('SSH user; core by default'),
   mac: mac.optional().describe('Of the interface by which it boots from the network'),
   ignition: path.describe(
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable as it is written in a Butane file
     'Butane file (.bu, .fcc), in which ${NAME} is the field NAME of the secret ignition, or a variable of the environment; or a ready-made Ignition config (.ign, .json)',
   ),
   filesDir: path

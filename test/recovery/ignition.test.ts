@@ -1,0 +1,46 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { applied, homeOf, rehearseAt } from './home.ts'
+
+/** Adds a disk that is bound to a Tang server to a config of the home. */
+function bind(file: string, url: string, thumbprint: string): void {
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(
+    file,
+    text.replace('version: 1.1.0', 'version: 1.2.0-experimental').replace(
+      'storage:\n',
+      `kernel_arguments: { should_exist: [rd.networkd=1] }\nstorage:\n  luks:\n    - name: root\n      device: /dev/nvme0n1p9\n      wipe_volume: true\n      clevis: { tang: [{ url: "${url}", thumbprint: ${thumbprint} }] }\n`,
+    ),
+  )
+}
+
+test('what would fail at the first boot keeps every machine as it is: Tang’s keys, its place, a hostname twice, another disk', async context => {
+  const home = homeOf(context)
+  const configs = join(home.file, '..', 'ignition')
+  const hydrogen = join(configs, 'hydrogen.bu')
+  const lithium = readFileSync(join(configs, 'lithium.bu'), 'utf8')
+  writeFileSync(hydrogen, lithium)
+  bind(join(configs, 'lithium.bu'), 'http://tang.example.net', 'pinned-by-the-person')
+  bind(hydrogen, 'http://192.0.2.11:7500', 'another')
+  const file = readFileSync(home.file, 'utf8')
+  writeFileSync(home.file, file.replace('hydrogen.ign', 'hydrogen.bu'))
+
+  const run = await rehearseAt(home, {
+    // The lab's Tang has other keys than those that are pinned.
+    where: where => ({ ...where, tang: { ...where.tang!, thumbprint: 'of-another-server' } }),
+  })
+  expect(run.result?.state).toBe('failed')
+  const failed = Object.fromEntries(run.result?.failures.map(f => [f.step, f.fault]) ?? [])
+  expect(failed['preflight/check-tang']).toMatchObject({
+    code: 'tang-thumbprint-differs',
+    message: expect.stringMatching(
+      /tang\.example\.net \(\.\/ignition\/lithium\.bu\) signs with \S+, not with pinned-by-the-person[\s\S]*hydrogen is to be bound to http:\/\/192\.0\.2\.11:7500, which is 192\.0\.2\.11/,
+    ),
+  })
+  expect(failed['preflight/check-ignition']).toMatchObject({
+    code: 'ignition-hostname-twice',
+    message: 'the configs of lithium and hydrogen both call their machine lithium',
+  })
+  expect(applied(run).filter(step => step.startsWith('hosts/'))).toEqual([])
+})
