@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +18,35 @@ import { type Ended, recover, root } from '../cli/program.ts'
 const repository = fileURLToPath(new URL('../../../shared/inputs/materia-2025-02', import.meta.url))
 const there = existsSync(repository)
 if (!there) process.stdout.write('skipped: rehearsing a real repository: it is not beside this checkout\n')
+
+/** A Butane file as such a home has it: variables for secrets, a root bound to Tang, a program fetched at first boot. */
+const butane = (host: string) => `variant: flatcar
+version: 1.2.0-experimental
+kernel_arguments: { should_exist: [rd.networkd=1] }
+passwd:
+  users:
+    - { name: core, ssh_authorized_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyThatNobodyHolds0000000000000000000 you] }
+storage:
+  luks:
+    - name: rootencrypted
+      device: /dev/disk/by-partlabel/ROOT
+      wipe_volume: true
+      clevis: { tang: [{ url: "http://tang.example.net", thumbprint: thumbprint-that-${host}-pins }] }
+  filesystems: [{ device: /dev/mapper/rootencrypted, format: btrfs, label: ROOT, wipe_filesystem: true }]
+  files:
+    - { path: /etc/hostname, mode: 0644, contents: { inline: ${host} } }
+    - { path: /etc/ddns.env, mode: 0600, contents: { inline: "TOKEN=\${CLOUDFLARE_API_TOKEN}" } }
+    - { path: /opt/bin/opkssh, mode: 0755, contents: { source: "https://example.net/opkssh/releases/latest/download/opkssh" } }
+systemd:
+  units:
+    - name: mackerel.service
+      enabled: true
+      contents: |
+        [Service]
+        Environment=MACKEREL_APIKEY=\${MACKEREL_APIKEY}
+        [Install]
+        WantedBy=multi-user.target
+`
 
 /** Every file of a folder with its content, as one hash. */
 function hashOf(folder: string): string {
@@ -35,8 +73,7 @@ test.skipIf(!there)(
     const before = hashOf(repository)
     const image = join(home, 'image.bz2')
     cpSync(join(root, 'examples/home/images/flatcar_production_image.bin.bz2'), image)
-    for (const host of ['lithium', 'hydrogen'])
-      cpSync(join(root, 'examples/home/ignition/hydrogen.ign'), join(home, `${host}.ign`))
+    for (const host of ['lithium', 'hydrogen']) writeFileSync(join(home, `${host}.bu`), butane(host))
     const sha256 = createHash('sha256').update(readFileSync(image)).digest('hex')
     const file = join(home, 'recover.yaml')
     const asked = await recover(['init', repository, '--output', file, '--json'], home)
@@ -50,7 +87,7 @@ test.skipIf(!there)(
     expect([open.exit, open.stderr.includes('[questions-open]')]).toEqual([2, true])
 
     const answerTo = (path: string): string => {
-      if (path.endsWith('ignition')) return `./${path.split('.')[1]}.ign`
+      if (path.endsWith('ignition')) return `./${path.split('.')[1]}.bu`
       if (path.endsWith('image.file')) return './image.bz2'
       if (path.endsWith('sha256')) return sha256
       if (path.endsWith('serial')) return `SERIAL-OF-${path.split('.')[1]}`

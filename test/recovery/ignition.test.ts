@@ -8,10 +8,12 @@ function bind(file: string, url: string, thumbprint: string): void {
   const text = readFileSync(file, 'utf8')
   writeFileSync(
     file,
-    text.replace('version: 1.1.0', 'version: 1.2.0-experimental').replace(
-      'storage:\n',
-      `kernel_arguments: { should_exist: [rd.networkd=1] }\nstorage:\n  luks:\n    - name: root\n      device: /dev/nvme0n1p9\n      wipe_volume: true\n      clevis: { tang: [{ url: "${url}", thumbprint: ${thumbprint} }] }\n`,
-    ),
+    text
+      .replace('version: 1.1.0', 'version: 1.2.0-experimental')
+      .replace(
+        'storage:\n',
+        `kernel_arguments: { should_exist: [rd.networkd=1] }\nstorage:\n  luks:\n    - name: root\n      device: /dev/nvme0n1p9\n      wipe_volume: true\n      clevis: { tang: [{ url: "${url}", thumbprint: ${thumbprint} }] }\n`,
+      ),
   )
 }
 
@@ -40,7 +42,7 @@ test('what would fail at the first boot keeps every machine as it is: Tang’s k
   })
   expect(failed['preflight/check-ignition']).toMatchObject({
     code: 'ignition-hostname-twice',
-    message: 'the configs of lithium and hydrogen both call their machine lithium',
+    message: expect.stringContaining('the configs of lithium and hydrogen both call their machine lithium'),
   })
   expect(applied(run).filter(step => step.startsWith('hosts/'))).toEqual([])
 })

@@ -72,7 +72,13 @@ describe('after a whole rehearsal', () => {
     expect(environments.size).toBeGreaterThan(1)
     const kubeconfig = readFileSync(join(run, 'kubeconfig'))
     expect(secrets.get('client key')!.some(form => kubeconfig.includes(form))).toBe(true)
-    for (const name of ['NAS password', '1Password credentials', '1Password token', 'host key of lithium'])
+    for (const name of [
+      'NAS password',
+      '1Password credentials',
+      '1Password token',
+      'variable of lithium.bu',
+      'host key of lithium',
+    ])
       expect(
         secrets.get(name)!.some(form => lab.includes(form)),
         `${name} reached the lab`,
@@ -182,6 +188,7 @@ function nameSecrets(secret: Buffer): void {
     secret.toString('base64url'),
     secret.toString('latin1'),
   ])
+  secrets.set('variable of lithium.bu', formsOf('made-up-cloudflare-api-token'))
   for (const { name } of blueprint.hosts)
     secrets.set(`host key of ${name}`, formsOfKey(mintHostKey(secret, name).privateKey))
   const operator = readFileSync(join(run, 'lab', 'operator.key'), 'utf8')
