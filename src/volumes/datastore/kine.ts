@@ -61,8 +61,10 @@ export function remarkOn(lost: Undecoded[]): string[] {
   const count = (why: Undecoded) => lost.filter(l => l === why).length
   return [
     ...(count('encrypted') > 0
-      ? [`${count('encrypted')} objects are encrypted at rest and cannot be read without the cluster’s key`]
+      ? [`encrypted at rest, unreadable without the cluster’s key: ${count('encrypted')} of its objects`]
       : []),
-    ...(count('garbage') > 0 ? [`${count('garbage')} values are no objects and were passed over`] : []),
+    ...(count('garbage') > 0
+      ? [`passed over because they are no objects: ${count('garbage')} of its values`]
+      : []),
   ]
 }

@@ -97,7 +97,7 @@ describe('kine', () => {
     const cluster = byKey.get('/registry/postgresql.cnpg.io/clusters/miniflux/postgresql')?.object
     expect(JSON.stringify(cluster).length).toBeGreaterThan(30_000)
     expect(objects).toHaveLength(stored.length + 2)
-    expect(remarks).toEqual(['1 objects are encrypted at rest and cannot be read without the cluster’s key'])
+    expect(remarks).toEqual(['encrypted at rest, unreadable without the cluster’s key: 1 of its objects'])
   })
 
   test('what is only in the write-ahead log counts as far as it was committed', () => {
