@@ -224,14 +224,24 @@ function connectK0sctl(
   }
   const { pace } = where
   const routes = (): K0sctlRoute[] => {
-    const login = where.login()
+    const { openssh } = where
+    const login = openssh ?? where.login()
+    // What an agent holds may be behind a passphrase in its file.
+    const keyFile = 'agent' in login ? undefined : login.keyFile
     return k0sctl.hosts.map(({ name }) => {
       const { address, port, user } = where.host(name)
       return {
         address,
         port,
         user,
-        ...(login.keyFile === undefined ? {} : { keyFile: login.keyFile }),
+        ...(keyFile === undefined ? {} : { keyFile }),
+        ...(openssh && {
+          openssh: {
+            name,
+            knownHosts: knownHostsFile(folder),
+            ...(openssh.config === undefined ? {} : { config: openssh.config }),
+          },
+        }),
         knownHost: knownHostLines({ address, port, keys: identity.hostKeys(name) }),
       }
     })

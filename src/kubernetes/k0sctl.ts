@@ -20,6 +20,8 @@ export interface K0sctlRoute {
   user: string
   /** File with a private key; absent when an ssh-agent holds it. */
   keyFile?: string
+  /** That k0sctl goes through the person's own ssh, with their config and the name that its blocks know the host by. */
+  openssh?: { name: string; config?: string; knownHosts: string }
   /** Lines for known_hosts, with the keys that this run gave the host. */
   knownHost: string
 }
@@ -48,21 +50,23 @@ export function routed(
     ...document,
     spec: {
       ...spec,
-      hosts: spec.hosts.flatMap((host, i) => {
+      hosts: spec.hosts.flatMap((host, i): Record<string, unknown>[] => {
         const route = routes[i]
         if (!route || !only(i)) return []
         const { openSSH: _, localhost: __, ssh: ___, ...rest } = host
-        return [
-          {
-            ...rest,
-            ssh: {
-              address: route.address,
-              port: route.port,
-              user: route.user,
-              ...(route.keyFile === undefined ? {} : { keyPath: route.keyFile }),
-            },
-          },
-        ]
+        const { address, port, user, keyFile, openssh } = route
+        const key = keyFile === undefined ? {} : { keyPath: keyFile }
+        if (openssh === undefined) return [{ ...rest, ssh: { address, port, user, ...key } }]
+        const options = {
+          HostName: address,
+          // As the lines of known_hosts name it, whatever name ssh was called with.
+          HostKeyAlias: port === 22 ? address : `[${address}]:${port}`,
+          UserKnownHostsFile: openssh.knownHosts,
+          GlobalKnownHostsFile: 'none',
+          StrictHostKeyChecking: 'yes',
+        }
+        const config = openssh.config === undefined ? {} : { configPath: openssh.config }
+        return [{ ...rest, openSSH: { address: openssh.name, port, user, ...key, ...config, options } }]
       }),
     },
   }

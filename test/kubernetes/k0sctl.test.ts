@@ -59,6 +59,30 @@ test('hosts stand where they really are, and nothing else of the person’s docu
   expect((routed(document, routes, i => i === 0) as typeof document).spec.hosts).toHaveLength(1)
 })
 
+test('with the transport openssh, k0sctl goes the person’s own way, and trusts this run’s host keys alone', () => {
+  const openssh = { name: 'hydrogen', config: '/c', knownHosts: '/run/known_hosts' }
+  const made = routed(document, [routes[0]!, { ...routes[1]!, openssh }], i => i === 1) as typeof document
+  expect(made.spec.hosts).toEqual([
+    {
+      role: 'worker',
+      openSSH: {
+        address: 'hydrogen',
+        port: 2222,
+        user: 'core',
+        keyPath: '/k',
+        configPath: '/c',
+        options: {
+          HostName: '192.0.2.12',
+          HostKeyAlias: '[192.0.2.12]:2222',
+          UserKnownHostsFile: '/run/known_hosts',
+          GlobalKnownHostsFile: 'none',
+          StrictHostKeyChecking: 'yes',
+        },
+      },
+    },
+  ])
+})
+
 test('it gets its own home, its own known hosts, no terminal and no secrets; its phases are heard', async () => {
   const { k0sctl, options, folder, phases } = program(
     `echo 'time=x level=info msg="==> Running phase: Connect to hosts"'; cd "$HOME"; env > env; echo "$@" > args; cat "$SSH_KNOWN_HOSTS" > hosts`,
