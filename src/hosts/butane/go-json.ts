@@ -57,7 +57,13 @@ class JsonReader {
 
   private unexpected(context: string): never {
     const code = this.text.codePointAt(this.at)
-    if (code === undefined) throw new JsonFault('unexpected end of JSON input')
+    // At its end the library reads one more blank, and only then misses the rest.
+    if (code === undefined)
+      throw new JsonFault(
+        /^(?:after object|after array|after top|looking|in string literal)/.test(context)
+          ? 'unexpected end of JSON input'
+          : `invalid character ' ' ${context}`,
+      )
     // The library looks at bytes, and shows the first one of a character as if it were one.
     const byte = String.fromCharCode(Buffer.from(String.fromCodePoint(code))[0]!)
     const shown = byte === "'" ? "'\\''" : byte === '"' ? "'\"'" : `'${quoted(byte).slice(1, -1)}'`

@@ -36,7 +36,7 @@ export function parseUrl(text: string): GoUrl | undefined {
     const slash = rest.indexOf('/', 2)
     const authority = slash < 0 ? rest.slice(2) : rest.slice(2, slash)
     rest = slash < 0 ? '' : rest.slice(slash)
-    if (!isAuthority(authority, scheme)) return undefined
+    if (!isAuthority(authority)) return undefined
   }
   return escapesAreValid(rest) ? { scheme, opaque: '', query } : undefined
 }
@@ -64,15 +64,15 @@ function escapesAreValid(text: string): boolean {
   return !/%(?![0-9A-Fa-f]{2})/.test(text)
 }
 
-function isAuthority(authority: string, scheme: string): boolean {
+function isAuthority(authority: string): boolean {
   const at = authority.lastIndexOf('@')
-  if (!isHost(authority.slice(at + 1), scheme)) return false
+  if (!isHost(authority.slice(at + 1))) return false
   if (at < 0) return true
   const user = authority.slice(0, at)
   return /^[A-Za-z0-9\-._:~!$&'()*+,;=%@]*$/.test(user) && escapesAreValid(user)
 }
 
-function isHost(host: string, scheme: string): boolean {
+function isHost(host: string): boolean {
   const bracket = host.lastIndexOf('[')
   if (bracket > 0) return false
   if (bracket === 0) {
@@ -84,7 +84,7 @@ function isHost(host: string, scheme: string): boolean {
     if (zone >= 0 && address.length === zone + 3) return false
     return isIPv6(bare)
   }
-  const colon = scheme === 'http' || scheme === 'https' ? host.indexOf(':') : host.lastIndexOf(':')
+  const colon = host.lastIndexOf(':')
   if (colon >= 0 && !isPort(host.slice(colon))) return false
   return hostCharacters(host)
 }
