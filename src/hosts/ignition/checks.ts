@@ -1,3 +1,4 @@
+import { showDanger } from '../butane/dangers.ts'
 import type { Disk } from '../disks.ts'
 import { placeOf } from './butane-failed.ts'
 import type { CompiledIgnition } from './compile.ts'
@@ -30,6 +31,7 @@ export function checkConfig(compiled: CompiledIgnition, context: CheckContext): 
   const findings = [
     ...specFindings(config, shown, context.image),
     ...compilerFindings(compiled),
+    ...dangerFindings(compiled),
     ...loginFindings(config, shown, context.user, context.held),
     ...deviceFindings(config, shown, context.disk, context.seen),
     ...dependencyFindings(dependenciesOf(config), shown, context.own),
@@ -80,6 +82,17 @@ function specFindings(config: IgnitionConfig, shown: string, image: ImageIgnitio
       at: shown,
     },
   ]
+}
+
+function dangerFindings({ dangers }: CompiledIgnition): Finding[] {
+  return dangers.map(danger => ({
+    severity: 'warning',
+    code: 'butane-danger',
+    blame: 'operator',
+    message: showDanger(danger),
+    remedy: 'Do what it says before the day on which it matters',
+    at: `${danger.file}:${danger.line}:${danger.column}`,
+  }))
 }
 
 /** Keys that a flatcar file can have and that Butane only warns of, though what they ask for is then missing. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, extname } from 'node:path'
 import { Fault } from '../../runbook/fault.ts'
+import type { Danger } from '../butane/dangers.ts'
 import type { ButaneMessage, IgnitionSpec } from '../butane/messages.ts'
 import { butaneFailed, placeOf } from './butane-failed.ts'
 import { butaneProgram } from './butane-program.ts'
@@ -34,6 +35,8 @@ export interface CompiledIgnition {
   shown: string
   /** What Butane warned of; never the text of a value. */
   warnings: ButaneMessage[]
+  /** What no compiler warns of: files that a checkout elsewhere lacks, secrets in the text; never a secret itself. */
+  dangers: Danger[]
   /** Files below `filesDir` that went into it; empty for a program, which does not tell. */
   localFiles: string[]
   /** What compiled it. */
@@ -62,7 +65,15 @@ export async function hostIgnition(source: IgnitionSource, signal: AbortSignal):
     })
   })
   if (!isButane(file))
-    return { text, config: parseIgnition(text, shown), shown, warnings: [], localFiles: [], by: 'ready-made' }
+    return {
+      text,
+      config: parseIgnition(text, shown),
+      shown,
+      warnings: [],
+      dangers: [],
+      localFiles: [],
+      by: 'ready-made',
+    }
   const filled = await substitute(text, shown, source.lookup)
   const filesDir = source.filesDir ?? dirname(file)
   if (source.program !== undefined) {
@@ -72,7 +83,14 @@ export async function hostIgnition(source: IgnitionSource, signal: AbortSignal):
       conceal: source.conceal,
       signal,
     })
-    return { ...compiled, config: parseIgnition(compiled.text, shown), shown, localFiles: [], by: 'program' }
+    return {
+      ...compiled,
+      config: parseIgnition(compiled.text, shown),
+      shown,
+      dangers: [],
+      localFiles: [],
+      by: 'program',
+    }
   }
   const { compileButane } = await import('../butane/compile.ts')
   const result = compileButane(filled, {
@@ -80,6 +98,9 @@ export async function hostIgnition(source: IgnitionSource, signal: AbortSignal):
     filesDir,
     ...(source.spec === undefined ? {} : { spec: source.spec }),
   })
+  const { dangersOf } = await import('../butane/dangers.ts')
+  // Of the text as it is written: what the secret sources gave is no secret in it.
+  const dangers = dangersOf(text, result, { source: shown, filesDir })
   const warnings = result.messages.filter(m => m.severity === 'warning')
   if (result.exitCode === 0 && result.config)
     return {
@@ -87,6 +108,7 @@ export async function hostIgnition(source: IgnitionSource, signal: AbortSignal):
       config: parseIgnition(result.text, shown),
       shown,
       warnings: warnings.map(w => ({ ...w, text: source.conceal(w.text) })),
+      dangers: dangers.filter(d => d.kind === 'local-not-in-git' || d.kind === 'secret-inline'),
       localFiles: result.localFiles,
       by: 'built-in',
     }

@@ -54,6 +54,7 @@ function findings(
       config: parseIgnition(text, 'lithium.ign'),
       shown: 'lithium.ign',
       warnings: [],
+      dangers: [],
       localFiles: [],
       by: 'ready-made',
       ...compiled,
@@ -216,6 +217,15 @@ describe('a config before anything is armed', () => {
     const found = findings(well, {}, { warnings, by: 'built-in', shown: 'lithium.bu' })
     expect(found[0]).toMatch(/^refusal butane-key-ignored: lithium\.bu:3:1 has boot_device.*encrypted/)
     expect(found[1]).toBe('warning butane-warning: lithium.bu:9:3 $.passwd.files: unused key files')
+  })
+
+  test('what no compiler warns of is told', () => {
+    const dangers = [
+      { kind: 'local-not-in-git', file: 'lithium.bu', line: 4, column: 9, text: 'x is ignored by Git' },
+    ] as const
+    expect(findings(well, {}, { dangers: [...dangers] })).toContain(
+      'warning butane-danger: lithium.bu:4:9: x is ignored by Git',
+    )
   })
 })
 

@@ -48,6 +48,14 @@ describe('a host’s config', () => {
     expect(made.by).toBe('built-in')
   })
 
+  test('a secret in the text itself is told without being shown; one that a source gives is none', async () => {
+    const written = `ghp_${'0123456789'.repeat(4)}`
+    const body = `storage:\n  files:\n    - { path: /a, contents: { inline: "${written}" } }\n    - { path: /b, contents: { inline: "token=\${TOKEN}" } }\n`
+    const { dangers } = await hostIgnition(source('a.bu', `${head}${body}`), never)
+    expect(dangers.map(d => [d.kind, d.line])).toEqual([['secret-inline', 5]])
+    expect(JSON.stringify(dangers)).not.toContain(written)
+  })
+
   test('what does not compile is told with its place, and without the secret that is in the way', async () => {
     const wrong = source('a.bu', `${head}storage:\n  files:\n    - path: relative-\${TOKEN}\n`)
     const fault = await hostIgnition(wrong, never).catch(e => e)
