@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import type { z } from 'zod'
 import type { KubernetesObject } from '../kubernetes/kubernetes.ts'
@@ -96,6 +96,7 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
     strategy: claim => entry.volumes[claim] ?? entry.volumes.default,
     hash: hashOf(
       [path, ...namedFiles(entry).map(([, p]) => at(p))],
+      new Map(artifactsOf(entry).map(([, a]) => [at(a.file), a.sha256 ?? 'signed'])),
       // Of the repository what this run goes by: what applications hold besides their claims may be mended meanwhile.
       [
         inventory.claims,
@@ -207,11 +208,10 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
   for (const [name, host] of Object.entries(entry.hosts)) {
     files.push([['hosts', name, 'ignition'], host.ignition])
     if (host.filesDir) files.push([['hosts', name, 'filesDir'], host.filesDir])
-    if (host.image) files.push(...artifactFiles(['hosts', name, 'image'], host.image))
   }
-  for (const part of ['kernel', 'initrd', 'iso'] as const) {
-    const artifact = entry.installer?.[part]
-    if (artifact) files.push(...artifactFiles(['installer', part], artifact))
+  for (const [where, { file, signature }] of artifactsOf(entry)) {
+    files.push([[...where, 'file'], file])
+    if (signature) files.push([[...where, 'signature'], signature])
   }
   if (entry.ssh?.config) files.push([['ssh', 'config'], entry.ssh.config])
   if (entry.secrets.file) files.push([['secrets', 'file'], entry.secrets.file])
@@ -222,10 +222,16 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
   return files
 }
 
-function artifactFiles(at: PropertyKey[], artifact: ArtifactEntry): [PropertyKey[], string][] {
+/** Every image, with the place where it is named. */
+function artifactsOf(entry: ClusterFile): [PropertyKey[], ArtifactEntry][] {
+  const parts = (['kernel', 'initrd', 'iso'] as const).map(part => [part, entry.installer?.[part]] as const)
   return [
-    [[...at, 'file'], artifact.file],
-    ...(artifact.signature ? [[[...at, 'signature'], artifact.signature] as [PropertyKey[], string]] : []),
+    ...Object.entries(entry.hosts).flatMap(([name, { image }]): [PropertyKey[], ArtifactEntry][] =>
+      image ? [[['hosts', name, 'image'], image]] : [],
+    ),
+    ...parts.flatMap(([part, artifact]): [PropertyKey[], ArtifactEntry][] =>
+      artifact ? [[['installer', part], artifact]] : [],
+    ),
   ]
 }
 
@@ -282,9 +288,29 @@ function crossChecks(
   return problems
 }
 
-function hashOf(files: string[], read: unknown): string {
+/**
+ * @param images path to what recover.yaml says of its content. They are half a gigabyte each and every command loads the
+ * file: what stands in them is compared with that before they are used, so that and their size are enough here.
+ */
+function hashOf(files: string[], images: ReadonlyMap<string, string>, read: unknown): string {
   const hash = createHash('sha256').update(JSON.stringify(read))
-  for (const file of files) hash.update(file).update(statSync(file).isFile() ? readFileSync(file) : 'folder')
+  const chunk = Buffer.alloc(256 * 1024)
+  for (const file of files) {
+    hash.update(file)
+    const declared = images.get(file)
+    const stat = statSync(file)
+    if (declared !== undefined) hash.update(`${declared} ${stat.size}`)
+    else if (!stat.isFile()) hash.update('folder')
+    else {
+      const fd = openSync(file, 'r')
+      try {
+        for (let read = readSync(fd, chunk); read > 0; read = readSync(fd, chunk))
+          hash.update(chunk.subarray(0, read))
+      } finally {
+        closeSync(fd)
+      }
+    }
+  }
   return hash.digest('hex').slice(0, 32)
 }
 

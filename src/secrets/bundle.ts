@@ -4,8 +4,11 @@ import { absent, ContentProblem, checkContent, findIn, parseContent, type Secret
 import { readPrivateFile, unreadable } from './private-file.ts'
 import type { SecretSource } from './source.ts'
 
-/** What opens a bundle again: a passphrase, or the identity of one of the recipients (`age1…`). */
-export type BundleKey = { passphrase: string } | { recipients: readonly string[] }
+/**
+ * What opens a bundle again: a passphrase, or the identity of one of the recipients (`age1…`). Each attempt at a
+ * passphrase costs 2^`logN` steps of scrypt, 18 by default as with the age program: a second or two.
+ */
+export type BundleKey = { passphrase: string; logN?: number } | { recipients: readonly string[] }
 
 const passphraseVariable = 'RECOVER_BUNDLE_PASSPHRASE'
 const identityVariable = 'RECOVER_BUNDLE_IDENTITY'
@@ -140,6 +143,7 @@ export async function sealBundle(content: SecretContent, key: BundleKey): Promis
         remedy: 'Choose five random words or more; whoever finds the file can guess as often as they like',
       })
     encrypter.setPassphrase(key.passphrase)
+    if (key.logN !== undefined) encrypter.setScryptWorkFactor(key.logN)
   } else {
     if (key.recipients.length === 0) throw recipientInvalid('no recipient is named')
     for (const [index, recipient] of key.recipients.entries()) {

@@ -162,7 +162,9 @@ describe('a small repository', () => {
       ...answersFor(dirname(repo), ['cellar', 'attic']),
       'hosts.cellar.address': '192.0.2.11',
     }
-    delete (answers as Record<string, string>)['hosts.attic.ignition']
+    // One lies in the repository, the other beside it.
+    for (const host of ['cellar', 'attic'])
+      delete (answers as Record<string, string>)[`hosts.${host}.ignition`]
     const right = init({ repository: repo, output, answers, env: {} })
     expect([right.questions, right.problems]).toEqual([[], []])
     const cluster = loadCluster(output, {})
@@ -179,7 +181,7 @@ describe('a small repository', () => {
     expect(wrong.problems).toMatchObject([
       { path: 'nas.fingerprint', message: expect.stringContaining('expected a fingerprint like sha256:') },
     ])
-    expect(wrong.questions).toHaveLength(8)
+    expect(wrong.questions).toHaveLength(7)
   })
 
   test('a file that is there is left as it is, unless it may be replaced', () => {
@@ -251,6 +253,97 @@ spec:
     expect(result.questions[0]?.path).toBe('hosts.no.address')
     expect(text + showInit(result)).not.toContain('\u001b')
   })
+})
+
+describe('what provisions a host', () => {
+  const bu = (text = '') => `variant: flatcar\nversion: 1.1.0\n${text}`
+  const named = (name: string) =>
+    bu(`storage: { files: [{ path: /etc/hostname, contents: { inline: "${name}\\n" } }] }\n`)
+  const found = (files: Record<string, string>, beside: Record<string, string> = {}) => {
+    const repo = repository(files)
+    put(dirname(repo), beside)
+    const { questions } = init({ repository: repo, output: join(repo, 'recover.yaml'), env: {} })
+    const { hosts } = parse(readFileSync(join(repo, 'recover.yaml'), 'utf8'))
+    return { hosts, asked: questions.find(q => q.path === 'hosts.cellar.ignition')?.question }
+  }
+
+  test('a Butane file beside the repository, called after the host', () => {
+    const { hosts, asked } = found({}, { 'ignition/cellar.bu': bu(), 'other/attic.bu': bu() })
+    expect(hosts.cellar.ignition).toBe('../ignition/cellar.bu')
+    // What is in the repository comes first.
+    expect(hosts.attic.ignition).toBe('./attic.worker.ign')
+    expect(asked).toBeUndefined()
+  })
+
+  test('a Butane file in the repository before a ready-made config', () => {
+    const { hosts } = found({ 'nodes/attic.bu': bu(), 'nodes/cellar.fcc': bu(), 'cellar.ign': '{}' })
+    expect(hosts.attic.ignition).toBe('./nodes/attic.bu')
+    expect(hosts.cellar.ignition).toBe('./nodes/cellar.fcc')
+  })
+
+  test('by the hostname that it gives, where its name says nothing', () => {
+    const { hosts } = found({ 'node1.bu': named('cellar.house.example'), 'node2.bu': named('other') })
+    expect(hosts.cellar.ignition).toBe('./node1.bu')
+  })
+
+  test('several are asked about, and none', () => {
+    expect(found({ 'a/cellar.bu': bu(), 'b/cellar.bu': bu() }).asked).toBe(
+      'what provisions cellar: which of ./a/cellar.bu, ./b/cellar.bu?',
+    )
+    expect(found({}).asked).toContain('no cellar.bu and no cellar.ign is in the repository or beside it')
+  })
+
+  test('the folder of its local: files, when that is not its own; a file that is no YAML is no reason to stop', () => {
+    const local = bu(
+      'storage: { files: [{ path: /a, contents: { local: files/a } }] }\npasswd: { users: [{ name: core, ssh_authorized_keys_local: [keys/core.pub] }] }\n',
+    )
+    const { hosts } = found({
+      'hosts/cellar.bu': local,
+      'files/a': '',
+      'keys/core.pub': '',
+      'hosts/attic.bu': 'a: [',
+    })
+    expect(hosts.cellar).toMatchObject({ ignition: './hosts/cellar.bu', filesDir: '.' })
+    expect(hosts.attic).toMatchObject({ ignition: './hosts/attic.bu' })
+    expect(hosts.attic).not.toHaveProperty('filesDir')
+  })
+})
+
+test('everything that is offered as a comment is right as it stands', () => {
+  const repo = repository({ 'cellar.bu': '' })
+  const file = join(dirname(repo), 'recover.yaml')
+  const {
+    'hosts.attic.ignition': _,
+    'hosts.cellar.ignition': __,
+    ...answers
+  } = answersFor(dirname(repo), ['cellar', 'attic'])
+  init({
+    repository: repo,
+    output: file,
+    env: {},
+    answers: { ...answers, 'hosts.cellar.address': '192.0.2.11' },
+  })
+  const text = readFileSync(file, 'utf8')
+  for (const name of ['vmlinuz', 'vmlinuz.sig', 'image.cpio.gz', 'image.cpio.gz.sig'])
+    put(dirname(repo), { [`flatcar_production_pxe${name.startsWith('image') ? '_' : '.'}${name}`]: '' })
+  const powers = text.match(/^ +# power: .*$/gm) ?? []
+  expect(powers).toHaveLength(3)
+  for (const power of powers) {
+    const uncommented = text
+      .replace(power, power.replace('# ', ''))
+      .replace(/^( *)# (mac|installer| {2}kernel| {2}initrd|netboot|ssh): ?/gm, '$1$2: ')
+    writeFileSync(file, uncommented)
+    const { entry } = loadCluster(file, {})
+    expect(Object.keys(entry.hosts.cellar?.power ?? {})).toHaveLength(
+      power.includes('redfish') ? 3 : power.includes('ipmi') ? 2 : 1,
+    )
+    expect(entry).toMatchObject({
+      hosts: { cellar: { mac: '52:54:00:12:34:56' } },
+      installer: { kernel: {}, initrd: {} },
+      netboot: {},
+      ssh: { transport: 'openssh' },
+    })
+  }
 })
 
 describe('answers', () => {

@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -26,6 +26,21 @@ function problems(file: string): string[] {
   }
   return []
 }
+
+test('an image of a gigabyte takes neither time nor memory; another size or another declared content is noticed', () => {
+  const file = changed(text => text)
+  const image = join(file, '../images/flatcar_production_image.bin.bz2')
+  const before = loadCluster(file, {}).hash
+  truncateSync(image, 2 ** 30)
+  const held = process.memoryUsage().arrayBuffers
+  const began = process.cpuUsage()
+  const larger = loadCluster(file, {}).hash
+  expect(process.cpuUsage(began).user / 1e6).toBeLessThan(1)
+  expect(process.memoryUsage().arrayBuffers - held).toBeLessThan(2 ** 24)
+  expect(larger).not.toBe(before)
+  truncateSync(image, 2 ** 30 + 1)
+  expect(loadCluster(file, {}).hash).not.toBe(larger)
+})
 
 test('the example loads, with its claims and how each comes back', () => {
   const cluster = loadCluster(join(example, 'recover.yaml'), {})
