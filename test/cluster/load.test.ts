@@ -27,18 +27,15 @@ function problems(file: string): string[] {
   return []
 }
 
-test('an image of a gigabyte takes neither time nor memory; another size or another declared content is noticed', () => {
+test('images are not read, however large; another size is noticed', () => {
   const file = changed(text => text)
   const image = join(file, '../images/flatcar_production_image.bin.bz2')
   const before = loadCluster(file, {}).hash
-  truncateSync(image, 2 ** 30)
-  const held = process.memoryUsage().arrayBuffers
-  const began = process.cpuUsage()
+  // Holes all of it; reading a terabyte would take longer than any test may.
+  truncateSync(image, 2 ** 40)
   const larger = loadCluster(file, {}).hash
-  expect(process.cpuUsage(began).user / 1e6).toBeLessThan(1)
-  expect(process.memoryUsage().arrayBuffers - held).toBeLessThan(2 ** 24)
   expect(larger).not.toBe(before)
-  truncateSync(image, 2 ** 30 + 1)
+  truncateSync(image, 2 ** 40 + 1)
   expect(loadCluster(file, {}).hash).not.toBe(larger)
 })
 
