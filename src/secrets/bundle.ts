@@ -33,7 +33,7 @@ export function bundleSource(file: string, env: NodeJS.ProcessEnv): SecretSource
       opening ??= openFile(file, env)
       const content = await opening
       if (content === undefined)
-        return absent(file, `Run \`recover capture\` to write ${file}, or correct secrets.file`)
+        return absent(file, `Seal one with the age program, \`age -p -o ${file} secrets.json\`, or correct secrets.file`)
       return findIn(content, file, secret, field)
     },
   }
@@ -120,7 +120,7 @@ function damaged(file: string, why: string, cause?: unknown): Fault {
     code: 'bundle-damaged',
     blame: 'operator',
     message: `${file} cannot be opened: ${why}`,
-    remedy: 'Take another copy of the bundle, or run `recover capture` while the secrets can still be had',
+    remedy: 'Take another copy of the bundle, or seal it anew while the secrets can still be had',
     ...(cause === undefined ? {} : { cause }),
   })
 }
