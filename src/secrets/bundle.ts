@@ -33,7 +33,10 @@ export function bundleSource(file: string, env: NodeJS.ProcessEnv): SecretSource
       opening ??= openFile(file, env)
       const content = await opening
       if (content === undefined)
-        return absent(file, `Seal one with the age program, \`age -p -o ${file} secrets.json\`, or correct secrets.file`)
+        return absent(
+          file,
+          `Seal one with the age program, \`age -p -o ${file} secrets.json\`, or correct secrets.file`,
+        )
       return findIn(content, file, secret, field)
     },
   }
