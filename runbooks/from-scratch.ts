@@ -1,6 +1,7 @@
 import { phase, runbook } from '../src/runbook/runbook.ts'
 import { checkAnswer } from './applications/check.ts'
 import { releaseApplication } from './applications/release.ts'
+import { releaseSet } from './applications/release-set.ts'
 import { settleApplication } from './applications/settle.ts'
 import { applyPart } from './bootstrap/apply-part.ts'
 import { holdApplication } from './bootstrap/hold-applications.ts'
@@ -58,6 +59,6 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     holdApplication,
   ]),
   phase('volumes', 'Volumes', [letThrough, measureVolume, adoptVolume, copyVolume, verifyVolume, dropClone]),
-  phase('applications', 'Applications', [releaseApplication, settleApplication, checkAnswer]),
+  phase('applications', 'Applications', [releaseApplication, settleApplication, releaseSet, checkAnswer]),
   phase('proof', 'Proof', [disarm, tidyUp, resumeOsUpdates, whatRemains]),
 ])

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
+import { foldersOf, foreseen } from './application-sets.ts'
 import type { Inventory } from './inventory.ts'
 import { type FoundObject, type RemoteDependency, renderLocal } from './kustomization.ts'
 import type { ClusterFile } from './schema.ts'
@@ -34,7 +35,10 @@ export function applicationsOf(
   const projects = beside.filter(o => o.kind === 'AppProject').map(o => o.value)
   const manifests =
     typeof applications === 'string'
-      ? beside.filter(o => o.kind === 'Application').map(o => o.value)
+      ? [
+          ...beside.filter(o => o.kind === 'Application').map(o => o.value),
+          ...setsOf(beside).flatMap(set => foreseen(set, root)),
+        ]
       : foldersOf(applications.generate, root)
           .filter(folder => !isBootstrap(folder, entry, resolve, root))
           .map(folder => generated(folder, entry.gitops.remote ?? root, applications.project ?? 'default'))
@@ -43,16 +47,20 @@ export function applicationsOf(
     .sort((a, b) => a.name.localeCompare(b.name))
 }
 
-/** Folders that fit patterns like `applications/*`, relative to the repository. */
-function foldersOf(patterns: string[], root: string): string[] {
-  return patterns.flatMap(pattern => {
-    if (!pattern.endsWith('/*')) return existsSync(join(root, pattern)) ? [pattern] : []
-    const parent = pattern.slice(0, -2)
-    if (!existsSync(join(root, parent))) return []
-    return readdirSync(join(root, parent))
-      .filter(name => !name.startsWith('.') && statSync(join(root, parent, name)).isDirectory())
-      .map(name => `${parent}/${name}`)
-  })
+/** The ApplicationSets in the folder of Applications: they come last, when all that they would start may start. */
+export function applicationSetsOf(
+  entry: ClusterFile,
+  resolve: (path: string) => string,
+): Record<string, unknown>[] {
+  const { applications } = entry.gitops
+  if (typeof applications !== 'string') return []
+  return setsOf(renderLocal(resolve(applications), resolve(entry.gitops.repository)).objects)
+}
+
+function setsOf(objects: FoundObject[]): Record<string, unknown>[] {
+  return objects
+    .filter(o => o.kind === 'ApplicationSet')
+    .map(({ value }) => ({ ...value, metadata: { namespace: 'argocd', ...(value.metadata as object) } }))
 }
 
 /** What the bootstrap brings is not an Application again. */

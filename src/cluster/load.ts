@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import type { z } from 'zod'
 import type { KubernetesObject } from '../kubernetes/kubernetes.ts'
-import { type ApplicationSource, applicationsOf } from './applications.ts'
+import { type ApplicationSource, applicationSetsOf, applicationsOf } from './applications.ts'
 import { type BootstrapPart, bootstrapOf, onePasswordNamespace } from './bootstrap.ts'
 import { type Inventory, readInventory } from './inventory.ts'
 import { type K0sctlFile, readK0sctl } from './k0sctl-file.ts'
@@ -21,6 +21,8 @@ export interface Cluster {
   k0sctl: K0sctlFile
   inventory: Inventory
   applications: ApplicationSource[]
+  /** ApplicationSets as Git has them; the Applications that they will make are among `applications`. */
+  applicationSets: KubernetesObject[]
   bootstrap: BootstrapPart[]
   /** Namespace of 1Password Connect when the bootstrap brings it. */
   onePassword: string | undefined
@@ -74,6 +76,7 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
   if (problems.length > 0) throw invalid(problems, shown)
 
   const applications = applicationsOf(entry, at, inventory)
+  const applicationSets = applicationSetsOf(entry, at)
   const bootstrap = bootstrapOf(entry, at)
   return {
     file: path,
@@ -82,6 +85,7 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
     k0sctl,
     inventory,
     applications,
+    applicationSets: applicationSets as unknown as KubernetesObject[],
     bootstrap,
     onePassword: onePasswordNamespace(bootstrap),
     jobImage: entry.tools?.jobImage ?? defaultJobImage,
@@ -103,6 +107,7 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
         inventory.volumes,
         inventory.storageClasses,
         applications.map(a => a.manifest),
+        applicationSets,
         bootstrap.map(part => part.from.objects),
       ],
     ),
