@@ -4,6 +4,7 @@ import { beginInEarnest, planInEarnest } from '../runbooks/begin.ts'
 import { reviewRun } from '../runbooks/review.ts'
 import { BaseCommand, onlyFlag, phasesOf, runFlags } from '../src/cli/base-command.ts'
 import { withSession } from '../src/cli/session.ts'
+import { Fault } from '../src/runbook/fault.ts'
 import { tellPlan } from '../src/views/terminal.ts'
 
 export default class Cluster extends BaseCommand {
@@ -45,8 +46,7 @@ export default class Cluster extends BaseCommand {
     const only = phasesOf(flags.only)
     if (flags['dry-run']) {
       const plan = await planInEarnest(args.where, new AbortController().signal, only)
-      if (flags['save-plan'] !== undefined)
-        writeFileSync(flags['save-plan'], `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 })
+      if (flags['save-plan'] !== undefined) keep(flags['save-plan'], `${JSON.stringify(plan, null, 2)}\n`)
       if (!this.jsonEnabled()) tellPlan(plan)
       this.endWithPlan(plan)
       return plan
@@ -60,5 +60,20 @@ export default class Cluster extends BaseCommand {
     )
     this.endWith(result, reviewRun(result.run))
     return result
+  }
+}
+
+/** It names machines, disks and volumes: only for whoever writes it. */
+function keep(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, { mode: 0o600 })
+  } catch (cause) {
+    throw new Fault({
+      code: 'plan-unwritable',
+      blame: 'operator',
+      message: `cannot write the plan to ${file}; nothing was changed`,
+      remedy: 'Name a file that you may write with --save-plan',
+      cause,
+    })
   }
 }

@@ -308,6 +308,13 @@ async function approval(plan: Plan, options: SessionOptions & { approve?: string
   if (plan.victims.length === 0) return undefined
   const answer = await options.consent({ victims: plan.victims, plan })
   if (answer) return answer
+  if (options.stop.aborted)
+    throw new Fault({
+      code: 'stopped-before',
+      blame: 'operator',
+      message: 'stopped at the question for consent; nothing was changed',
+      remedy: 'Run it again when you are ready',
+    })
   throw new Fault({
     code: 'consent-missing',
     blame: 'operator',

@@ -29,6 +29,7 @@ const byCode: Record<string, number> = {
   'check-answers-wrong': exitCodes.verification,
   locked: exitCodes.locked,
   'consent-missing': exitCodes.blocked,
+  'stopped-before': exitCodes.stopped,
   'plan-differs': exitCodes.blocked,
   'world-moved': exitCodes.blocked,
   'victim-differs': exitCodes.blocked,

@@ -24,9 +24,16 @@ export function tellError(
   else {
     // What was typed wrong needs no code to be looked up by.
     const code = fault ? ` [${fault.code}]` : ''
-    tell(`\nError: ${told.message}${code}\nWhat to do: ${told.remedy}\n`)
+    tell(`\nError: ${safe(told.message)}${code}\nWhat to do: ${safe(told.remedy)}\n`)
   }
   if (fault?.code === 'bug' && !(thrown instanceof Fault)) tell(`${thrown.stack}\n`)
+}
+
+/** Text that may quote what a machine answered, of which nothing may act on the terminal; lines stay lines. */
+function safe(text: string): string {
+  return text
+    .replaceAll(/\u001b\[[0-?]*[ -/]*[@-~]/g, '')
+    .replaceAll(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
 }
 
 function misunderstood({ message, flags }: Thrown, command: string, known: string[]): FaultJson {

@@ -416,9 +416,11 @@ class Executor<R extends object, W extends R> {
   private async ask(instance: Instance, victims: Victim[]): Promise<void> {
     this.emit({ code: 'consent-needed', step: instance.id, victims })
     // One question at a time: two prompts at once cannot be answered.
-    const asked = this.asking.then(() => this.o.consent({ victims }))
+    const asked = this.asking.then(() => (this.o.stop.aborted ? undefined : this.o.consent({ victims })))
     this.asking = asked.catch(() => {})
     const answer = await asked
+    // Ctrl-C at the question is no answer to it.
+    if (!answer && this.o.stop.aborted) throw new Stopped()
     if (!answer)
       throw new Fault({
         code: 'consent-missing',

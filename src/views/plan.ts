@@ -2,6 +2,7 @@ import { showDuration } from '../runbook/duration.ts'
 import type { Plan, PlanEntry } from '../runbook/plan.ts'
 import type { Victim } from '../runbook/step.ts'
 import { marks, paint, wrap } from './ink.ts'
+import { oneLine } from './live-fit.ts'
 import type { Paper } from './view.ts'
 
 /** A plan as a person reads it before they agree to anything. */
@@ -11,8 +12,9 @@ export function showPlan(plan: Plan, paper: Pick<Paper, 'columns' | 'colour'>): 
   for (const phase of plan.phases) {
     out.push(ink.bold(phase.title))
     for (const entry of plan.entries.filter(e => e.phase === phase.id)) {
-      out.push(wrap(`  ${mark(entry, ink)} ${entry.title}`, paper.columns, 4))
-      for (const detail of details(entry)) out.push(ink.dim(wrap(`      ${detail}`, paper.columns, 8)))
+      out.push(wrap(`  ${mark(entry, ink)} ${oneLine(entry.title)}`, paper.columns, 4))
+      for (const detail of details(entry))
+        out.push(ink.dim(wrap(`      ${oneLine(detail)}`, paper.columns, 8)))
     }
   }
   if (plan.victims.length > 0) out.push('', showVictims(plan.victims, paper))
@@ -33,15 +35,19 @@ export function showVictims(victims: Victim[], paper: Pick<Paper, 'columns' | 'c
   const ink = paint(paper.colour)
   const out = [ink.red(ink.bold('This would be destroyed:'))]
   for (const victim of victims) {
-    out.push(`  ${marks.destroys} ${victim.kind} ${ink.bold(victim.name)}`)
+    out.push(`  ${marks.destroys} ${oneLine(victim.kind)} ${ink.bold(oneLine(victim.name))}`)
     const identity = Object.entries(victim.identity)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ')
-    out.push(wrap(`      ${identity}`, paper.columns, 6))
+    out.push(wrap(`      ${oneLine(identity)}`, paper.columns, 6))
     out.push(
-      wrap(`      on it now: ${victim.content.join('; ') || 'nothing that is recognised'}`, paper.columns, 6),
+      wrap(
+        `      on it now: ${oneLine(victim.content.join('; ')) || 'nothing that is recognised'}`,
+        paper.columns,
+        6,
+      ),
     )
-    for (const remark of victim.remarks ?? []) out.push(wrap(`      ${remark}`, paper.columns, 8))
+    for (const remark of victim.remarks ?? []) out.push(wrap(`      ${oneLine(remark)}`, paper.columns, 8))
   }
   return out.join('\n')
 }

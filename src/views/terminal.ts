@@ -1,11 +1,12 @@
-import { closeSync, openSync, readSync } from 'node:fs'
 import type { ConsentDesk } from '../runbook/consent.ts'
 import type { Plan } from '../runbook/plan.ts'
 import { linesView } from './lines.ts'
 import { liveView } from './live.ts'
+import { oneLine } from './live-fit.ts'
 import type { Screen } from './live-screen.ts'
 import { ndjsonInto } from './ndjson.ts'
 import { showPlan, showVictims } from './plan.ts'
+import { askLine } from './prompt.ts'
 import { together, type View } from './view.ts'
 
 /** What people read goes to stderr, so that stdout holds what programs read. */
@@ -69,7 +70,8 @@ export function tell(text: string): void {
 }
 
 /**
- * Shows what would be destroyed and wants the name of each victim typed. Where nobody can answer, nobody agreed.
+ * Shows what would be destroyed and wants the name of each victim typed. Where nobody can answer, nobody agreed. Ctrl-C is
+ * no, and stops the run besides.
  */
 export const askAtTerminal: ConsentDesk = async ({ victims, plan }) => {
   const paper = terminal()
@@ -78,24 +80,14 @@ export const askAtTerminal: ConsentDesk = async ({ victims, plan }) => {
   else paper.write(`${showVictims(victims, paper)}\n`)
   paper.write('\nTo agree, type the name of each, exactly as it stands above. Anything else means no.\n')
   for (const victim of victims) {
-    paper.write(`  ${victim.kind} ${victim.name}: `)
-    if (readLine() !== victim.name) {
+    const name = oneLine(victim.name)
+    paper.write(`  ${oneLine(victim.kind)} ${name}: `)
+    const typed = askLine(paper.write, () => process.emit('SIGINT'))
+    if (typed === undefined) return undefined
+    if (typed !== name) {
       paper.write('  That is not it. Nothing was changed.\n')
       return undefined
     }
   }
   return { by: process.env.USER ?? 'unknown', how: 'typed' }
-}
-
-/** One line from the terminal, synchronously: nothing else may happen while a person decides. */
-function readLine(): string {
-  const fd = openSync('/dev/tty', 'r')
-  const byte = Buffer.alloc(1)
-  let text = ''
-  try {
-    while (readSync(fd, byte, 0, 1, null) === 1 && byte[0] !== 10) text += byte.toString('latin1')
-  } finally {
-    closeSync(fd)
-  }
-  return Buffer.from(text, 'latin1').toString('utf8').trim()
 }

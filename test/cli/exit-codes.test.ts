@@ -126,6 +126,14 @@ const refusals: Refusal[] = [
     says: /nonsense/,
   },
   {
+    what: 'events that cannot be written',
+    code: 'events-unwritable',
+    blame: 'operator',
+    exit: 2,
+    typed: state => ['rehearse', example, '--json-into', join(state, 'nowhere', 'events')],
+    says: /nowhere\/events/,
+  },
+  {
     what: 'an unknown run',
     code: 'run-unknown',
     blame: 'operator',

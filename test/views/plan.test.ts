@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest'
+import { showVictims } from '../../src/views/plan.ts'
+
+test('what a disk calls itself cannot act on the terminal of whoever is asked about it', () => {
+  const shown = showVictims(
+    [
+      {
+        kind: 'disk',
+        name: 'lithium S\u001b[2J1',
+        identity: { model: 'Evil\u001b]0;title\u0007\r\nThis would be kept:' },
+        content: ['ext4 \u001b[31mROOT\u0000'],
+      },
+    ],
+    { columns: 80, colour: false },
+  )
+  expect(shown).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/)
+  expect(shown.split('\n').filter(line => line.startsWith('This would be'))).toEqual([
+    'This would be destroyed:',
+  ])
+})
