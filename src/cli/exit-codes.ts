@@ -30,6 +30,7 @@ const byCode: Record<string, number> = {
   locked: exitCodes.locked,
   'consent-missing': exitCodes.blocked,
   'stopped-before': exitCodes.stopped,
+  'journal-unwritable': exitCodes.failed,
   'plan-differs': exitCodes.blocked,
   'world-moved': exitCodes.blocked,
   'victim-differs': exitCodes.blocked,

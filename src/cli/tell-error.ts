@@ -46,10 +46,7 @@ function misunderstood({ message, flags }: Thrown, command: string, known: strin
       .replace(/^The following errors? occurred:\s+/, '')
       .replace(/\n\s+/g, '; ')
       .replace(/(required flag) (?=\w)/g, '$1 --'),
-    remedy:
-      meant.length > 0
-        ? `Did you mean ${meant.join(' and ')}? See recover ${command} --help`
-        : `See recover ${command} --help`,
+    remedy: `${meant.length > 0 ? `Did you mean ${meant.join(' and ')}? ` : ''}See ${['recover', command, '--help'].filter(Boolean).join(' ')}`,
   }
 }
 
