@@ -89,7 +89,8 @@ async function ask(url: string, token: string, method: 'GET' | 'POST', path: str
   const { statusCode, body } = await request(`${url}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, connection: 'close' },
-    headersTimeout: 5_000,
+    // One that is gone refuses at once; one that is busy must not be taken for gone, and started twice.
+    headersTimeout: 60_000,
   })
   const answer = await body.json()
   if (statusCode !== 200) throw new Error(`the lab refused ${path}: ${JSON.stringify(answer)}`)

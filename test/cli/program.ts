@@ -26,8 +26,8 @@ let free = 3
 const waiting: (() => void)[] = []
 
 /**
- * Runs the built program as a shell would, with its state in a folder of its own and without a terminal. Killed after a
- * minute, which no case here takes.
+ * Runs the built program as a shell would, with its state in a folder of its own and without a terminal. Killed when it
+ * hangs.
  */
 export async function recover(
   args: string[],
@@ -69,7 +69,7 @@ function ended(args: string[], state: string, meanwhile: (running: Running) => v
     cwd: root,
     env: { PATH, HOME: state, XDG_STATE_HOME: state, NO_COLOR: '1', COLUMNS: '400' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 5 * 60_000,
     killSignal: 'SIGKILL',
   })
   const said = { stdout: '', stderr: '' }

@@ -35,7 +35,7 @@ test('a second operator is told who is at work, and may wait', async context => 
     ({ signalAt }) => signalAt('Snapshot the disk', 'SIGINT'),
   )
   await expect
-    .poll(() => existsSync(events) && readFileSync(events, 'utf8'), { timeout: 15_000 })
+    .poll(() => existsSync(events) && readFileSync(events, 'utf8'), { timeout: 120_000 })
     .toContain('Waiting for the lock')
   expect(readFileSync(events, 'utf8')).not.toContain('run-started')
   answer(undefined)

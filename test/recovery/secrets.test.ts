@@ -59,7 +59,7 @@ beforeAll(async () => {
   for (const path of filesBelow(run)) said.set(path, readFileSync(path))
   expect(secret).toBeDefined()
   nameSecrets(secret!)
-}, 60_000)
+}, 10 * 60_000)
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -143,7 +143,7 @@ async function recover(args: string[], env: NodeJS.ProcessEnv = {}) {
     cwd: root,
     env: { PATH: process.env.PATH, HOME: folder, XDG_STATE_HOME: state, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 5 * 60_000,
     killSignal: 'SIGKILL',
   })
   const [stdout, stderr]: Buffer[][] = [[], []]
