@@ -37,7 +37,7 @@ const smallFile = z.strictObject({
 
 /** What was found on a machine's own disks. */
 export const survey = z.strictObject({
-  saw: z.enum(['disk', 'memory', 'silent']),
+  saw: z.enum(['disk', 'hidden', 'memory', 'silent']),
   data: z.array(surveyedData),
   /** What is small enough to be kept. */
   files: z.array(smallFile),
@@ -65,7 +65,7 @@ export async function surveyed(
   })
   const files = fitting(report.files)
   const data = report.data.map(d => ({ ...d, claims: claimsOf(d, cluster, name), saved: isSaved(d, files) }))
-  const saw = runsFromMemory(facts) ? 'memory' : 'disk'
+  const saw = facts.access === 'none' ? 'hidden' : runsFromMemory(facts) ? 'memory' : 'disk'
   const says =
     data.map(describeData).join('; ') ||
     (saw === 'memory'

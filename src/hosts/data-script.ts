@@ -1,7 +1,8 @@
 /**
  * Looks for data that lives on a machine's own disks, by reading only: paths of PersistentVolumes given as arguments,
  * and the places where k0s, k3s, local-path, OpenEBS, Longhorn, Rook, NFS, Tang and open-iscsi keep theirs. Sizes are
- * measured for some seconds each and half a minute in all; a size that is missing was not known by then.
+ * measured for some seconds each and half a minute in all; a size that is missing was not known by then. On an overlay,
+ * whose files are on another device than its folders, other mounts are not left out.
  *
  * Lines, with tabs: `data KIND PATH REALPATH BYTES`, `entry KIND PATH NAME`, `file KIND PATH BYTES`.
  */
@@ -9,7 +10,7 @@ export const dataScript = `export LC_ALL=C PATH=/opt/bin:/usr/local/sbin:/usr/lo
 has() { command -v "$1" >/dev/null 2>&1; }
 most() { if has timeout; then timeout "$@"; else shift; "$@"; fi 2>/dev/null </dev/null; }
 until=$(($(date +%s) + 30))
-size() { if [ "$(date +%s)" -lt "$until" ]; then s=$(most 6 du -skx "$1" | cut -f 1); if [ -n "$s" ]; then echo $((s * 1024)); fi; fi; }
+size() { if [ "$(date +%s)" -lt "$until" ]; then x=-x; case $(most 2 stat -f -c %T "$1") in overlay*) x=;; esac; s=$(most 6 du -sk $x "$1" | cut -f 1); if [ -n "$s" ]; then echo $((s * 1024)); fi; fi; }
 seen=:
 data() { k=$1; p=$2; case $seen in *":$k $p:"*) return 1;; esac; if ! [ -e "$p" ]; then return 1; fi; seen="$seen$k $p:"
 printf 'data\\t%s\\t%s\\t%s\\t%s\\n' "$k" "$p" "$(readlink -f "$p")" "$(size "$p")"; }

@@ -92,6 +92,8 @@ interface Block {
 export interface BlockParts {
   block: string
   lsblk: string
+  /** Where there is no udev to tell lsblk. */
+  blkid: string
   byId: string
   mounts: string
   swaps: string
@@ -127,7 +129,11 @@ export function readDisks(parts: BlockParts): {
       .map(blockOf)
       .map(b => [b.name, b]),
   )
-  const known = properties(parts.lsblk)
+  const known = properties(
+    parts.lsblk,
+    parts.blkid,
+    mapped => [...blocks.values()].find(b => b.mapped === mapped)?.name,
+  )
   const mounts = lines(parts.mounts).map(line => {
     const [device = '', path = '', fsType = '', source = ''] = line.split(' ')
     return { device, path: unescaped(path), fsType, source: unescaped(source) }
@@ -337,19 +343,35 @@ function transportOf(block: Block, said: string): string {
   return /^mmcblk/.test(block.name) ? 'mmc' : ''
 }
 
-/** What `lsblk -P` or `blkid` prints, by kernel name. */
-function properties(text: string): Map<string, Record<string, string>> {
+/** What `lsblk -P` and `blkid` print, by kernel name; lsblk, which asks udev, is believed first. */
+function properties(
+  lsblk: string,
+  blkid: string,
+  nameOf: (mapped: string) => string | undefined,
+): Map<string, Record<string, string>> {
   const found = new Map<string, Record<string, string>>()
-  for (const line of lines(text)) {
-    const pairs: Record<string, string> = {}
-    for (const [, key = '', value = ''] of line.matchAll(/([A-Z_:-]+)="((?:[^"\\]|\\.)*)"/g))
-      pairs[key] = unescaped(value).replaceAll(/\p{Cc}/gu, '')
-    const blkid = /^\/dev\/([^:]+):/.exec(line)?.[1]
-    if (blkid !== undefined) pairs.FSTYPE = pairs.TYPE ?? ''
-    const name = blkid ?? pairs.KNAME
-    if (name !== undefined) found.set(name, pairs)
+  for (const line of lines(lsblk)) {
+    const pairs = pairsOf(line)
+    if (pairs.KNAME !== undefined) found.set(pairs.KNAME, pairs)
+  }
+  for (const line of lines(blkid)) {
+    const said = /^\/dev\/([^:]+):/.exec(line)?.[1]
+    const name = said?.startsWith('mapper/') ? nameOf(said.slice('mapper/'.length)) : said
+    if (name === undefined) continue
+    const { TYPE = '', ...rest } = pairsOf(line)
+    const known = Object.entries(found.get(name) ?? {}).filter(([, value]) => value !== '')
+    found.set(name, { FSTYPE: TYPE, ...rest, ...Object.fromEntries(known) })
   }
   return found
+}
+
+function pairsOf(line: string): Record<string, string> {
+  return Object.fromEntries(
+    [...line.matchAll(/([A-Z_:-]+)="((?:[^"\\]|\\.)*)"/g)].map(([, key = '', value = '']) => [
+      key,
+      unescaped(value).replaceAll(/\p{Cc}/gu, ''),
+    ]),
+  )
 }
 
 /** `\x20` as lsblk writes it, `\040` as the kernel does. */

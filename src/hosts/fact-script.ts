@@ -37,7 +37,8 @@ export const factShell =
 /**
  * Gathers everything in one round trip, by reading only. Ends in a mark, so that a line that broke is not taken for a
  * machine without disks. Plain POSIX sh and sysfs, with `lsblk`, `blkid`, `ip` and LVM's programs where they are: a
- * system that runs from memory may have none of them. What could hang on a dead disk is bounded.
+ * system that runs from memory may have none of them. Without udev, lsblk knows no file systems (2.38): blkid reads them.
+ * What could hang on a dead disk is bounded.
  */
 export const factScript = `export LC_ALL=C PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 part() { printf '\\n=== %s\\n' "$1"; }
@@ -52,7 +53,7 @@ part cmdline; cat /proc/cmdline 2>/dev/null
 part memory; while read -r k n _; do case $k in MemTotal:|MemAvailable:) echo "$k $n";; esac; done </proc/meminfo
 part boot-id; cat /proc/sys/kernel/random/boot_id
 part hostname; cat /proc/sys/kernel/hostname
-part machine; for f in product_serial product_uuid sys_vendor product_name; do get /sys/class/dmi/id/$f; echo "$f $v"; done
+part machine; for f in product_serial product_uuid sys_vendor product_name; do get /sys/class/dmi/id/$f; printf '%s\\n' "$f $v"; done
 part firmware; if [ -d /sys/firmware/efi ]; then echo uefi; fi
 for f in /sys/firmware/efi/efivars/SecureBoot-*; do if [ "$(tail -c 1 "$f" 2>/dev/null | tr '\\001' y)" = y ]; then echo secure-boot; fi; done
 get /proc/sys/kernel/kexec_load_disabled; if [ "$v" = 1 ]; then echo kexec-disabled; fi
@@ -69,17 +70,18 @@ w=; for f in wwid device/wwid; do get $f; if [ -n "$v" ]; then w=$v; break; fi; 
 x=; for f in serial device/serial; do get $f; if [ -n "$v" ]; then x=$v; break; fi; done
 if [ -z "$x" ] && [ -r device/vpd_pg80 ]; then x=$(tail -c +5 device/vpd_pg80 2>/dev/null | tr -cd '[:print:]'); fi
 get device/model; y=$v; h=; for f in slaves/*; do if [ -e "$f" ]; then h="$h \${f##*/}"; fi; done
-printf '%s\\t' "$n" "$s" "$i" "$o" "$r" "$m" "$dn" "$du" "$l" "$b" "$w" "$x" "$y" "$h"; echo "$p"; done; cd /
-part lsblk; most 20 lsblk -P -b -o KNAME,TYPE,SERIAL,WWN,MODEL,TRAN,FSTYPE,LABEL,UUID,PARTLABEL,PARTTYPE || most 20 lsblk -P -b -o KNAME,TYPE,SERIAL,MODEL,FSTYPE,LABEL,UUID || most 20 blkid
-part by-id; for f in /dev/disk/by-id/*; do if [ -e "$f" ]; then echo "\${f##*/} $(readlink "$f")"; fi; done
-part mounts; while read -r _ _ m _ t rest; do r=\${rest#* - }; f=\${r%% *}; r=\${r#* }; s=\${r%% *}; case $m:$s in 0:*:/dev/*|[1-9]*) echo "$m $t $f $s";; *) if [ "$t" = / ]; then echo "$m $t $f $s"; fi;; esac; done </proc/self/mountinfo
+printf '%s\\t' "$n" "$s" "$i" "$o" "$r" "$m" "$dn" "$du" "$l" "$b" "$w" "$x" "$y" "$h"; printf '%s\\n' "$p"; done; cd /
+part lsblk; most 20 lsblk -P -b -o KNAME,TYPE,SERIAL,WWN,MODEL,TRAN,FSTYPE,LABEL,UUID,PARTLABEL,PARTTYPE || most 20 lsblk -P -b -o KNAME,TYPE,SERIAL,MODEL,FSTYPE,LABEL,UUID
+part blkid; if ! has lsblk || ! [ -d /run/udev/data ]; then most 20 blkid -c /dev/null || most 20 blkid; fi
+part by-id; for f in /dev/disk/by-id/*; do if [ -e "$f" ]; then printf '%s\\n' "\${f##*/} $(readlink "$f")"; fi; done
+part mounts; while read -r _ _ m _ t rest; do r=\${rest#* - }; f=\${r%% *}; r=\${r#* }; s=\${r%% *}; case $m:$s in 0:*:/dev/*|[1-9]*) printf '%s\\n' "$m $t $f $s";; *) if [ "$t" = / ]; then printf '%s\\n' "$m $t $f $s"; fi;; esac; done </proc/self/mountinfo
 part swaps; cat /proc/swaps 2>/dev/null
 part pvs; if has pvs; then most 10 pvs --readonly --noheadings --separator '|' -o pv_name,vg_name; fi
 part lvs; if has lvs; then most 10 lvs --readonly --noheadings --units b --nosuffix --separator '|' -o vg_name,lv_name,lv_size,devices; fi
-part iscsi; for d in /sys/class/iscsi_session/session*; do if [ -e "$d" ]; then n=\${d##*/}; get "$d/targetname"; t=$v; get "$d/state"; s=$v; c=/sys/class/iscsi_connection/connection\${n#session}:0; get "$c/persistent_address"; a=$v; get "$c/persistent_port"; echo "$n $t $a:$v $s"; fi; done
+part iscsi; for d in /sys/class/iscsi_session/session*; do if [ -e "$d" ]; then n=\${d##*/}; get "$d/targetname"; t=$v; get "$d/state"; s=$v; c=/sys/class/iscsi_connection/connection\${n#session}:0; get "$c/persistent_address"; a=$v; get "$c/persistent_port"; printf '%s\\n' "$n $t $a:$v $s"; fi; done
 part run; cat /etc/recover/run.json 2>/dev/null
 part units; for u in ${factUnits.join(' ')}; do printf '%s %s\\n' "$u" "$(systemctl is-active "$u" 2>/dev/null)"; done
 part k0s; if has k0s; then echo "version $(most 10 k0s version)"; fi
-for u in k0scontroller k0sworker; do for f in /etc/systemd/system/$u.service /lib/systemd/system/$u.service; do if [ -r "$f" ]; then while IFS= read -r k; do case $k in ExecStart=*) echo "$u $k";; esac; done <"$f"; break; fi; done; done
+for u in k0scontroller k0sworker; do for f in /etc/systemd/system/$u.service /lib/systemd/system/$u.service; do if [ -r "$f" ]; then while IFS= read -r k; do case $k in ExecStart=*) printf '%s\\n' "$u $k";; esac; done <"$f"; break; fi; done; done
 part initiator; cat /etc/iscsi/initiatorname.iscsi 2>/dev/null
 part end`

@@ -105,6 +105,7 @@ export function parseFacts(text: string, host: string): HostFacts {
   const { disks, sessions, rootFileSystem } = readDisks({
     block: part('block'),
     lsblk: part('lsblk'),
+    blkid: part('blkid'),
     byId: part('by-id'),
     mounts: part('mounts'),
     swaps: part('swaps'),

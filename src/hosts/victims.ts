@@ -6,8 +6,11 @@ import { type DiskSelector, resolveDisk } from './resolve-disk.ts'
 
 /** What was found on a machine's own disks when it was surveyed, before anything was done to it. */
 export interface Survey {
-  /** `silent`: nobody answered. `memory`: a system that has none of the disks mounted. `disk`: data could be seen. */
-  saw: 'disk' | 'memory' | 'silent'
+  /**
+   * `silent`: nobody answered. `memory`: a system that has none of the disks mounted. `hidden`: neither root nor sudo, so
+   * much may be unseen. `disk`: data could be seen.
+   */
+  saw: 'disk' | 'hidden' | 'memory' | 'silent'
   data: SurveyedData[]
 }
 
@@ -126,6 +129,11 @@ function dataRemarks(data: SurveyedData[], survey: Survey | undefined): string[]
   if (survey.saw === 'memory')
     return [
       'its file systems were not mounted when data on it was looked for: what is inside them is not known',
+    ]
+  if (survey.saw === 'hidden')
+    return [
+      'whoever looked for data on it had neither root nor sudo: there may be more than was found',
+      ...data.map(describeData),
     ]
   return data.length > 0
     ? data.map(describeData)

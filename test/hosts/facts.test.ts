@@ -101,7 +101,7 @@ describe('disks', () => {
 
   test('without lsblk, blkid says what is on them, and the kernel who they are', () => {
     const seen = facts(nvme(), {
-      lsblk: '/dev/nvme0n1p9: LABEL="ROOT \\"x\\"" UUID="u" TYPE="ext4" PARTLABEL="root"',
+      blkid: '/dev/nvme0n1p9: LABEL="ROOT \\"x\\"" UUID="u" TYPE="ext4" PARTLABEL="root"',
     })
     expect(seen.disks[0]).toMatchObject({
       serial: 'S4EV',
