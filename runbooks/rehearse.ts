@@ -53,8 +53,11 @@ const agreeing: ConsentDesk = async () => ({ by: 'the rehearsal', how: 'rehearse
 /** Everything that a rehearsal's looks and waits are faster than life by. */
 const pace = 0.02
 
-/** What would take half an hour to be given up is given up after half a minute; a slow computer still gets there. */
-const scaleLimit = (limitMs: number) => Math.min(limitMs, Math.max(30_000, limitMs / 60))
+/**
+ * What would take half an hour to be given up is given up after half a minute, and what may take a day after two minutes;
+ * a slow computer still gets there.
+ */
+const scaleLimit = (limitMs: number) => Math.min(limitMs, Math.max(30_000, Math.min(120_000, limitMs / 60)))
 
 /** Rehearses the main job on a person's own cluster file, or on the example, against a lab of its own. */
 export async function rehearse(where: string, options: RehearsalOptions): Promise<RunResult> {

@@ -123,18 +123,19 @@ describe('files that changed since the run began', () => {
   test('accepted or not, a disk that only the new file names needs a consent of its own', async context => {
     const home = homeOf(context, begun)
     const before = readFileSync(begun.file, 'utf8')
-    const { disks } = readWorld(home).hosts.find(h => h.name === 'hydrogen')!
     context.onTestFinished(() => writeFileSync(begun.file, before))
-    writeFileSync(begun.file, before.replace('S4EVNX0M654321', disks[1]!.serial))
+    writeFileSync(begun.file, before.replace('S4EVNX0M654321', 'ANOTHER-0001'))
     const asked: string[] = []
     const run = await resumeAt(home, {
       accept: ['cluster-file'],
+      // Another disk in the place of the old one, as after a repair.
+      atFirst: lab => lab.order('swap-disk', { name: 'hydrogen', serial: 'ANOTHER-0001' }),
       async consent({ victims }) {
         asked.push(...victims.map(v => v.name))
         return undefined
       },
     })
-    expect(asked).toEqual([`hydrogen ${disks[1]!.serial}`])
+    expect(asked).toEqual(['hydrogen ANOTHER-0001'])
     expect(failuresOf(run)).toEqual({ 'hosts/install-flatcar[hydrogen]': 'consent-missing' })
     expect(writesOn(home, 'hydrogen')).toEqual([0, 0])
   })
@@ -186,12 +187,6 @@ function reseal(path: string, change: (record: JournalRecord) => void): void {
     return `${text.slice(0, -1)},"hash":"${hash}"}\n`
   })
   writeFileSync(path, lines.join(''))
-}
-
-function readWorld(home: Home): { hosts: { name: string; disks: { serial: string }[] }[] } {
-  const [run = ''] = readdirSync(join(home.state, 'recover', 'runs'))
-  const path = join(home.state, 'recover', 'runs', run, 'lab', 'blueprint.json')
-  return JSON.parse(readFileSync(path, 'utf8'))
 }
 
 /** Every file of a run's folder but the lab's, with its bytes. */
