@@ -101,8 +101,10 @@ export async function verifySignature(
     verificationKeys: key,
     format: 'binary',
   })
-  // The verdict comes when the last byte has gone by.
-  for await (const _ of data as unknown as AsyncIterable<Uint8Array>);
+  // The verdict comes when the last byte has gone by. Read by a reader: the library replaces that way of a stream alone
+  // when it listens in, and `for await` would find the stream locked.
+  const reader = (data as unknown as ReadableStream<Uint8Array>).getReader()
+  while (!(await reader.read()).done);
   const found = signatures.find(s => key.getKeys(s.keyID).length > 0)
   if (!found)
     throw bad(
