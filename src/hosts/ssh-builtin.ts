@@ -1,6 +1,6 @@
 import { connect as connectTcp } from 'node:net'
 import { Readable } from 'node:stream'
-import ssh2, { type Client, type ClientChannel, type ConnectConfig } from 'ssh2'
+import ssh2, { type Client, type ClientCallback, type ClientChannel, type ConnectConfig } from 'ssh2'
 import { Fault } from '../runbook/fault.ts'
 import {
   type CommandResult,
@@ -196,7 +196,7 @@ function exec(
     const onClose = () => end(() => reject(whyLost()))
     options.signal?.addEventListener('abort', onAbort)
     client.once('close', onClose)
-    client.exec(command, (error, stream) => {
+    const began: ClientCallback = (error, stream) => {
       if (error) return end(() => reject(lineLost(access, error)))
       channel = stream
       if (ended) return stream.close()
@@ -218,6 +218,12 @@ function exec(
       )
       if (options.stdin instanceof Readable) options.stdin.once('error', giveUp).pipe(stream)
       else stream.end(options.stdin ?? '')
-    })
+    }
+    try {
+      client.exec(command, began)
+    } catch (thrown) {
+      // ssh2 throws at once where the line went down so lately that its `close` has not come yet.
+      end(() => reject(lineLost(access, thrown)))
+    }
   })
 }
