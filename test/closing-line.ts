@@ -15,6 +15,8 @@ export default class ClosingLine implements Reporter {
     for (const module of modules) {
       // A file that does not even load has no test to count, and must not look like success.
       if (module.errors().length > 0) count.failed += 1
+      // Nor must a group whose preparation failed: its tests count as skipped.
+      for (const suite of module.children.allSuites()) count.failed += suite.errors().length > 0 ? 1 : 0
       for (const test of module.children.allTests()) {
         const state = test.result().state
         if (state === 'passed' || state === 'failed') count[state] += 1

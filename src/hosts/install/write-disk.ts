@@ -42,9 +42,10 @@ export async function writeDisk(host: HostWriter, what: Writing, guidance: Guida
   const { signal } = guidance
   const unit = installUnit(what.run)
   const before = await host.unit(unit, signal)
+  const found = before.active !== 'absent' && before.active !== 'failed'
   let mirror: Awaited<ReturnType<NonNullable<Writing['mirror']>>>
   try {
-    if (before.active === 'absent' || before.active === 'failed') {
+    if (!found) {
       await host.forgetUnit(unit, signal)
       const release = releaseOf(what.disk, what.disks, host.name)
       const image = await what.verify()
@@ -72,7 +73,13 @@ export async function writeDisk(host: HostWriter, what: Writing, guidance: Guida
       // A line that broke does not come back; the next attempt opens another and finds the unit again.
       { impatient: true },
     )
-    if (ended.active !== 'active') throw failure(host.name, unit, what.disk, ended)
+    if (ended.active !== 'active') {
+      const fault = failure(host.name, unit, what.disk, ended)
+      if (!found || fault.code !== 'install-failed') throw fault
+      // A process that is gone served its image; what it began can only fail, and is ours to begin anew.
+      guidance.note(`the installation that was begun before failed on ${host.name}; it is begun anew`)
+      return await writeDisk(host, what, guidance)
+    }
   } finally {
     mirror?.withdraw()
   }

@@ -3,6 +3,9 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { debianRoot } from './debian-root.ts'
+import { makeDiskImage, type SystemImageFile } from './disk-image.ts'
+import { type Installer, makeInstaller } from './installer.ts'
+import { debianKernel } from './kernel.ts'
 import { sushyTools } from './sushy-tools.ts'
 
 /** What the tests find prepared, or why they cannot run here. */
@@ -15,9 +18,17 @@ export interface Place {
   debian: string
   /** A Python with sushy-tools and sushy, or why there is none. */
   sushy: { python: string } | { missing: string }
+  /** Boots in the memory of a virtual machine, as Flatcar's PXE image does. */
+  installer: Installer
+  /** What the installer writes to a disk. */
+  image: SystemImageFile
 }
 
-const programs = ['ip', 'nft', 'mmdebstrap', 'systemd-nspawn', 'ssh-keygen', 'unshare', 'nsenter']
+const programs = [
+  ...['ip', 'nft', 'mmdebstrap', 'systemd-nspawn', 'ssh-keygen', 'unshare', 'nsenter'],
+  ...['qemu-system-x86_64', 'ipmi_sim', 'ipmitool', 'dnsmasq', 'busybox', 'cpio', 'zstd', 'lbzip2', 'gpg'],
+  ...['sfdisk', 'extlinux', 'mke2fs', 'losetup', 'depmod'],
+]
 
 /** Fills the caches, for which the network is needed: the tests themselves have none. */
 export function prepare(tell: (text: string) => void): Prepared {
@@ -28,9 +39,14 @@ export function prepare(tell: (text: string) => void): Prepared {
     return { missing: `not installed: ${absent.join(', ')} (.ci/run names the Debian packages)` }
   if (spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status !== 0)
     return { missing: 'this machine lets nobody make namespaces' }
+  const guest = join(import.meta.dirname, '../../../../test/real/guest')
+  const debian = join(debianRoot(tell), 'root')
+  const kernel = debianKernel(tell)
   return {
     folder: mkdtempSync(join(tmpdir(), 'recover-real-')),
-    debian: join(debianRoot(tell), 'root'),
+    debian,
+    installer: makeInstaller(debian, guest, kernel, tell),
+    image: makeDiskImage(debian, guest, kernel, tell),
     sushy: sushyTools(tell),
   }
 }
