@@ -96,7 +96,7 @@ describeReal('disks of a real kernel', () => {
         'mkfs.ext4 -q -L kept /dev/mapper/kept',
         'mdadm --quiet --create /dev/md0 --run --level=1 --raid-devices=2 --metadata=1.2 $(disk RAID-A) $(disk RAID-B)',
         'mkfs.ext4 -q -L mirror /dev/md0',
-        'udevadm settle',
+        'udevadm trigger --settle --subsystem-match=block',
       ].join('\n'),
     )
     const disks = new Map((await facts()).disks.map(d => [d.serial, d]))

@@ -15,7 +15,10 @@ const root = join(import.meta.dirname, '../../..')
 const args = process.argv.slice(2)
 const onlyPrepare = args.includes('--prepare')
 const prepared = prepare(text => process.stderr.write(`test/real: ${text}\n`))
-if (onlyPrepare) process.exit('missing' in prepared ? 1 : 0)
+if (onlyPrepare) {
+  if ('folder' in prepared) rmSync(prepared.folder, { recursive: true, force: true })
+  process.exit('missing' in prepared ? 1 : 0)
+}
 
 const vitest = [
   process.execPath,

@@ -67,6 +67,7 @@ describeReal('from a machine that is off to its new system', () => {
   const written = (machine: VirtualMachine) => statSync(machine.disks[0]!.file).blocks * 512
   const installed = (home: Home) =>
     home.journal().find(r => r.kind === 'checkpoint' && r.step.startsWith('hosts/install-flatcar'))
+  const notes = (home: Home) => home.journal().flatMap(r => (r.kind === 'note' ? [r.text] : []))
   /** Waits for a part of a run, and ends at once when the run does. */
   const during = async (what: string, program: Started, probe: () => unknown, limitMs: number) => {
     let end: number | string | undefined
@@ -122,6 +123,27 @@ describeReal('from a machine that is off to its new system', () => {
   )
 
   test(
+    'the system that runs goes over to the installer by kexec, without its BMC, and becomes another run’s',
+    async () => {
+      const machine = machines[0]!
+      const [before, old, orders] = [hashOf(machine.disks[1]!), await look(machine), machine.orders()]
+      const home = await makeHome(network, machine, login, 'hash', ['kexec'])
+      const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
+      await during('the system to be proven', program, () => installed(home), 12 * minutes)
+      expect(await program.ended, program.said()).toBe(0)
+      const facts = await look(machine)
+      expect(facts.run?.run).not.toBe(old.run?.run)
+      expect(facts.bootId).not.toBe(old.bootId)
+      expect(facts.disks.find(d => d.boot)?.serial).toBe(machine.disks[0]!.serial)
+      expect(machine.orders().filter(o => /power|reset/.test(o))).toEqual(
+        orders.filter(o => /power|reset/.test(o)),
+      )
+      expect(hashOf(machine.disks[1]!)).toBe(before)
+    },
+    20 * minutes,
+  )
+
+  test(
     'the line cut while the disk is written: found again, finished, proven',
     async () => {
       const machine = machines[1]!
@@ -130,10 +152,12 @@ describeReal('from a machine that is off to its new system', () => {
       const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       await during('the disk to be written', program, () => written(machine) > 40 << 20, 12 * minutes)
       machine.link('down')
-      await sleep(25_000)
+      // Longer than a silent line is believed in.
+      await sleep(50_000)
       machine.link('up')
       await during('the system to be proven', program, () => installed(home), 12 * minutes)
       expect(await program.ended, program.said()).toBe(0)
+      expect(notes(home)).toContain(`found the installation on ${machine.name} that was begun before`)
       expect((await look(machine)).run?.host).toBe(machine.name)
       expect(hashOf(machine.disks[1]!)).toBe(before)
     },

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
+import type { RungName } from '../../../src/cluster/schema.ts'
 import type { JournalRecord } from '../../../src/runbook/replay.ts'
 import { root } from '../../cli/program.ts'
 import { imageVersion } from './disk-image.ts'
@@ -31,7 +32,7 @@ export interface Started {
 }
 
 /**
- * Makes a home with one machine, which boots from the network. There is no NAS: nobody asks it for machines alone.
+ * Makes a home with one machine, which is to be installed by way of the network unless told otherwise. There is no NAS: nobody asks it for machines alone.
  * @param trust whether the image is known by its publisher's signature, and then fetched by the machine, or by its hash
  */
 export async function makeHome(
@@ -39,6 +40,7 @@ export async function makeHome(
   machine: VirtualMachine,
   login: Login,
   trust: 'signature' | 'hash',
+  install: RungName[] = ['pxe'],
 ): Promise<Home> {
   const folder = mkdtempSync(join(place().folder, 'home-'))
   const environment: Record<string, string> = {
@@ -106,7 +108,7 @@ export async function makeHome(
           ...(trust === 'hash' ? { sha256: sha256(published.file) } : { signature: published.signature }),
         },
         disk: { serial: machine.disks[0]!.serial },
-        install: ['pxe'],
+        install,
         power: {
           ipmi: machine.bmc.address,
           credentials: 'bmc',
