@@ -10,7 +10,6 @@ const unused = [
   'usr/lib/x86_64-linux-gnu/perl*',
   'usr/lib/x86_64-linux-gnu/libperl*',
   'usr/lib/x86_64-linux-gnu/gconv',
-  'usr/lib/x86_64-linux-gnu/libxen*',
   'usr/lib/udev/hwdb*',
   'usr/lib/apt',
   'usr/share/perl*',

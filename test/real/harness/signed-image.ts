@@ -1,4 +1,4 @@
-import { createReadStream, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createReadStream, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import * as openpgp from 'openpgp'
@@ -13,34 +13,36 @@ export interface SignedImage {
   fingerprint: string
 }
 
-/** Signs the system image as its publisher does, with a key that is made for it. Once a run of the tests. */
-export async function signedImage(): Promise<SignedImage> {
-  const folder = join(place().folder, 'published')
-  const [file, signature, key] = ['image.bin.bz2', 'image.bin.bz2.sig', 'key.asc'].map(name =>
-    join(folder, name),
-  ) as [string, string, string]
-  if (!existsSync(key)) {
-    mkdirSync(folder)
-    symlinkSync(place().image.compressed, file)
-    const made = await openpgp.generateKey({
-      type: 'rsa',
-      rsaBits: 2048,
-      userIDs: [{ name: 'A publisher of images', email: 'images@example.net' }],
-      format: 'object',
-    })
-    const signed = await openpgp.sign({
-      message: await openpgp.createMessage({
-        binary: Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>,
-      }),
-      signingKeys: made.privateKey,
-      detached: true,
-      format: 'binary',
-    })
-    const parts: Uint8Array[] = []
-    for await (const part of signed as unknown as AsyncIterable<Uint8Array>) parts.push(part)
-    writeFileSync(signature, Buffer.concat(parts))
-    writeFileSync(key, made.publicKey.armor())
-  }
-  const published = await openpgp.readKey({ armoredKey: readFileSync(key, 'utf8') })
-  return { file, signature, key, fingerprint: published.getFingerprint().toUpperCase() }
+let made: Promise<SignedImage> | undefined
+
+/** Signs the system image as its publisher does, with a key that is made for it; once in each thread of the tests. */
+export function signedImage(): Promise<SignedImage> {
+  made ??= sign()
+  return made
+}
+
+async function sign(): Promise<SignedImage> {
+  const folder = mkdtempSync(join(place().folder, 'published-'))
+  const file = join(folder, 'image.bin.bz2')
+  const [signature, key] = [`${file}.sig`, join(folder, 'key.asc')]
+  symlinkSync(place().image.compressed, file)
+  const { privateKey, publicKey } = await openpgp.generateKey({
+    type: 'rsa',
+    rsaBits: 2048,
+    userIDs: [{ name: 'A publisher of images', email: 'images@example.net' }],
+    format: 'object',
+  })
+  const signed = await openpgp.sign({
+    message: await openpgp.createMessage({
+      binary: Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>,
+    }),
+    signingKeys: privateKey,
+    detached: true,
+    format: 'binary',
+  })
+  const parts: Uint8Array[] = []
+  for await (const part of signed as unknown as AsyncIterable<Uint8Array>) parts.push(part)
+  writeFileSync(signature, Buffer.concat(parts))
+  writeFileSync(key, publicKey.armor())
+  return { file, signature, key, fingerprint: publicKey.getFingerprint().toUpperCase() }
 }

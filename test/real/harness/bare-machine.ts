@@ -1,0 +1,90 @@
+import { statSync } from 'node:fs'
+import type { HostFacts } from '../../../src/hosts/facts.ts'
+import { connectReader } from '../../../src/hosts/host.ts'
+import type { JournalRecord } from '../../../src/runbook/replay.ts'
+import { run, until } from './commands.ts'
+import type { Home, Started } from './home.ts'
+import { type Login, makeLogin } from './login.ts'
+import { type Network, openNetwork } from './network.ts'
+import { type Router, startRouter } from './router.ts'
+import { makeVirtualMachine, type VirtualMachine } from './virtual-machine.ts'
+
+/** Milliseconds. */
+export const minutes = 60_000
+
+/** A machine that is off, with a blank disk and one that holds a family's files, in a network with a router. */
+export interface BareMachine {
+  network: Network
+  machine: VirtualMachine
+  login: Login
+  /** Facts of whatever answers, as the person's key is let in. */
+  look(): Promise<HostFacts>
+  /** Bytes of the named disk that were written so far. */
+  written(): number
+  close(): Promise<void>
+}
+
+/** Makes one; its named disk is the first. */
+export async function makeBareMachine(name: string): Promise<BareMachine> {
+  const network = openNetwork()
+  const login = makeLogin()
+  const machine = await makeVirtualMachine(network, {
+    name,
+    number: 21,
+    disks: [
+      { serial: 'NAMED', megabytes: 600 },
+      { serial: 'OTHER', megabytes: 64 },
+    ],
+  })
+  run('mke2fs', '-q', '-F', '-t', 'ext4', '-L', 'family', machine.disks[1]!.file)
+  const router: Router = await startRouter(network, [machine])
+  return {
+    network,
+    machine,
+    login,
+    async look() {
+      const line = await connectReader({
+        name,
+        address: machine.address,
+        port: 22,
+        user: 'core',
+        privateKey: login.private,
+        pins: 'first-use',
+        connectTimeoutMs: 20_000,
+      })
+      try {
+        return await line.host.facts()
+      } finally {
+        line.close()
+      }
+    },
+    written: () => statSync(machine.disks[0]!.file).blocks * 512,
+    async close() {
+      await machine.close()
+      await router.close()
+      network.close()
+    },
+  }
+}
+
+/** The record that says that the new system was proven. */
+export function proven(home: Home): JournalRecord | undefined {
+  return home.journal().find(r => r.kind === 'checkpoint' && r.step.startsWith('hosts/install-flatcar'))
+}
+
+/** Waits for a part of a run, and ends at once when the run does. */
+export async function during(
+  what: string,
+  program: Started,
+  probe: () => unknown,
+  limitMs: number,
+): Promise<void> {
+  let end: number | string | undefined
+  void program.ended.then(code => {
+    end = code
+  })
+  await until(what, limitMs, () => probe() || undefined, {
+    everyMs: 500,
+    dead: () => (end === undefined ? undefined : `recover ended (${end}):\n${program.said().slice(-6000)}`),
+  })
+}

@@ -1,0 +1,36 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type BareMachine, during, makeBareMachine, minutes, proven } from './harness/bare-machine.ts'
+import { makeHome } from './harness/home.ts'
+import { describeReal } from './harness/place.ts'
+import { hashOf } from './harness/virtual-machine.ts'
+
+describeReal('an installation whose recover is killed', () => {
+  let bare: BareMachine
+
+  beforeAll(async () => {
+    bare = await makeBareMachine('helium')
+  })
+  afterAll(async () => {
+    await bare?.close()
+  })
+
+  test(
+    'kill -9 while the disk is written: resumed, finished, proven',
+    async () => {
+      const { machine, network, login } = bare
+      const before = hashOf(machine.disks[1]!)
+      const home = await makeHome(network, machine, login, 'signature')
+      const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
+      await during('the disk to be written', first, () => bare.written() > 40 << 20, 12 * minutes)
+      first.kill()
+      await first.ended
+      expect(proven(home)).toBeUndefined()
+      const second = home.recover('resume')
+      await during('the system to be proven', second, () => proven(home), 12 * minutes)
+      expect(await second.ended, second.said()).toBe(0)
+      expect((await bare.look()).run?.host).toBe(machine.name)
+      expect(hashOf(machine.disks[1]!)).toBe(before)
+    },
+    25 * minutes,
+  )
+})

@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type BareMachine, during, makeBareMachine, minutes, proven } from './harness/bare-machine.ts'
+import { makeHome } from './harness/home.ts'
+import { describeReal } from './harness/place.ts'
+import { hashOf } from './harness/virtual-machine.ts'
+
+describeReal('an installation whose line is cut', () => {
+  let bare: BareMachine
+
+  beforeAll(async () => {
+    bare = await makeBareMachine('hydrogen')
+  })
+  afterAll(async () => {
+    await bare?.close()
+  })
+
+  test(
+    'the line cut while the disk is written: found again, finished, proven',
+    async () => {
+      const { machine, network, login } = bare
+      const before = hashOf(machine.disks[1]!)
+      const home = await makeHome(network, machine, login, 'hash')
+      const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
+      await during('the disk to be written', program, () => bare.written() > 40 << 20, 12 * minutes)
+      machine.link('down')
+      // Longer than a silent line is believed in.
+      await sleep(50_000)
+      machine.link('up')
+      await during('the system to be proven', program, () => proven(home), 12 * minutes)
+      expect(await program.ended, program.said()).toBe(0)
+      expect(home.journal().flatMap(r => (r.kind === 'note' ? [r.text] : []))).toContain(
+        `found the installation on ${machine.name} that was begun before`,
+      )
+      expect((await bare.look()).run?.host).toBe(machine.name)
+      expect(hashOf(machine.disks[1]!)).toBe(before)
+    },
+    20 * minutes,
+  )
+})
