@@ -159,6 +159,8 @@ export class MachinesEmulator {
           const stream = acceptExec()
           const input = new InputReader()
           stream.on('error', () => {})
+          // A stream of its own, which ends before the other when a client dies in the middle of a command.
+          stream.stderr.on('error', () => {})
           stream.on('data', (chunk: Buffer) => input.add(chunk))
           stream.on('end', () => {
             const finish = () => {
@@ -167,7 +169,7 @@ export class MachinesEmulator {
               if (output.drops) return this.dropLines(name)
               const answer = () => {
                 // Whoever asked may have hung up meanwhile.
-                if (!stream.writable) return
+                if (!stream.writable || !stream.stderr.writable) return
                 stream.stderr.write(output.stderr)
                 stream.write(output.stdout)
                 stream.exit(output.code)
