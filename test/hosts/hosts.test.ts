@@ -334,6 +334,30 @@ describe('an installation', () => {
     close()
   })
 
+  test('outlives clients that die in the middle of a command', async () => {
+    const { access } = await lab()
+    const { address, port, user, privateKey } = access()
+    // An error that nobody handles, in any of the machine's streams, would end the lab's process and fails this file.
+    const dies = () =>
+      new Promise<void>((resolve, reject) => {
+        const client = new ssh2.Client()
+        client.on('error', () => {})
+        client.on('close', () => resolve())
+        client.on('ready', () =>
+          client.exec('sh -s', (error, stream) => {
+            if (error) return reject(error)
+            stream.write('half of a script')
+            setImmediate(() => client.destroy())
+          }),
+        )
+        client.connect({ host: address, port, username: user, privateKey: privateKey! })
+      })
+    for (let i = 0; i < 12; i += 1) await dies()
+    const { host, close } = await connectReader(access())
+    closing.push(close)
+    expect((await host.facts()).hostname).toBe('localhost')
+  })
+
   test('its script refuses as a real shell runs it', () => {
     const dir = scratch('script')
     const disk = { name: 'sda', serial: "it's" } as Disk
