@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Blueprint } from '../../src/lab/blueprint.ts'
@@ -39,6 +40,27 @@ async function nas(change: (blueprint: Blueprint) => void = () => {}, access: Pa
   const lun = blueprint.nas.luns[0]!
   return { world, emulator, port, lun, ...client, logins: () => logins }
 }
+
+test('a stop does not wait for a NAS that takes the connection and says nothing', async () => {
+  const silent = createServer(() => {})
+  await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve))
+  const stop = new AbortController()
+  const { port } = silent.address() as AddressInfo
+  silent.once('connection', () => stop.abort(new Error('enough')))
+  const client = connectSynology({
+    fingerprint: `sha256:${'0'.repeat(64)}`,
+    account: async () => 'recover',
+    password: async () => 'unused',
+    url: `https://127.0.0.1:${port}`,
+    signal: stop.signal,
+  })
+  const began = performance.now()
+  await expect(client.reader.describe()).rejects.toThrow('enough')
+  await client.close()
+  // A connection that is being made is otherwise given up after ten seconds.
+  expect(performance.now() - began).toBeLessThan(5_000)
+  await new Promise(resolve => silent.close(resolve))
+})
 
 describe('reading', () => {
   test('says what the NAS is and what is on it, and changes nothing', async () => {

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
-import { connect, type TLSSocket } from 'node:tls'
-import { Agent, request } from 'undici'
+import { request } from 'undici'
 import { Fault } from '../../runbook/fault.ts'
+import { pinFault, pinnedAgent } from '../../tls/pinned-agent.ts'
 import { loginRefused, unreachable } from './faults.ts'
 import type { Pace } from './switching.ts'
 import { rest } from './until.ts'
@@ -66,12 +65,12 @@ type Login = { token: string; session: string } | { basic: string }
 /** A session where the BMC has them, name and password with every request where it has none; logs in when first used. */
 export function openRedfish(access: RedfishAccess): RedfishSession {
   const { where } = access
-  const connecting = new Set<TLSSocket>()
-  const agent = pinnedAgent(access, connecting)
-  /** The agent itself lets nothing go before a connection is made or has failed. */
-  const abandon = () => {
-    for (const socket of connecting) socket.destroy(new Error('given up'))
-  }
+  const { agent, abandon } = pinnedAgent({
+    fingerprint: access.fingerprint,
+    differs: seen => certificateDiffers(access, seen),
+    limitMs: access.requestTimeoutMs,
+    pool: { connections: 1, pipelining: 1 },
+  })
   const base = new URL(access.url)
   let login: Login | undefined
   // Asked again, a BMC that said no would count another wrong password.
@@ -132,7 +131,7 @@ export function openRedfish(access: RedfishAccess): RedfishSession {
     } catch (cause) {
       if (cause instanceof Fault) throw cause
       signal.throwIfAborted()
-      throw certificateFault(cause) ?? unreachable(where, cause)
+      throw pinFault(cause) ?? unreachable(where, cause)
     } finally {
       end.removeEventListener('abort', abandon)
     }
@@ -277,42 +276,6 @@ function notRedfish(where: string, said: string): Fault {
   })
 }
 
-/** A connection is only handed out after its certificate was compared: a password never reaches a stranger. */
-function pinnedAgent(access: RedfishAccess, connecting: Set<TLSSocket>): Agent {
-  const limitMs = Math.min(10_000, access.requestTimeoutMs ?? 10_000)
-  return new Agent({
-    connections: 1,
-    pipelining: 1,
-    connect: (options, callback) => {
-      const socket = connect({
-        host: options.hostname,
-        port: Number(options.port || 443),
-        // A BMC signs its own certificate; what makes it known is its fingerprint.
-        rejectUnauthorized: false,
-        ...(options.servername ? { servername: options.servername } : {}),
-      })
-      connecting.add(socket)
-      socket.once('close', () => connecting.delete(socket))
-      const timer = setTimeout(
-        () => socket.destroy(new Error(`no TLS connection within ${limitMs / 1000} s`)),
-        limitMs,
-      )
-      socket.once('secureConnect', () => {
-        clearTimeout(timer)
-        connecting.delete(socket)
-        const seen = `sha256:${createHash('sha256').update(socket.getPeerCertificate().raw).digest('hex')}`
-        if (seen === access.fingerprint) return callback(null, socket)
-        socket.destroy()
-        callback(new Error('certificate', { cause: certificateDiffers(access, seen) }), null)
-      })
-      socket.once('error', error => {
-        clearTimeout(timer)
-        callback(error, null)
-      })
-    },
-  })
-}
-
 function certificateDiffers(access: RedfishAccess, seen: string): Fault {
   return new Fault({
     code: 'power-certificate-differs',
@@ -321,10 +284,4 @@ function certificateDiffers(access: RedfishAccess, seen: string): Fault {
     remedy:
       'If the BMC has a new certificate (they make one when they are reset), put its fingerprint into hosts.NAME.power.fingerprint of recover.yaml; if not, something else answers at that address',
   })
-}
-
-function certificateFault(thrown: unknown): Fault | undefined {
-  for (let error = thrown; error instanceof Error; error = error.cause)
-    if (error instanceof Fault) return error
-  return undefined
 }

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
-import { connect, type PeerCertificate } from 'node:tls'
-import { Agent, request } from 'undici'
+import { request } from 'undici'
 import { Fault } from '../../runbook/fault.ts'
+import { pinFault, pinnedAgent } from '../../tls/pinned-agent.ts'
 import { dsmCodes } from './codes.ts'
 
 export interface SynologyAccess {
@@ -32,7 +31,12 @@ export interface SynologySession {
 const sessionLost = new Set([105, 106, 119])
 
 export function openSession(access: SynologyAccess): SynologySession {
-  const agent = pinnedAgent(access)
+  const { agent, abandon } = pinnedAgent({
+    fingerprint: access.fingerprint,
+    differs: seen => certificateChanged(access, seen),
+    limitMs: access.requestTimeoutMs,
+  })
+  access.signal?.addEventListener('abort', abandon)
   let session: { sid: string; token?: string } | undefined
   let loggingIn: Promise<{ sid: string; token?: string }> | undefined
 
@@ -57,7 +61,7 @@ export function openSession(access: SynologyAccess): SynologySession {
     } catch (cause) {
       if (cause instanceof Fault) throw cause
       if (access.signal?.aborted) throw access.signal.reason
-      throw certificateFault(cause) ?? unreachable(access, cause)
+      throw pinFault(cause) ?? unreachable(access, cause)
     }
   }
 
@@ -116,6 +120,7 @@ export function openSession(access: SynologyAccess): SynologySession {
         })
         await post('entry.cgi', form, { cookie: `id=${session.sid}` }).catch(() => undefined)
       }
+      access.signal?.removeEventListener('abort', abandon)
       await agent.close()
     },
   }
@@ -167,40 +172,6 @@ function unreachable(access: SynologyAccess, cause: unknown): Fault {
   })
 }
 
-/** A connection is only handed out after its certificate was compared: a password never reaches a stranger. */
-function pinnedAgent(access: SynologyAccess): Agent {
-  return new Agent({
-    connect: (options, callback) => {
-      const socket = connect({
-        host: options.hostname,
-        port: Number(options.port || 443),
-        rejectUnauthorized: false,
-        ...(options.servername ? { servername: options.servername } : {}),
-      })
-      const timer = setTimeout(
-        () => socket.destroy(new Error('no TLS connection within 10 s')),
-        Math.min(10_000, access.requestTimeoutMs ?? 10_000),
-      )
-      socket.once('secureConnect', () => {
-        clearTimeout(timer)
-        const seen = fingerprintOf(socket.getPeerCertificate())
-        if (seen === access.fingerprint) return callback(null, socket)
-        socket.destroy()
-        callback(new Error('certificate', { cause: certificateChanged(access, seen) }), null)
-      })
-      socket.once('error', error => {
-        clearTimeout(timer)
-        callback(error, null)
-      })
-    },
-  })
-}
-
-/** The fingerprint of a NAS's certificate, for a person to compare and pin; sends nothing. */
-export function fingerprintOf(certificate: PeerCertificate): string {
-  return `sha256:${createHash('sha256').update(certificate.raw).digest('hex')}`
-}
-
 function certificateChanged(access: SynologyAccess, seen: string): Fault {
   return new Fault({
     code: 'nas-certificate-changed',
@@ -209,10 +180,4 @@ function certificateChanged(access: SynologyAccess, seen: string): Fault {
     remedy:
       'If you renewed the NAS’s certificate, put the new fingerprint into recover.yaml (nas.fingerprint); if not, something else answers at that address',
   })
-}
-
-function certificateFault(thrown: unknown): Fault | undefined {
-  for (let error = thrown; error instanceof Error; error = error.cause)
-    if (error instanceof Fault) return error
-  return undefined
 }
