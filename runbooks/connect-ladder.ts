@@ -270,14 +270,13 @@ export function connectLadder(
     reader,
     writer: {
       ...reader,
-      async climb(host, guidance, skip) {
+      async climb(host, guidance) {
         await opened?.forget()
         return climb(
           hostEntry(host).install,
           () => situation(host, guidance.signal),
           hands(guidance.signal),
           guidance,
-          skip,
         )
       },
       async changeInstaller(host, installer, signal, act) {

@@ -60,8 +60,8 @@ export interface LadderReader {
 }
 
 export interface LadderWriter extends LadderReader {
-  /** Gets an installer running by the first rung that leads to one, leaving out those in `skip`. */
-  climb(host: string, guidance: Guidance, skip?: ReadonlySet<RungName>): Promise<RungName>
+  /** Gets an installer running by the first rung that leads to one. */
+  climb(host: string, guidance: Guidance): Promise<RungName>
   /** An installer, known by the host key that it showed when we looked. */
   changeInstaller<T>(
     host: string,

@@ -97,6 +97,6 @@ export const bringUpInstaller = step({
     return due(first.says)
   },
   async apply({ host, hosts, signal, note, askHand, progress, wait }) {
-    await hosts.climb(host.name, { signal, note, askHand, progress, wait }, new Set(['flatcar-reset']))
+    await hosts.climb(host.name, { signal, note, askHand, progress, wait })
   },
 })

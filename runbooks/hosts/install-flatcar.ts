@@ -100,7 +100,6 @@ export const installFlatcar = step({
       )
     // What an earlier attempt has armed would catch the machine when it boots its disk.
     await hosts.disarm(name, signal)
-    let skip = new Set<'flatcar-reset'>()
     if (before.way === 'flatcar-reset' && (await hosts.firstRung(name, signal)) === 'flatcar-reset')
       try {
         await hosts.changeSeen(name, before.hostKey, signal, async old => {
@@ -118,11 +117,10 @@ export const installFlatcar = step({
         if (!(thrown instanceof Fault) || thrown.transient || signal.aborted) throw thrown
         if (entry.install.every(rung => rung === 'flatcar-reset')) throw thrown
         note(`flatcar-reset led nowhere on ${name}: ${thrown.message}; the next way is tried`)
-        skip = new Set(['flatcar-reset'])
       }
     let installer = await hosts.installer(name, signal)
     if (!installer) {
-      await hosts.climb(name, guidance, new Set([...skip, 'flatcar-reset'] as const))
+      await hosts.climb(name, guidance)
       installer = await hosts.installer(name, signal)
     }
     if (!installer)

@@ -43,20 +43,18 @@ export function firstRung(names: readonly RungName[], situation: Situation): Ins
  * are told and kept; what is no Fault, and the person's wish to stop, ends it at once. Throws Fault `ladder-exhausted`
  * with every reason.
  * @param look looks anew before each rung: what the one before left behind decides what can be tried
- * @param skip rungs that are not to be tried (any more)
  */
 export async function climb(
   names: readonly RungName[],
   look: () => Promise<Situation>,
   hands: (situation: Situation) => Hands,
   guidance: Guidance,
-  skip: ReadonlySet<RungName> = new Set(),
 ): Promise<RungName> {
   const reasons: string[] = []
   let host = ''
   for (const name of names) {
     const rung = all[name]
-    if (skip.has(name) || rung.leadsTo !== 'installer') continue
+    if (rung.leadsTo !== 'installer') continue
     guidance.signal.throwIfAborted()
     const situation = await look()
     host = situation.host
