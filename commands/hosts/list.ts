@@ -1,7 +1,5 @@
-import { Flags } from '@oclif/core'
 import { lookAtHosts } from '../../runbooks/look-at-hosts.ts'
-import { BaseCommand } from '../../src/cli/base-command.ts'
-
+import { BaseCommand, hostsFlags } from '../../src/cli/base-command.ts'
 import { showHostList } from '../../src/views/hosts.ts'
 import { tellOn } from '../../src/views/terminal.ts'
 
@@ -15,16 +13,7 @@ export default class HostsList extends BaseCommand {
     '<%= config.bin %> hosts list --file examples/home --lab',
   ]
 
-  static override flags = {
-    file: Flags.string({
-      description: 'recover.yaml, or the folder that holds it',
-      default: '.',
-      helpValue: 'PATH',
-    }),
-    lab: Flags.boolean({
-      description: 'Look at the machines of a lab made from the cluster file; no real machine can be reached',
-    }),
-  }
+  static override flags = hostsFlags
 
   async run() {
     const { flags } = await this.parse(HostsList)

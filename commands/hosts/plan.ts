@@ -1,6 +1,6 @@
-import { Args, Flags } from '@oclif/core'
+import { Args } from '@oclif/core'
 import { planHosts } from '../../runbooks/look-at-hosts.ts'
-import { BaseCommand } from '../../src/cli/base-command.ts'
+import { BaseCommand, hostsFlags } from '../../src/cli/base-command.ts'
 import { exitCodes } from '../../src/cli/exit-codes.ts'
 import { showHostPlan } from '../../src/views/hosts.ts'
 import { tellOn } from '../../src/views/terminal.ts'
@@ -18,16 +18,7 @@ export default class HostsPlan extends BaseCommand {
   static override args = {
     host: Args.string({ description: 'The host, as k0sctl.yaml calls it; all when none is named' }),
   }
-  static override flags = {
-    file: Flags.string({
-      description: 'recover.yaml, or the folder that holds it',
-      default: '.',
-      helpValue: 'PATH',
-    }),
-    lab: Flags.boolean({
-      description: 'Look at the machines of a lab made from the cluster file; no real machine can be reached',
-    }),
-  }
+  static override flags = hostsFlags
 
   async run() {
     const { args, flags } = await this.parse(HostsPlan)

@@ -3,7 +3,7 @@ import type { Report } from '../report/report.ts'
 import { summary } from '../report/summary.ts'
 import type { Execution } from '../runbook/execute.ts'
 import type { Plan } from '../runbook/plan.ts'
-import { tell } from '../views/terminal.ts'
+import { tellLines } from '../views/terminal.ts'
 import { exitCodeOfFailures, exitCodes } from './exit-codes.ts'
 import { type Thrown, tellError } from './tell-error.ts'
 
@@ -13,7 +13,7 @@ export abstract class BaseCommand extends Command {
 
   /** Ends the command with a run's exit code and its summary, keeping its value for `--json`. */
   protected endWith(execution: Execution, report: Report): void {
-    if (!this.jsonEnabled()) tell(`\n${summary(report).join('\n')}\n`)
+    if (!this.jsonEnabled()) tellLines(['', ...summary(report)])
     if (execution.state === 'finished') return
     process.exitCode =
       execution.state === 'stopped'
@@ -60,5 +60,17 @@ export const runFlags = {
     description: 'How long to wait for another operator’s lock',
     default: '0s',
     helpValue: '10m',
+  }),
+}
+
+/** Flags of every command that looks at hosts. */
+export const hostsFlags = {
+  file: Flags.string({
+    description: 'recover.yaml, or the folder that holds it',
+    default: '.',
+    helpValue: 'PATH',
+  }),
+  lab: Flags.boolean({
+    description: 'Look at the machines of a lab made from the cluster file; no real machine can be reached',
   }),
 }

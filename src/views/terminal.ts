@@ -1,5 +1,6 @@
 import type { ConsentDesk } from '../runbook/consent.ts'
 import type { Plan } from '../runbook/plan.ts'
+import { wrap } from './ink.ts'
 import { linesView } from './lines.ts'
 import { liveView } from './live.ts'
 import { oneLine } from './live-fit.ts'
@@ -56,6 +57,13 @@ export function drawable(process: {
 export function tellPlan(plan: Plan): void {
   const screen = terminal()
   screen.write(showPlan(plan, screen))
+}
+
+/** Writes lines, broken at blanks where a person reads them on a terminal; a pipe gets each whole. */
+export function tellLines(lines: string[]): void {
+  const { columns, write } = terminal()
+  const page = process.stderr.isTTY === true ? lines.map(line => wrap(line, columns, 4)) : lines
+  write(`${page.join('\n')}\n`)
 }
 
 /** Writes what is made for this terminal's width and colours. */
