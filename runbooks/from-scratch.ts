@@ -3,6 +3,7 @@ import { checkAnswer } from './applications/check.ts'
 import { releaseApplication } from './applications/release.ts'
 import { releaseSet } from './applications/release-set.ts'
 import { settleApplication } from './applications/settle.ts'
+import { whatWaits } from './applications/what-waits.ts'
 import { applyPart } from './bootstrap/apply-part.ts'
 import { holdApplication } from './bootstrap/hold-applications.ts'
 import { nodesReady } from './bootstrap/nodes-ready.ts'
@@ -56,6 +57,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     applyPart,
     nodesReady,
     proveOnePassword,
+    whatWaits,
     holdApplication,
   ]),
   phase('volumes', 'Volumes', [letThrough, measureVolume, adoptVolume, copyVolume, verifyVolume, dropClone]),

@@ -1,21 +1,36 @@
-import { isHeld, knownApplication } from '../../src/gitops/application.ts'
+import { type Hold, holdOf } from '../../src/cluster/hold.ts'
+import type { Cluster } from '../../src/cluster/load.ts'
+import { releaseOrder } from '../../src/cluster/release-order.ts'
+import { type KnownApplication, knownApplication } from '../../src/gitops/application.ts'
 import { fanOut } from '../kit.ts'
-import { releaseOrder } from './order.ts'
 
 /** Every Argo CD Application of the cluster. */
 export const eachApplication = fanOut({
   name: 'application',
   schema: knownApplication,
   key: application => application.name,
-  subjects: ({ cluster }) =>
-    cluster.applications.map(({ name, namespace, path, claims, parent, storage, wave }) => ({
-      name,
-      namespace,
-      path,
-      claims,
-      parent,
-      storage,
-      wave,
-      after: releaseOrder({ name, wave, parent }, cluster.applications.filter(isHeld)),
-    })),
+  subjects: ({ cluster }) => knownApplications(cluster),
 })
+
+/** Every Application with whether it is held and what comes before it. */
+export function knownApplications(cluster: Pick<Cluster, 'applications' | 'entry'>): KnownApplication[] {
+  const said = new Map(Object.entries(cluster.entry.applications ?? {}))
+  const holds = new Map<string, Hold>(
+    cluster.applications.map(a => [a.name, holdOf(a, said.get(a.name)?.hold)]),
+  )
+  const held = cluster.applications.filter(a => holds.get(a.name)!.held)
+  const order = releaseOrder(
+    held,
+    new Map([...said].flatMap(([name, { after }]) => (after ? [[name, after]] : []))),
+  )
+  return cluster.applications.map(({ name, namespace, path, owned, parent, storage }) => ({
+    name,
+    namespace,
+    path,
+    claims: [...new Set(owned.map(o => o.claim))],
+    parent,
+    storage,
+    ...holds.get(name)!,
+    after: order.get(name) ?? [],
+  }))
+}

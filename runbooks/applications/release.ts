@@ -8,7 +8,6 @@ import { bindingOf } from '../volumes/binding.ts'
 import { copyVolume } from '../volumes/copy.ts'
 import { verifyVolume } from '../volumes/verify.ts'
 import { eachApplication } from './each-application.ts'
-import { orderOf } from './order.ts'
 import { lookAt, untilWell } from './well.ts'
 
 /** Argo CD may have it: its volumes are bound to the disks with its data, and that was proven. */
@@ -20,7 +19,7 @@ export const releaseApplication = step({
   each: eachApplication,
   only: isHeld,
   needs: [holdApplication, verifyVolume],
-  after: orderOf,
+  after: application => application.after,
   danger: 'changes',
   bounds: { expected: '1m', limit: '30m' },
   retry: { times: 4, delay: '5s' },

@@ -3,6 +3,7 @@ import { isHeld } from '../../src/gitops/application.ts'
 import { applicationKind, held, isHeldBack } from '../../src/gitops/argocd.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { eachApplication } from '../applications/each-application.ts'
+import { whatWaits } from '../applications/what-waits.ts'
 import { step } from '../kit.ts'
 import { proveOnePassword } from './prove-onepassword.ts'
 
@@ -13,7 +14,7 @@ export const holdApplication = step({
   byHand: 'Apply the Application with the annotation argocd.argoproj.io/skip-reconcile: "true".',
   each: eachApplication,
   only: isHeld,
-  needs: [proveOnePassword],
+  needs: [proveOnePassword, whatWaits],
   danger: 'changes',
   bounds: { expected: '2s', limit: '5m' },
   retry: { times: 4, delay: '3s' },

@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { foldersOf, foreseen } from './application-sets.ts'
-import type { Inventory } from './inventory.ts'
-import { type FoundObject, type RemoteDependency, renderLocal } from './kustomization.ts'
+import { type OwnedClaim, ownershipOf } from './data-ownership.ts'
+import { type FoundObject, type RemoteDependency, type Rendered, renderLocal } from './kustomization.ts'
 import type { ClusterFile } from './schema.ts'
 
 /** An Argo CD Application of the cluster, as Git has it or as recover.yaml says to make it. */
@@ -14,8 +14,15 @@ export interface ApplicationSource {
   manifest: Record<string, unknown>
   /** Its AppProject, where that stands beside it: it must be there first. */
   project: Record<string, unknown> | undefined
-  claims: string[]
+  /** Claims that its data is in, each with its owner. */
+  owned: OwnedClaim[]
+  /** What may make claims that nobody can foresee here. */
+  doubts: string[]
+  /** Names of Applications that its folder brings; an ApplicationSet stands for those that it will make. */
+  brings: string[]
+  /** It brings other Applications, which it would start by itself. */
   parent: boolean
+  /** It brings what volumes need: a CSI driver, a StorageClass. */
   storage: boolean
   wave: number
   /** What its folder renders to, as far as the repository itself holds it. */
@@ -23,28 +30,56 @@ export interface ApplicationSource {
   remote: RemoteDependency[]
 }
 
-/** Every Application, from the folder that recover.yaml names or generated as it says. Sorted by name. */
-export function applicationsOf(
-  entry: ClusterFile,
-  resolve: (path: string) => string,
-  inventory: Inventory,
-): ApplicationSource[] {
+/**
+ * Every Application: of the folder that recover.yaml names, and what those bring in their turn; or generated as it says.
+ * Sorted by name.
+ */
+export function applicationsOf(entry: ClusterFile, resolve: (path: string) => string): ApplicationSource[] {
   const root = resolve(entry.gitops.repository)
   const { applications } = entry.gitops
   const beside = typeof applications === 'string' ? renderLocal(resolve(applications), root).objects : []
-  const projects = beside.filter(o => o.kind === 'AppProject').map(o => o.value)
-  const manifests =
+  const found = new Map<string, ApplicationSource>()
+  const take = (made: Made[], objects: FoundObject[]) => {
+    const projects = objects.filter(o => o.kind === 'AppProject').map(o => o.value)
+    for (const one of made) {
+      const source = sourceOf(one, projects, root)
+      if (found.has(source.name)) continue
+      found.set(source.name, source)
+      take(broughtBy(source.objects, root), source.objects)
+    }
+  }
+  take(
     typeof applications === 'string'
-      ? [
-          ...beside.filter(o => o.kind === 'Application').map(o => o.value),
-          ...setsOf(beside).flatMap(set => foreseen(set, root)),
-        ]
+      ? broughtBy(beside, root)
       : foldersOf(applications.generate, root)
           .filter(folder => !isBootstrap(folder, entry, resolve, root))
-          .map(folder => generated(folder, entry.gitops.remote ?? root, applications.project ?? 'default'))
-  return manifests
-    .map(manifest => sourceOf(manifest, projects, root, inventory))
-    .sort((a, b) => a.name.localeCompare(b.name))
+          .map(folder => ({
+            manifest: generated(folder, entry.gitops.remote ?? root, applications.project ?? 'default'),
+            at: folder,
+          })),
+    beside,
+  )
+  return [...found.values()].sort((a, b) => a.name.localeCompare(b.name))
+}
+
+/** An Application, and where it stands in Git. */
+interface Made {
+  manifest: Record<string, unknown>
+  at: string
+}
+
+/** The Applications among some objects, and those that the ApplicationSets among them will make. */
+function broughtBy(objects: FoundObject[], root: string): Made[] {
+  return [
+    ...objects.filter(o => isArgo(o, 'Application')).map(o => ({ manifest: o.value, at: o.at })),
+    ...objects
+      .filter(o => isArgo(o, 'ApplicationSet'))
+      .flatMap(o => foreseen(o.value, root).map(manifest => ({ manifest, at: o.at }))),
+  ]
+}
+
+function isArgo(object: FoundObject, kind: string): boolean {
+  return object.kind === kind && object.apiVersion.startsWith('argoproj.io/')
 }
 
 /** The ApplicationSets in the folder of Applications: they come last, when all that they would start may start. */
@@ -59,7 +94,7 @@ export function applicationSetsOf(
 
 function setsOf(objects: FoundObject[]): Record<string, unknown>[] {
   return objects
-    .filter(o => o.kind === 'ApplicationSet')
+    .filter(o => isArgo(o, 'ApplicationSet'))
     .map(({ value }) => ({ ...value, metadata: { namespace: 'argocd', ...(value.metadata as object) } }))
 }
 
@@ -99,34 +134,70 @@ function generated(path: string, repository: string, project: string): Record<st
   }
 }
 
+interface Source {
+  repoURL?: string
+  path?: string
+  chart?: string
+  targetRevision?: string
+}
+
 function sourceOf(
-  manifest: Record<string, unknown>,
+  { manifest, at }: Made,
   projects: Record<string, unknown>[],
   root: string,
-  inventory: Inventory,
 ): ApplicationSource {
   const metadata = manifest.metadata as {
     name: string
     namespace?: string
     annotations?: Record<string, string>
   }
-  const spec = manifest.spec as { project?: string; source?: { path?: string } } | undefined
-  const path = (spec?.source?.path ?? '').replace(/^\.\//, '').replace(/\/$/, '')
-  const folder = join(root, path)
-  const rendered = path !== '' && existsSync(folder) ? renderLocal(folder, root) : { objects: [], remote: [] }
-  const kinds = new Set(rendered.objects.map(o => o.kind))
+  const spec = manifest.spec as { project?: string; source?: Source; sources?: Source[] } | undefined
+  const sources = [spec?.source, ...(spec?.sources ?? [])].filter(s => s !== undefined)
+  const rendered = sources.map(source => renderedSource(source, at, root))
+  const objects = rendered.flatMap(r => r.objects)
+  const remote = rendered.flatMap(r => r.remote)
+  const kinds = new Set(objects.map(o => o.kind))
   const csi = (r: RemoteDependency) => /csi/i.test(`${r.what} ${r.repository ?? ''}`)
+  const { owned, doubts } = ownershipOf(objects, remote)
   return {
     name: metadata.name,
     namespace: metadata.namespace ?? 'argocd',
-    path,
+    path: folderOf(sources.find(s => s.path !== undefined)),
     manifest: { ...manifest, metadata: { ...metadata, namespace: metadata.namespace ?? 'argocd' } },
     project: projects.find(p => (p.metadata as { name?: string }).name === spec?.project),
-    claims: inventory.claims.filter(c => c.folder === path).map(c => c.id),
-    parent: kinds.has('Application') || kinds.has('ApplicationSet'),
-    storage: kinds.has('StorageClass') || kinds.has('CSIDriver') || rendered.remote.some(csi),
+    owned,
+    doubts,
+    brings: broughtBy(objects, root)
+      .map(made => String((made.manifest.metadata as { name?: unknown }).name))
+      .filter(name => name !== metadata.name),
+    parent: objects.some(o => isArgo(o, 'Application') || isArgo(o, 'ApplicationSet')),
+    storage: kinds.has('StorageClass') || kinds.has('CSIDriver') || remote.some(csi),
     wave: Number(metadata.annotations?.['argocd.argoproj.io/sync-wave'] ?? 0),
-    objects: rendered.objects,
-    remote: rendered.remote,
+    objects,
+    remote,
+  }
+}
+
+/** The folder of a source, relative to the repository; empty for a chart's. */
+function folderOf(source: Source | undefined): string {
+  return (source?.path ?? '').replace(/^\.\//, '').replace(/\/$/, '')
+}
+
+/** What one source renders to, as far as the repository itself holds it. */
+function renderedSource(source: Source, at: string, root: string): Pick<Rendered, 'objects' | 'remote'> {
+  if (source.chart !== undefined) {
+    const what = `${source.chart} ${source.targetRevision ?? '(no version pinned)'}`
+    return { objects: [], remote: [{ kind: 'chart', what, repository: source.repoURL ?? '', at }] }
+  }
+  const path = folderOf(source)
+  const folder = join(root, path)
+  if (path !== '' && existsSync(join(folder, 'Chart.yaml')))
+    return { objects: [], remote: [{ kind: 'chart', what: `in ${path}`, at }] }
+  if (path !== '' && existsSync(folder) && statSync(folder).isDirectory()) return renderLocal(folder, root)
+  // Only the values of a chart come from such a source.
+  if (path === '') return { objects: [], remote: [] }
+  return {
+    objects: [],
+    remote: [{ kind: 'base', what: `${source.repoURL ?? 'its repository'}, folder ${path}`, at }],
   }
 }

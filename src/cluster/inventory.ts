@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { type FoundObject, kustomizationOf, type RemoteDependency, renderLocal } from './kustomization.ts'
-import { parseSize } from './size.ts'
+import { claimSize, get, list, mountsOf, strings, templateClaims } from './manifest-fields.ts'
+import { operatorClaims } from './operator-claims.ts'
 import { parseYaml } from './yaml-file.ts'
 
 /** A claim that some workload wants its data in. */
@@ -92,7 +93,7 @@ export function readInventory(root: string): Inventory {
     missing: [],
   }
   const seen = new Set<string>()
-  const databases: Claim[] = []
+  const made: Claim[] = []
   for (const folder of manifestFolders(root)) {
     const name = relative(root, folder) || '.'
     inventory.folders.push(name)
@@ -106,11 +107,11 @@ export function readInventory(root: string): Inventory {
     // A folder that is taken in by another one too (a bootstrap of system folders) is counted once, where it lives.
     const own = rendered.objects.filter(o => firstSight(o, seen))
     takeIn(inventory, own, rendered.objects, name)
-    databases.push(...own.flatMap(o => databaseClaims(o, name)))
+    made.push(...own.flatMap(o => operatorClaims(o, name)))
   }
   const loose = looseArgoObjects(resolve(root)).filter(o => firstSight(o, seen))
   takeIn(inventory, loose, [], '.')
-  addDatabases(inventory.claims, databases)
+  addMade(inventory.claims, made)
   return inventory
 }
 
@@ -193,7 +194,7 @@ function takeIn(inventory: Inventory, own: FoundObject[], all: FoundObject[], fo
         inventory.claims.push(claimOf(object, object.name, all, folder))
         break
       case 'StatefulSet':
-        inventory.claims.push(...templatesOf(object, folder))
+        inventory.claims.push(...setClaims(object, folder))
         break
       case 'PersistentVolume':
         inventory.volumes.push(volumeOf(object))
@@ -253,59 +254,17 @@ function applicationOf(object: FoundObject, spec: unknown): FoundApplication {
   }
 }
 
-/**
- * The claims that CloudNativePG makes for a `Cluster`: `<cluster>-<serial>`, and `<cluster>-<serial>-wal` where
- * `walStorage` asks for it, with the labels and annotations without which its operator takes the cluster for a new one
- * and makes an empty database beside the data (CloudNativePG 1.30, its reconciler). Serials are counted from 1; a
- * cluster that has lost instances in its life has higher ones, which no file says.
- */
-function databaseClaims(object: FoundObject, folder: string): Claim[] {
-  if (object.kind !== 'Cluster' || !object.apiVersion.startsWith('postgresql.cnpg.io/')) return []
-  const namespace = object.namespace ?? 'default'
-  const instances = Number(get(object.value, 'spec', 'instances') ?? 1)
-  const claim = (serial: number, storage: unknown, role: 'PG_DATA' | 'PG_WAL'): Claim => {
-    const name = `${object.name}-${serial}${role === 'PG_WAL' ? '-wal' : ''}`
-    const template = get(storage, 'pvcTemplate')
-    const modes = list(get(template, 'accessModes')).map(String)
-    return {
-      id: `${namespace}/${name}`,
-      namespace,
-      name,
-      sizeBytes: parseSize(
-        String(get(storage, 'size') ?? get(template, 'resources', 'requests', 'storage') ?? '0'),
-        object.at,
-      ),
-      accessModes: modes.length > 0 ? modes : ['ReadWriteOnce'],
-      storageClass: (get(storage, 'storageClass') ?? get(template, 'storageClassName')) as string | undefined,
-      owners: [`Cluster ${namespace}/${object.name}`],
-      folder,
-      labels: {
-        'cnpg.io/cluster': object.name,
-        'cnpg.io/instanceName': `${object.name}-${serial}`,
-        'cnpg.io/pvcRole': role,
-      },
-      annotations: { 'cnpg.io/nodeSerial': String(serial), 'cnpg.io/pvcStatus': 'ready' },
-      at: object.at,
-    }
-  }
-  const wal = get(object.value, 'spec', 'walStorage')
-  return Array.from({ length: instances }, (_, i) => i + 1).flatMap(serial => [
-    claim(serial, get(object.value, 'spec', 'storage'), 'PG_DATA'),
-    ...(wal === undefined || wal === null ? [] : [claim(serial, wal, 'PG_WAL')]),
-  ])
-}
-
-/** A claim that Git makes beforehand for a database is one claim: Git's, with what the operator needs added. */
-function addDatabases(claims: Claim[], databases: Claim[]): void {
-  for (const made of databases) {
-    const there = claims.find(c => c.id === made.id)
+/** A claim that Git makes beforehand for an operator is one claim: Git's, with what the operator needs added. */
+function addMade(claims: Claim[], made: Claim[]): void {
+  for (const claim of made) {
+    const there = claims.find(c => c.id === claim.id)
     if (!there) {
-      claims.push(made)
+      claims.push(claim)
       continue
     }
-    there.owners.push(...made.owners.filter(owner => !there.owners.includes(owner)))
-    there.labels = { ...made.labels, ...there.labels }
-    there.annotations = { ...made.annotations, ...there.annotations }
+    there.owners.push(...claim.owners.filter(owner => !there.owners.includes(owner)))
+    there.labels = { ...claim.labels, ...there.labels }
+    there.annotations = { ...claim.annotations, ...there.annotations }
   }
 }
 
@@ -318,7 +277,7 @@ function claimOf(object: FoundObject, name: string, all: FoundObject[], folder: 
     id: `${namespace}/${name}`,
     namespace,
     name,
-    sizeBytes: sizeOf(object.value, object.at),
+    sizeBytes: claimSize(object.value, object.at),
     accessModes: list(get(object.value, 'spec', 'accessModes')).map(String),
     storageClass: get(object.value, 'spec', 'storageClassName') as string | undefined,
     owners,
@@ -330,38 +289,11 @@ function claimOf(object: FoundObject, name: string, all: FoundObject[], folder: 
 }
 
 /** A StatefulSet adopts claims by their exact name: `<template>-<set>-<ordinal>`. */
-function templatesOf(set: FoundObject, folder: string): Claim[] {
-  const replicas = Number(get(set.value, 'spec', 'replicas') ?? 1)
-  const namespace = set.namespace ?? 'default'
-  return list(get(set.value, 'spec', 'volumeClaimTemplates')).flatMap(template =>
-    Array.from({ length: replicas }, (_, ordinal): Claim => {
-      const name = `${get(template, 'metadata', 'name')}-${set.name}-${ordinal}`
-      return {
-        id: `${namespace}/${name}`,
-        namespace,
-        name,
-        sizeBytes: sizeOf(template, set.at),
-        accessModes: list(get(template, 'spec', 'accessModes')).map(String),
-        storageClass: get(template, 'spec', 'storageClassName') as string | undefined,
-        owners: [`StatefulSet ${namespace}/${set.name}`],
-        folder,
-        labels: strings(get(template, 'metadata', 'labels')),
-        annotations: strings(get(template, 'metadata', 'annotations')),
-        at: set.at,
-      }
-    }),
-  )
-}
-
-/** Names of the claims that a workload mounts. */
-function mountsOf(object: FoundObject): string[] {
-  const pod =
-    get(object.value, 'spec', 'template', 'spec') ??
-    get(object.value, 'spec', 'jobTemplate', 'spec', 'template', 'spec') ??
-    (object.kind === 'Pod' ? object.value.spec : undefined)
-  return list(get(pod, 'volumes')).flatMap(volume => {
-    const claim = get(volume, 'persistentVolumeClaim', 'claimName')
-    return typeof claim === 'string' ? [claim] : []
+function setClaims(set: FoundObject, folder: string): Claim[] {
+  return templateClaims(set, folder, {
+    set: set.name,
+    replicas: get(set.value, 'spec', 'replicas'),
+    templates: list(get(set.value, 'spec', 'volumeClaimTemplates')),
   })
 }
 
@@ -388,23 +320,4 @@ function placeOf(volume: unknown): { path?: string; nodes?: string[] } {
     .filter(e => e.key === 'kubernetes.io/hostname' && e.operator === 'In')
     .flatMap(e => (Array.isArray(e.values) ? e.values.map(String) : []))
   return { path: path.replace(/(?<=.)\/+$/, ''), ...(nodes.length > 0 ? { nodes } : {}) }
-}
-
-function sizeOf(claim: unknown, at: string): number {
-  return parseSize(String(get(claim, 'spec', 'resources', 'requests', 'storage') ?? '0'), at)
-}
-
-function get(value: unknown, ...path: string[]): unknown {
-  let here = value
-  for (const key of path) here = (here as Record<string, unknown> | undefined)?.[key]
-  return here
-}
-
-function list(value: unknown): Record<string, unknown>[] {
-  return Array.isArray(value) ? (value as Record<string, unknown>[]) : []
-}
-
-function strings(value: unknown): Record<string, string> {
-  if (value === null || typeof value !== 'object') return {}
-  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, String(v)]))
 }

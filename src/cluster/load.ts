@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import type { z } from 'zod'
 import type { KubernetesObject } from '../kubernetes/kubernetes.ts'
+import { applicationProblems } from './application-choices.ts'
 import { type ApplicationSource, applicationSetsOf, applicationsOf } from './applications.ts'
 import { type BootstrapPart, bootstrapOf, onePasswordNamespace } from './bootstrap.ts'
 import { type Inventory, readInventory } from './inventory.ts'
@@ -75,7 +76,9 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
   problems.push(...crossChecks(entry, k0sctl, inventory, document))
   if (problems.length > 0) throw invalid(problems, shown)
 
-  const applications = applicationsOf(entry, at, inventory)
+  const applications = applicationsOf(entry, at)
+  problems.push(...applicationProblems(entry, applications, document))
+  if (problems.length > 0) throw invalid(problems, shown)
   const applicationSets = applicationSetsOf(entry, at)
   const bootstrap = bootstrapOf(entry, at)
   return {

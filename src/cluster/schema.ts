@@ -124,6 +124,25 @@ export const clusterFile = z
         ])
         .describe('Folder of Argo CD Applications, or how to make them when none is in Git'),
     }),
+    applications: z
+      .record(
+        text,
+        z.strictObject({
+          hold: z
+            .boolean()
+            .optional()
+            .describe(
+              'Whether it waits for the volumes, where its manifests do not tell whether it owns data',
+            ),
+          after: z
+            .array(text)
+            .min(1)
+            .optional()
+            .describe('Applications that must be well before it is released, besides what sync waves say'),
+        }),
+      )
+      .optional()
+      .describe('What manifests do not say of Argo CD Applications: name to hold and order'),
     hosts: z.record(text, host),
     installer: z
       .strictObject({

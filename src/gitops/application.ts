@@ -6,14 +6,16 @@ export const knownApplication = z.strictObject({
   namespace: z.string(),
   /** Folder in the repository that it renders. */
   path: z.string(),
-  /** Claims that its folder holds: `namespace/name`. It must not start before they have their data. */
+  /** Claims that its data is in: `namespace/name`. It must not start before they have it. */
   claims: z.array(z.string()),
-  /** It brings other Applications, which it would start by itself: released last. */
+  /** It brings other Applications, which it would start by itself: released after them. */
   parent: z.boolean(),
   /** It brings what volumes need (a CSI driver, a StorageClass): let through first. */
   storage: z.boolean(),
-  /** argocd.argoproj.io/sync-wave. */
-  wave: z.number(),
+  /** Held back until the volumes are there. */
+  held: z.boolean(),
+  /** Why it is held or let through. */
+  why: z.string(),
   /** Held applications that must be well before this one is released. */
   after: z.array(z.string()),
 })
@@ -21,6 +23,6 @@ export const knownApplication = z.strictObject({
 export type KnownApplication = z.infer<typeof knownApplication>
 
 /** Whether an Application is held back until its volumes are there. */
-export function isHeld(application: Pick<KnownApplication, 'claims' | 'parent'>): boolean {
-  return application.claims.length > 0 || application.parent
+export function isHeld(application: Pick<KnownApplication, 'held'>): boolean {
+  return application.held
 }

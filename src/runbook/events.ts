@@ -1,5 +1,5 @@
 import type { FaultJson } from './fault.ts'
-import type { Danger, Victim } from './step.ts'
+import type { Danger, Table, Victim } from './step.ts'
 
 /** A step as views see it. */
 export interface StepFace {
@@ -37,7 +37,10 @@ export type RunEventBody =
   | { code: 'step-moved'; step: string; because: string }
   | { code: 'step-retrying'; step: string; fault: FaultJson; attempt: number; of: number; delayMs: number }
   | { code: 'step-done'; step: string; how: DoneHow; evidence: string; tookMs: number }
+  | { code: 'step-table'; step: string; table: Table }
   | { code: 'step-failed'; step: string; fault: FaultJson; tookMs: number }
+  /** Not begun, because it comes after another of its kind that is not done. */
+  | { code: 'step-left'; step: string; because: string }
   | { code: 'hand-needed'; step: string; subject: string; text: string }
   | { code: 'consent-needed'; step: string; victims: Victim[] }
   | { code: 'consent-given'; by: string; how: string; victims: Victim[] }

@@ -143,6 +143,12 @@ class Executor<R extends object, W extends R> {
     for (const instance of this.graph.instances()) if (!instance.result) left += 1
     const state: RunState = left === 0 ? 'finished' : this.failures.length > 0 ? 'failed' : 'stopped'
     const failed = this.failures.map(f => f.step)
+    for (const [instance, cause] of this.graph.leftAfter(new Set(failed)))
+      this.emit({
+        code: 'step-left',
+        step: instance.id,
+        because: `it comes after "${cause.title}", which failed`,
+      })
     const tookMs = Math.round(performance.now() - this.beganAt)
     await o.journal.append({ kind: 'ended', state, failed, left, tookMs })
     this.emit({ code: 'run-ended', run: o.run, state, failed, left, tookMs })
@@ -445,12 +451,13 @@ class Executor<R extends object, W extends R> {
     began: number,
     applied: boolean,
   ): Seen {
-    const { output, evidence } = observation
+    const { output, evidence, table } = observation
     const before = claim?.checkpoint
     const how: DoneHow = applied ? 'applied' : before || (claim?.intents ?? 0) > 0 ? 'confirmed' : 'already'
     const tookMs = Math.round(performance.now() - began)
     const same = before && !applied && JSON.stringify(before.output) === JSON.stringify(output)
     this.begun.add(instance.id)
+    if (table && !before) this.emit({ code: 'step-table', step: instance.id, table })
     const tell = () => this.emit({ code: 'step-done', step: instance.id, how, evidence, tookMs })
     if (same) {
       tell()

@@ -118,6 +118,20 @@ export class StepGraph {
     this.release(fresh)
   }
 
+  /** What was not begun because it comes after a failed instance of the same step, each with that one. */
+  leftAfter(failed: ReadonlySet<string>): Map<Instance, Instance> {
+    const left = new Map<Instance, Instance>()
+    const follow = (cause: Instance, from: Instance) => {
+      for (const dependent of from.dependents)
+        if (dependent.step === cause.step && !left.has(dependent)) {
+          left.set(dependent, cause)
+          follow(cause, dependent)
+        }
+    }
+    for (const instance of this.instances()) if (failed.has(instance.id)) follow(instance, instance)
+    return left
+  }
+
   /** What a step may read of the others. */
   lookup(instance: Instance, step: { id: string }): unknown {
     const group = this.groups.get(step.id)

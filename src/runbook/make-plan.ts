@@ -55,7 +55,8 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
         : await limit.within(look(step, context))
       if (observation.state === 'done') {
         output = { output: step.output.parse(observation.output) }
-        entry = { ...face, state: 'done', evidence: observation.evidence }
+        const { evidence, table } = observation
+        entry = { ...face, state: 'done', evidence, ...(table ? { table } : {}) }
       } else if (observation.state === 'due' && step.danger === 'reads' && !step.settle) {
         // A look that must find something: it may come with an earlier step; with all of them done it is in the way.
         const first = lacking.below(instance)

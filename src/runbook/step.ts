@@ -7,14 +7,20 @@ export type Danger = 'reads' | 'changes' | 'destroys'
 
 /** What looking at the world said of one step. `unknown` arises by itself when a needed output is not there yet. */
 export type Observation<Output> =
-  | { state: 'done'; output: Output; evidence: string }
+  | { state: 'done'; output: Output; evidence: string; table?: Table }
   | { state: 'due'; changes: string[] }
   | { state: 'blocked'; code: string; reason: string; remedy: string }
   | { state: 'unknown'; until: string }
 
+/** What a person should see whole, in a plan and in a run: every row has a cell for each column, of plain text. */
+export interface Table {
+  columns: string[]
+  rows: string[][]
+}
+
 /** The step's result is already there. `evidence` is one sentence that a person could check. */
-export function done<Output>(output: Output, evidence: string): Observation<Output> {
-  return { state: 'done', output, evidence }
+export function done<Output>(output: Output, evidence: string, table?: Table): Observation<Output> {
+  return { state: 'done', output, evidence, ...(table ? { table } : {}) }
 }
 
 /** The step's result is not there; `changes` are what apply would do, one imperative sentence each. */

@@ -2,6 +2,7 @@ import { showDuration } from '../runbook/duration.ts'
 import type { RunEvent, StepFace } from '../runbook/events.ts'
 import { marks, paint, wrap } from './ink.ts'
 import { oneLine } from './live-fit.ts'
+import { tableLines } from './table.ts'
 import type { Paper, View } from './view.ts'
 
 /** One line for each thing worth knowing: for pipes, logs and CI. Nothing is ever redrawn. */
@@ -30,6 +31,10 @@ export function linesView(paper: Paper): View {
           break
         case 'steps-known':
           for (const step of event.steps) steps.set(step.id, step)
+          break
+        case 'step-table':
+          enter(event.step)
+          paper.write(`${tableLines(event.table, paper, 4).join('\n')}\n`)
           break
         default:
           line(event, title, say, enter, ink)
@@ -76,6 +81,9 @@ function line(
         ink.green(marks.done),
         `${title(event.step)}: ${event.evidence}${event.how === 'applied' ? ` (${showDuration(event.tookMs)})` : event.how === 'kept' ? ' (from the journal)' : ''}`,
       )
+      break
+    case 'step-left':
+      say(marks.note, `${title(event.step)}: not begun, since ${event.because}`)
       break
     case 'step-failed':
       enter(event.step)

@@ -98,6 +98,10 @@ class LiveRun {
         this.progress.take(event, this.clock.now())
         // The question is asked right after this event, and whoever asks writes to the same screen.
         if (this.progress.asking) this.painter.erase()
+        if (event.code === 'step-table' && !this.progress.asking) {
+          this.painter.erase()
+          this.lines().event(event)
+        }
         if (this.progress.over) this.stop()
       })
   }

@@ -3,6 +3,7 @@ import type { Plan, PlanEntry } from '../runbook/plan.ts'
 import type { Victim } from '../runbook/step.ts'
 import { marks, paint, wrap } from './ink.ts'
 import { oneLine } from './live-fit.ts'
+import { tableLines } from './table.ts'
 import type { Paper } from './view.ts'
 
 /** A plan as a person reads it before they agree to anything. */
@@ -15,6 +16,7 @@ export function showPlan(plan: Plan, paper: Pick<Paper, 'columns' | 'colour'>): 
       out.push(wrap(`  ${mark(entry, ink)} ${oneLine(entry.title)}`, paper.columns, 4))
       for (const detail of details(entry))
         out.push(ink.dim(wrap(`      ${oneLine(detail)}`, paper.columns, 8)))
+      if (entry.state === 'done' && entry.table) out.push(...tableLines(entry.table, paper, 6))
     }
   }
   if (plan.victims.length > 0) out.push('', showVictims(plan.victims, paper))

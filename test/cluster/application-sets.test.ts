@@ -2,8 +2,8 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { holdOf } from '../../src/cluster/hold.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
-import { isHeld } from '../../src/gitops/application.ts'
 import { scratch } from '../runbook/harness.ts'
 
 const example = fileURLToPath(new URL('../../examples/home', import.meta.url))
@@ -55,11 +55,11 @@ test.each([
   expect(photos).toMatchObject({
     path: 'applications/photos',
     namespace: 'argocd',
-    claims: ['photos/library'],
+    owned: [{ claim: 'photos/library', by: 'Deployment photos/photos' }],
   })
-  expect(isHeld(photos)).toBe(true)
+  expect(holdOf(photos).held).toBe(true)
   const csi = cluster.applications.find(a => a.name === 'synology-csi')
-  if (csi) expect([isHeld(csi), csi.storage]).toEqual([false, true])
+  if (csi) expect([holdOf(csi).held, csi.storage]).toEqual([false, true])
 })
 
 test('what cannot be foreseen is left to the set, which comes last', () => {

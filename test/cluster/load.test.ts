@@ -139,3 +139,25 @@ test('sizes are read and shown as Kubernetes writes them', () => {
   ])
   expect(() => parseSize('10 gigs', 'f:1:1')).toThrow('expected a size like 10Gi')
 })
+
+test('what is said of applications is held against what there is', () => {
+  const file = changed(
+    text => `${text}applications:
+  grafanna: { hold: true }
+  photos: { hold: false, after: [miniflux, fotos] }
+  miniflux: { after: [photos] }
+  synology-csi: { hold: true }
+`,
+  )
+  expect(problems(file)).toEqual([
+    expect.stringMatching(
+      /^recover\.yaml:40:3 applications\.grafanna: no such Application; did you mean grafana\?$/,
+    ),
+    'recover.yaml:41:13 applications.photos.hold: it cannot be let through before the volumes are there: its data is in Deployment photos/photos',
+    expect.stringMatching(
+      /^recover\.yaml:41:44 applications\.photos\.after\.1: no such Application; there are: /,
+    ),
+    'recover.yaml:43:19 applications.synology-csi.hold: it cannot wait for the volumes: they need it',
+    'recover.yaml:41:26 applications.photos.after: these wait for each other: photos after miniflux after photos',
+  ])
+})

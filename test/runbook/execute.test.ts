@@ -176,6 +176,44 @@ describe('lies', () => {
     expect(result.failures[0]?.fault).toMatchObject({ code: 'output-invalid' })
   })
 
+  test('what comes after a failed one of its kind is told why it was not begun; the others are done', async () => {
+    const { step, fanOut } = kit<object, object>()
+    const boat = fanOut({
+      name: 'boat',
+      schema: z.string(),
+      key: name => name,
+      subjects: () => ['one', 'two', 'three', 'four'],
+    })
+    const after: Record<string, string[]> = { two: ['one'], three: ['two'] }
+    const launch = step({
+      id: 'sea/launch',
+      title: name => `Launch ${name}`,
+      each: boat,
+      after: name => after[name] ?? [],
+      danger: 'reads',
+      bounds: { expected: '1ms', limit: '1s' },
+      output: z.strictObject({}),
+      observe: async ({ boat: name }) =>
+        name === 'one' ? due('mend its leak') : done({}, 'it floats', { columns: ['BOAT'], rows: [[name]] }),
+    })
+    const journal = join(scratch('journal'), 'journal.ndjson')
+    const book = runbook('sea', 'Sea', [phase('sea', 'Sea', [launch])])
+    const result = await runPart(journal, book, {}, {}, {})
+    expect(result).toMatchObject({ state: 'failed', left: 3, failures: [{ step: 'sea/launch[one]' }] })
+    expect(result.events.filter(e => e.code === 'step-left')).toMatchObject([
+      { step: 'sea/launch[two]', because: 'it comes after "Launch one", which failed' },
+      { step: 'sea/launch[three]', because: 'it comes after "Launch one", which failed' },
+    ])
+    expect(result.events.filter(e => e.code === 'step-table')).toMatchObject([
+      { step: 'sea/launch[four]', table: { rows: [['four']] } },
+    ])
+    const plan = await makePlan({ runbook: book, readers: {}, now: new AbortController().signal })
+    expect(plan.entries.find(e => e.step === 'sea/launch[four]')).toMatchObject({
+      state: 'done',
+      table: { columns: ['BOAT'], rows: [['four']] },
+    })
+  })
+
   test('a fault that passes by itself is retried only where the step says so', async () => {
     let tries = 0
     const flaky = async () => {
