@@ -142,7 +142,10 @@ function connectHosts(
   where: Whereabouts,
   ignition: Readers['ignition'],
 ): { reader: HostsReader; writer: HostsWriter; close(): Promise<void> } {
-  const lines = keepLines({ pace: where.pace })
+  const lines = keepLines({
+    pace: where.pace,
+    off: async (host, signal) => (await powerReader(host)?.state(signal)) === 'off',
+  })
   const access = (host: string, pins: SshAccess['pins']): SshAccess => {
     const reached = { name: host, ...where.host(host), pins }
     if (where.openssh !== undefined) return { ...reached, openssh: where.openssh }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { assertSameMachine } from '../../src/hosts/power/identity.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
-import { step } from '../kit.ts'
+import { type Readers, step } from '../kit.ts'
 
 /**
  * Every host has at least one way to be installed that can work now: what it needs is there, and its BMC answers and is
@@ -16,51 +16,69 @@ export const checkLadder = step({
   bounds: { expected: '5s', limit: '10m' },
   retry: { times: 3, delay: '5s' },
   output: z.strictObject({ ways: z.record(z.string(), z.array(z.string())) }),
-  async observe({ cluster, hosts, run, signal }) {
-    const ways: Record<string, string[]> = {}
-    const remarks: string[] = []
-    for (const name of cluster.k0sctl.hosts.map(h => h.name)) {
-      // What is this run's machine already needs no way any more.
-      const probe = await hosts.probe(name, signal)
-      if (probe.state === 'answers') {
-        const facts = await hosts.ours(name, signal, h => h.facts(signal))
-        if (facts.run?.run === run.id) {
-          ways[name] = []
-          continue
-        }
-      }
-      const situation = await hosts.situation(name, signal)
-      const rungs = await hosts.ladder(name, signal)
-      const power = hosts.power(name)
-      let powerFails: string | undefined
-      if (power && power.kind !== 'wake-on-lan')
-        try {
-          const identity = await power.identity(signal)
-          assertSameMachine(name, power.where, identity, situation.known, situation.vouched)
-        } catch (thrown) {
-          if (!(thrown instanceof Fault) || signal.aborted) throw thrown
-          // A BMC of another machine is a mistake in recover.yaml, whatever else would work.
-          if (thrown.code === 'power-other-machine') throw thrown
-          powerFails = thrown.message
-        }
-      const byPower = (rung: string) =>
-        rung === 'virtual-media' || (rung === 'pxe' && power !== undefined && power.kind !== 'wake-on-lan')
-      const can = rungs.filter(r => r.refuses === undefined && !(powerFails && byPower(r.name)))
-      for (const rung of rungs) {
-        const why = rung.refuses ?? (powerFails && byPower(rung.name) ? powerFails : undefined)
-        if (why !== undefined) remarks.push(`${rung.name} cannot be used for ${name}: ${why}`)
-      }
-      if (can.length === 0)
-        return blocked(
-          'no-way-to-install',
-          `none of the ways to install ${name} can be tried: ${rungs.map(r => `${r.name}: ${r.refuses ?? powerFails}`).join('; ')}`,
-          'Mend what one of them says, or add by-hand to hosts.….install',
-        )
-      ways[name] = can.map(r => r.name)
-    }
-    const said = Object.entries(ways).map(([name, can]) =>
-      can.length === 0 ? `${name} is installed already` : `${name} by ${can.join(', then ')}`,
+  async observe(look) {
+    const names = look.cluster.k0sctl.hosts.map(h => h.name)
+    const found = await Promise.all(names.map(name => waysTo(name, look)))
+    const stuck = found.filter(f => f.can.length === 0 && !f.installed)
+    if (stuck.length > 0)
+      return blocked(
+        'no-way-to-install',
+        stuck
+          .map(f => `none of the ways to install ${f.name} can be tried: ${f.cannot.join('; ')}`)
+          .join('\n'),
+        'Mend what one of them says, or add by-hand to hosts.….install',
+      )
+    const said = found.map(f =>
+      f.installed ? `${f.name} is installed already` : `${f.name} by ${f.can.join(', then ')}`,
     )
-    return done({ ways }, [said.join('; '), ...remarks].join('. '))
+    const remarks = found.flatMap(f => f.cannot.map(why => `${f.name} cannot be installed by ${why}`))
+    return done(
+      { ways: Object.fromEntries(found.map(f => [f.name, f.can])) },
+      [said.join('; '), ...remarks].join('. '),
+    )
   },
 })
+
+interface Ways {
+  name: string
+  /** What is this run's machine already needs no way any more. */
+  installed: boolean
+  can: string[]
+  /** Each way that cannot be tried, and why. */
+  cannot: string[]
+}
+
+async function waysTo(
+  name: string,
+  { hosts, run, signal }: Pick<Readers, 'hosts' | 'run'> & { signal: AbortSignal },
+): Promise<Ways> {
+  const probe = await hosts.probe(name, signal)
+  if (probe.state === 'answers') {
+    const facts = await hosts.ours(name, signal, h => h.facts(signal))
+    if (facts.run?.run === run.id) return { name, installed: true, can: [], cannot: [] }
+  }
+  const situation = await hosts.situation(name, signal)
+  const rungs = await hosts.ladder(name, signal)
+  const power = hosts.power(name)
+  let powerFails: string | undefined
+  if (power && power.kind !== 'wake-on-lan')
+    try {
+      const identity = await power.identity(signal)
+      assertSameMachine(name, power.where, identity, situation.known, situation.vouched)
+    } catch (thrown) {
+      if (!(thrown instanceof Fault) || signal.aborted) throw thrown
+      // A BMC of another machine is a mistake in recover.yaml, whatever else would work.
+      if (thrown.code === 'power-other-machine') throw thrown
+      powerFails = thrown.message
+    }
+  const byPower = (rung: string) =>
+    rung === 'virtual-media' || (rung === 'pxe' && power !== undefined && power.kind !== 'wake-on-lan')
+  const can: string[] = []
+  const cannot: string[] = []
+  for (const rung of rungs) {
+    const why = rung.refuses ?? (byPower(rung.name) ? powerFails : undefined)
+    if (why === undefined) can.push(rung.name)
+    else cannot.push(`${rung.name}: ${why}`)
+  }
+  return { name, installed: false, can, cannot }
+}

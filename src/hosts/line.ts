@@ -1,6 +1,6 @@
 import { Fault } from '../runbook/fault.ts'
 import { connectSsh, type Probe, probing, type SshAccess, type SshConnection } from './ssh.ts'
-import { isLost, otherHostKey, throttled } from './ssh-faults.ts'
+import { isLost, otherHostKey, switchedOff, throttled } from './ssh-faults.ts'
 import { accepts } from './ssh-host-key.ts'
 
 /** How many new connections to one machine may be opened. */
@@ -21,6 +21,8 @@ export interface LinesOptions {
   gentleness?: Gentleness
   /** Scales every pause; 1 in real life. */
   pace?: number
+  /** Whether a machine's BMC says that it is off; undefined where nobody can tell. Faults count as that. */
+  off?: (name: string, signal: AbortSignal) => Promise<boolean | undefined>
 }
 
 /** The kept lines of one run: one connection a machine, shared by everything that has to do with it. */
@@ -50,11 +52,23 @@ const pingMs = 5_000
 const loadedPingMs = 30_000
 /** Pauses after a connection that was dropped before the handshake: the machine is there and wants to be left alone. */
 const patienceMs = [4_000, 8_000]
+/** What took long to find out is believed for half as long, but never longer than this. */
+const believedMs = 5_000
+/** A machine that is there has answered by now, also when a packet was lost: from here on its BMC is believed. */
+const promptMs = 2_000
+/** Whoever asks at the same moment, or right afterwards, would only wait for the same silence. */
+const sharedByAll = new Set([
+  'host-unreachable',
+  'host-silent',
+  'ssh-refused',
+  'ssh-throttled',
+  'ssh-jump-failed',
+])
 /** So many connections in the last minute make it likely that silence is a firewall's and not death. */
 const manyLately = 3
 
 /** Lines to machines, opened when they are first used. */
-export function keepLines({ gentleness = gentle, pace = 1 }: LinesOptions = {}): Lines {
+export function keepLines({ gentleness = gentle, pace = 1, off }: LinesOptions = {}): Lines {
   const lines = new Map<string, Line>()
   let over = false
   const lineTo = (access: SshAccess) => {
@@ -62,7 +76,7 @@ export function keepLines({ gentleness = gentle, pace = 1 }: LinesOptions = {}):
     const key = `${access.user}@${access.address}:${access.port}`
     let line = lines.get(key)
     if (line === undefined) {
-      line = new Line(gentleness, pace)
+      line = new Line(gentleness, pace, off)
       lines.set(key, line)
     }
     return line
@@ -107,7 +121,10 @@ class Line {
   /** How many work on it now. */
   users = 0
   private ssh: SshConnection | undefined
+  /** Comes to the fault that opening ended in, or to nothing. */
   private opening: Promise<unknown> | undefined
+  /** Nobody answered a moment ago. */
+  private silence: { fault: Fault; until: number } | undefined
   private heardAt = never
   private opened: number[] = []
   private readonly ending = new Set<Promise<void>>()
@@ -115,10 +132,12 @@ class Line {
   private filledAt = performance.now()
   private readonly gentleness: Gentleness
   private readonly pace: number
+  private readonly off: LinesOptions['off']
 
-  constructor(gentleness: Gentleness, pace: number) {
+  constructor(gentleness: Gentleness, pace: number, off: LinesOptions['off']) {
     this.gentleness = gentleness
     this.pace = pace
+    this.off = off
     this.tokens = gentleness.burst
   }
 
@@ -127,13 +146,15 @@ class Line {
     for (;;) {
       signal.throwIfAborted()
       if (this.opening !== undefined) {
-        await unlessAborted(this.opening, signal)
+        const failed = await unlessAborted(this.opening, signal)
+        if (failed instanceof Fault && sharedByAll.has(failed.code)) throw failed
         continue
       }
       const kept = this.ssh
       if (kept === undefined) {
+        if (this.silence && performance.now() < this.silence.until) throw this.silence.fault
         const opening = this.open(access, signal)
-        this.opening = opening.catch(() => {})
+        this.opening = opening.catch(thrown => thrown)
         try {
           await opening
         } finally {
@@ -163,6 +184,7 @@ class Line {
   /** The machine is about to go: its silence afterwards is no firewall's. */
   leave(): void {
     this.opened = []
+    this.silence = undefined
     if (this.ssh) this.drop(this.ssh)
   }
 
@@ -198,10 +220,23 @@ class Line {
   }
 
   private async open(access: SshAccess, signal: AbortSignal): Promise<void> {
+    this.silence = undefined
+    const began = performance.now()
+    try {
+      await this.openPatiently(access, signal)
+    } catch (thrown) {
+      const now = performance.now()
+      if (thrown instanceof Fault && sharedByAll.has(thrown.code))
+        this.silence = { fault: thrown, until: now + Math.min((now - began) / 2, believedMs * this.pace) }
+      throw thrown
+    }
+  }
+
+  private async openPatiently(access: SshAccess, signal: AbortSignal): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
       await this.turn(signal)
       try {
-        const ssh = await connectSsh(access, signal)
+        const ssh = await this.connectUnlessOff(access, signal)
         const now = performance.now()
         this.heardAt = now
         this.opened = [...this.opened.filter(at => now - at < 60_000 * this.pace), now]
@@ -211,11 +246,31 @@ class Line {
       } catch (thrown) {
         const fault = this.understood(access, thrown)
         // What never reached its sshd costs it nothing.
-        if (fault instanceof Fault && fault.code === 'host-unreachable') this.tokens += 1
+        if (fault instanceof Fault && (fault.code === 'host-unreachable' || fault.code === 'host-off'))
+          this.tokens += 1
         const pause = patienceMs[attempt]
         if (!(fault instanceof Fault && fault.code === 'ssh-throttled') || pause === undefined) throw fault
         await sleep(pause * this.pace, signal)
       }
+    }
+  }
+
+  /** Connects; a machine whose BMC says that it is off is not waited for as one that may only be slow. */
+  private async connectUnlessOff(access: SshAccess, signal: AbortSignal): Promise<SshConnection> {
+    if (this.off === undefined) return connectSsh(access, signal)
+    const enough = new AbortController()
+    const both = AbortSignal.any([signal, enough.signal])
+    const connecting = connectSsh(access, both)
+    const ask = async () => {
+      await sleep(promptMs * this.pace, both)
+      if (await this.off?.(access.name, both)) enough.abort(switchedOff(access))
+    }
+    // What stands in the BMC's own way is told where the BMC is needed.
+    ask().catch(() => {})
+    try {
+      return await connecting
+    } finally {
+      enough.abort()
     }
   }
 
@@ -258,7 +313,7 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
   })
 }
 
-function unlessAborted(promise: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })

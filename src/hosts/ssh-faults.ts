@@ -19,6 +19,17 @@ export function unreachable(access: SshAccess, cause: unknown): Fault {
   })
 }
 
+/** It is off, as the one who must know says; it is not waited for any longer. */
+export function switchedOff(access: SshAccess): Fault {
+  return new Fault({
+    code: 'host-off',
+    blame: 'host',
+    message: `${whereOf(access)} does not answer, and its BMC says that it is off`,
+    remedy: 'Switch it on, or let the ladder do it',
+    transient: true,
+  })
+}
+
 /** The machine is up, and nothing listens there: it boots, or its sshd has another port. */
 export function refusedConnection(access: SshAccess, cause: unknown): Fault {
   return new Fault({

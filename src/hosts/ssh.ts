@@ -62,6 +62,7 @@ export async function probing(
       case 'host-silent':
         return { state: 'silent' }
       case 'host-unreachable':
+      case 'host-off':
       case 'host-line-lost':
       case 'ssh-jump-failed':
         return { state: 'unreachable', why: thrown.message }

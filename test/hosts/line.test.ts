@@ -184,3 +184,61 @@ describe('new connections are few', () => {
     })
   })
 })
+
+describe('a machine that says nothing is found out once', () => {
+  test('whoever asks at the same moment, or right afterwards, waits for the same silence', async () => {
+    const { gate, lines, access } = await home()
+    gate.mode = 'drop'
+    const look = () => lines.use(access(), never, ssh => ssh.run('true')).catch(thrown => thrown.code)
+    const probe = () => lines.probe(access(), never)
+    expect(await Promise.all([look(), probe(), look(), probe()])).toEqual([
+      'ssh-throttled',
+      { state: 'throttled' },
+      'ssh-throttled',
+      { state: 'throttled' },
+    ])
+    const came = gate.came
+    expect(came).toBe(3)
+    expect(await probe()).toEqual({ state: 'throttled' })
+    expect(gate.came).toBe(came)
+  })
+
+  test('what was found out does not last: a machine that came up meanwhile answers', async () => {
+    const { gate, lines, access } = await home()
+    gate.mode = 'drop'
+    expect(await lines.probe(access(), never)).toEqual({ state: 'throttled' })
+    gate.mode = 'open'
+    await expect
+      .poll(() => lines.probe(access(), never), { timeout: 5_000 })
+      .toMatchObject({ state: 'answers' })
+  })
+
+  test('a login that is refused is not shared: another key may do', async () => {
+    const { lines, access } = await home()
+    const stranger = mintHostKey(Buffer.from('the person'), 'stranger').privateKey
+    const [refused, accepted] = await Promise.all([
+      lines.probe({ ...access(), privateKey: stranger }, never),
+      lines.probe(access(), never),
+    ])
+    expect(refused).toEqual({ state: 'refused-login' })
+    expect(accepted).toMatchObject({ state: 'answers' })
+  })
+
+  test('one whose BMC says that it is off is not waited for', async () => {
+    const asked: string[] = []
+    const off = async (name: string) => asked.push(name) > 0
+    const { gate, lines, access } = await home({ pace: 0.02, off })
+    gate.mode = 'hold'
+    const looking = lines.use(access(), never, ssh => ssh.run('true'))
+    await expect(looking).rejects.toMatchObject({
+      code: 'host-off',
+      message: expect.stringContaining('its BMC says that it is off'),
+    })
+    expect(asked).toEqual(['lithium'])
+  })
+
+  test('a BMC that lies does not hide a machine that answers', async () => {
+    const { lines, access } = await home({ pace: 0.02, off: async () => true })
+    expect(await lines.probe(access(), never)).toMatchObject({ state: 'answers' })
+  })
+})
