@@ -66,6 +66,8 @@ export interface ConnectedRun {
   secret: Buffer
   /** Where its kubeconfig lies; undefined for a plan, which has no cluster to talk to yet. */
   folder?: string
+  /** Nothing is written, not even into the folder: a plan of a run that was begun. */
+  onlyLooks?: boolean
 }
 
 export interface Connections {
@@ -90,7 +92,14 @@ export function connect(
   const hosts = connectHosts(cluster, run, identity, where, ignition)
   const nas = connectSynology({ ...where.nas, signal, pace: where.pace })
   const kubeconfig = run.folder === undefined ? '' : join(run.folder, 'kubeconfig')
-  const kubernetes = connectApi({ kubeconfig, signal })
+  const k0sctl = connectK0sctl(cluster, identity, where, run.folder ?? '', kubeconfig)
+  const kubernetes = connectApi({
+    kubeconfig,
+    signal,
+    ...(run.folder === undefined || run.onlyLooks
+      ? {}
+      : { renew: () => k0sctl.fetchKubeconfig(signal, () => {}) }),
+  })
   const web = connectWeb(where.web)
   const tang = connectTang(where.tang)
   const rendered = new Map<string, Promise<KubernetesObject[]>>()
@@ -125,7 +134,7 @@ export function connect(
       hosts: hosts.writer,
       nas: nas.writer,
       kubernetes: kubernetes.writer,
-      k0sctl: connectK0sctl(cluster, identity, where, run.folder ?? '', kubeconfig),
+      k0sctl,
     },
     close: async () => {
       await Promise.all([nas.close(), kubernetes.close(), web.close(), hosts.close(), tang.close()])

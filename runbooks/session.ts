@@ -87,7 +87,12 @@ export async function planResume(
   const cluster = loadCluster(began.input)
   const where = await reach(began.mode)(cluster, folder)
   const secret = secretOf(folder)
-  const connections = connect(cluster, { id: folder.run, secret, folder: folder.path }, where, now)
+  const connections = connect(
+    cluster,
+    { id: folder.run, secret, folder: folder.path, onlyLooks: true },
+    where,
+    now,
+  )
   try {
     return where.secrets.mask.json(
       await makePlan({ runbook: bookOf(began.only), readers: connections.readers, claims: claimed, now }),

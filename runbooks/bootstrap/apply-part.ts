@@ -1,7 +1,15 @@
 import { z } from 'zod'
+import { type Applied, applyAll } from '../../src/kubernetes/apply.ts'
 import { orderForApply } from '../../src/kubernetes/apply-order.ts'
 import { drift } from '../../src/kubernetes/drift.ts'
-import { type KubernetesObject, refOf, showRef } from '../../src/kubernetes/kubernetes.ts'
+import { isLeftTo } from '../../src/kubernetes/field-owners.ts'
+import {
+  type KubernetesObject,
+  type KubernetesReader,
+  refOf,
+  showRef,
+} from '../../src/kubernetes/kubernetes.ts'
+import { troubleOf } from '../../src/kubernetes/pods.ts'
 import { lacks } from '../../src/kubernetes/readiness.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
@@ -12,13 +20,13 @@ import { unlockOnePassword } from './unlock-onepassword.ts'
 
 /**
  * One part of the bootstrap, applied server-side and working. Objects whose kind an operator of this very part brings
- * (Cilium creates its own definitions) are applied in a second pass, once it has.
+ * (Cilium creates its own definitions) are applied once it has.
  */
 export const applyPart = step({
   id: 'bootstrap/apply',
   title: part => `Bootstrap ${part.name}`,
   byHand:
-    '`kubectl apply --server-side --force-conflicts -f PART.yaml`; again after a minute for kinds that its operator brings; wait until its pods are ready.',
+    '`kubectl apply --server-side -f PART.yaml`; again after a minute for kinds that its operator brings; wait until its pods are ready.',
   each: eachPart,
   needs: [joinWorkers, unlockOnePassword],
   after: part => part.before,
@@ -34,7 +42,8 @@ export const applyPart = step({
     const open: string[] = []
     for (const object of objects) {
       const live = await kubernetes.get(refOf(object))
-      const differs = live ? drift(object, live) : []
+      const leftTo = (manager: string) => isLeftTo(manager, part.conflicts)
+      const differs = live ? drift(object, live, { leftTo }) : []
       if (!live) open.push(`apply ${showRef(refOf(object))}`)
       else if (differs.length > 0)
         open.push(`apply ${showRef(refOf(object))}, which differs in ${fewOf(differs)}`)
@@ -51,27 +60,13 @@ export const applyPart = step({
     return due(...(open.length > 6 ? [...open.slice(0, 5), `and ${open.length - 5} more`] : open))
   },
   async apply({ part, manifests, kubernetes, signal, progress, note, wait }) {
-    const ordered = orderForApply(await manifests(part.name, signal))
-    let applied = 0
-    const later: KubernetesObject[] = []
-    const put = async (object: KubernetesObject) => {
-      await kubernetes.apply(object, { force: true })
-      applied += 1
-      progress(applied, ordered.length, 'objects')
-    }
-    for (const object of ordered)
-      if (await kubernetes.serves(object)) await put(object)
-      else later.push(object)
-    if (later.length > 0) note(`${later.length} objects wait for kinds that an operator brings`)
-    for (const object of later) {
-      await wait(
-        `the kind ${object.kind} to be known`,
-        async () => (await kubernetes.serves(object)) || undefined,
-        { every: '2s', limit: '5m' },
-      )
-      await put(object)
-    }
-    for (const object of ordered) {
+    const objects = await manifests(part.name, signal)
+    const applied = await applyAll(kubernetes, objects, {
+      policy: part.conflicts,
+      hands: { wait, note, progress },
+    })
+    note(`${part.name}: ${countsOf(applied)}`)
+    for (const object of orderForApply(objects)) {
       let missing = ''
       try {
         await wait(`${showRef(refOf(object))} to work`, async () => {
@@ -82,17 +77,36 @@ export const applyPart = step({
         })
       } catch (thrown) {
         if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
-        throw new Fault({
-          code: 'bootstrap-not-ready',
-          blame: 'host',
-          message: `${showRef(refOf(object))} of ${part.name} does not work yet: ${missing}`,
-          remedy: 'Look at its pods and events (kubectl describe); then run `recover resume`',
-          cause: thrown,
-        })
+        throw await notReady(part.name, object, missing, kubernetes, thrown)
       }
     }
   },
 })
+
+async function notReady(
+  part: string,
+  object: KubernetesObject,
+  missing: string,
+  kubernetes: KubernetesReader,
+  cause: Fault,
+): Promise<Fault> {
+  const trouble = await troubleOf(kubernetes, object).catch(() => undefined)
+  return new Fault({
+    code: 'bootstrap-not-ready',
+    blame: 'host',
+    message: `${showRef(refOf(object))} of ${part} does not work yet: ${missing}${trouble === undefined ? '' : `; ${trouble}`}`,
+    remedy: 'Look at its pods and events (kubectl describe); then run `recover resume`',
+    cause,
+  })
+}
+
+function countsOf(applied: readonly Applied[]): string {
+  const counts = (['created', 'changed', 'as it was'] as const).flatMap(how => {
+    const count = applied.filter(a => a.how === how).length
+    return count === 0 ? [] : [`${count} ${how === 'as it was' ? 'as they were' : how}`]
+  })
+  return counts.length > 0 ? counts.join(', ') : 'nothing to apply'
+}
 
 function fewOf(fields: string[]): string {
   return fields.length > 3

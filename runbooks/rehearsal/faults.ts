@@ -104,6 +104,19 @@ export const faults: LabFault[] = [
     explains: 'The Kubernetes API drops its connections for a while. Requests are repeated until it is back.',
   },
   {
+    name: 'api-throttled',
+    target: 'kubernetes',
+    strikes: 3,
+    explains: 'The Kubernetes API asks to come again a second later. Requests wait as long as it says.',
+  },
+  {
+    name: 'kubeconfig-expired',
+    target: 'kubernetes',
+    strikes: 1,
+    explains:
+      'The Kubernetes API no longer knows our kubeconfig. It is fetched from the controller again, and the request repeated.',
+  },
+  {
     name: 'k0sctl-fails-half-way',
     target: 'host',
     strikes: 1,

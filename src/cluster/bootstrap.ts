@@ -1,4 +1,5 @@
 import { relative } from 'node:path'
+import type { ConflictPolicy } from '../kubernetes/field-owners.ts'
 import { bootstrapFolders } from './applications.ts'
 import { type FoundObject, type RemoteDependency, renderLocal } from './kustomization.ts'
 import type { ClusterFile } from './schema.ts'
@@ -7,6 +8,8 @@ import { readYaml } from './yaml-file.ts'
 /** One part of the bootstrap: the network, the secrets, Argo CD; applied in this order. */
 export interface BootstrapPart {
   name: string
+  /** Who is right where its manifests and somebody else want a field to be different. */
+  conflicts: ConflictPolicy
   /** Its manifests, rendered; or the folder of the kustomization that must be rendered first. */
   from: { objects: FoundObject[] } | { folder: string; objects: FoundObject[]; remote: RemoteDependency[] }
 }
@@ -18,11 +21,16 @@ export function bootstrapOf(entry: ClusterFile, resolve: (path: string) => strin
   if (typeof bootstrap !== 'string')
     return bootstrap.map(part => ({
       name: part.name,
+      conflicts: part.conflicts ?? 'by-manager',
       from: { objects: readManifests(resolve(part.rendered), part.rendered) },
     }))
   return bootstrapFolders(resolve(bootstrap)).map(folder => {
     const { objects, remote } = renderLocal(folder, root)
-    return { name: relative(root, folder).split('/').at(-1) ?? folder, from: { folder, objects, remote } }
+    return {
+      name: relative(root, folder).split('/').at(-1) ?? folder,
+      conflicts: 'by-manager',
+      from: { folder, objects, remote },
+    }
   })
 }
 

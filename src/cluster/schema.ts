@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { conflictPolicies } from '../kubernetes/field-owners.ts'
 
 const text = z.string().min(1)
 const path = text.describe('Path, relative to this file')
@@ -94,6 +95,18 @@ const host = z.strictObject({
   power: power.optional().describe('How it is switched on, off and told what to boot'),
 })
 
+/** One part of the bootstrap, where they are named one by one. */
+const bootstrapPart = z.strictObject({
+  name: text,
+  rendered: path.describe('File of manifests, rendered once'),
+  conflicts: z
+    .enum(conflictPolicies)
+    .optional()
+    .describe(
+      'Who is right where somebody else manages a field: by-manager (the default: people’s and deployment tools’ values are replaced, controllers keep theirs), take, leave or stop',
+    ),
+})
+
 const check = z.strictObject({
   http: z.url().describe('Address that must answer when all is well'),
   status: z.int().optional().describe('Expected status; 200 by default'),
@@ -109,8 +122,8 @@ export const clusterFile = z
       repository: path.describe('Root of the GitOps repository'),
       remote: text.optional().describe('URL from which Argo CD reads the repository'),
       bootstrap: z
-        .union([path, z.array(z.strictObject({ name: text, rendered: path }))])
-        .describe('Kustomization of the bootstrap, or its parts rendered, in order'),
+        .union([path, z.array(bootstrapPart)])
+        .describe('Kustomization of the bootstrap, or its parts in order'),
       applications: z
         .union([
           path,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { Agent, request } from 'undici'
 import { Fault } from '../runbook/fault.ts'
+import { type ApiAccess, ApiLine } from './api-line.ts'
 import {
   type KubernetesObject,
   type KubernetesReader,
@@ -8,30 +8,11 @@ import {
   type ObjectRef,
   showRef,
 } from './kubernetes.ts'
-
-/** Where a cluster is and how long one request may take. */
-export interface ApiAccess {
-  /** Path of a kubeconfig; read at the first request, since it does not exist before the cluster does. */
-  kubeconfig: string
-  signal?: AbortSignal
-  /** Milliseconds for one request; 15,000 by default. */
-  timeoutMs?: number
-}
-
-interface Line {
-  server: string
-  dispatcher: Agent
-  headers: Record<string, string>
-}
+import { type Answer, refusal } from './refusal.ts'
 
 interface Discovered {
   plural: string
   namespaced: boolean
-}
-
-interface Answer {
-  status: number
-  value: unknown
 }
 
 const manager = 'recover'
@@ -85,16 +66,20 @@ export function connectApi(access: ApiAccess): {
 
 class Api {
   private readonly access: ApiAccess
-  private line: Promise<Line> | undefined
+  private readonly line: ApiLine
   private readonly discovered = new Map<string, Discovered>()
 
   constructor(access: ApiAccess) {
     this.access = access
+    this.line = new ApiLine(access)
   }
 
-  async close(): Promise<void> {
-    const line = await this.line?.catch(() => undefined)
-    await line?.dispatcher.destroy()
+  close(): Promise<void> {
+    return this.line.close()
+  }
+
+  ask(method: string, path: string, body?: object, type?: string): Promise<Answer> {
+    return this.line.ask(method, path, body, type)
   }
 
   async ready(): Promise<{ ready: boolean; why: string }> {
@@ -111,7 +96,7 @@ class Api {
   async get(ref: ObjectRef): Promise<KubernetesObject | undefined> {
     const found = await this.discover(ref)
     if (!found) return undefined
-    const answer = await this.ask('GET', this.path(ref, found, ref.namespace, ref.name))
+    const answer = await this.ask('GET', this.path(ref, found, ref.namespace ?? 'default', ref.name))
     if (answer.status === 404) return undefined
     if (answer.status !== 200) throw refusal(`read ${showRef(ref)}`, answer)
     return answer.value as KubernetesObject
@@ -128,13 +113,6 @@ class Api {
       object,
       'application/apply-patch+yaml',
     )
-    if (answer.status === 409)
-      throw new Fault({
-        code: 'field-conflict',
-        blame: 'operator',
-        message: `${showRef(ref)} has fields that somebody else manages: ${messageOf(answer)}`,
-        remedy: 'Find out who manages it (kubectl get --show-managed-fields); take it out of one of the two',
-      })
     if (answer.status >= 300) throw refusal(`apply ${showRef(ref)}`, answer)
     return answer.value as KubernetesObject
   }
@@ -150,7 +128,8 @@ class Api {
           'Something that brings its definition is not installed or not running yet; look at its operator',
         transient: true,
       })
-    return this.path(ref, found, ref.namespace, ref.name)
+    // As kubectl does it for a manifest that names none.
+    return this.path(ref, found, ref.namespace ?? 'default', ref.name)
   }
 
   path(
@@ -172,6 +151,8 @@ class Api {
     const root = kind.apiVersion.includes('/') ? `/apis/${kind.apiVersion}` : `/api/${kind.apiVersion}`
     const answer = await this.ask('GET', root)
     if (answer.status === 404) return undefined
+    // Of an aggregated API that is away the server says only this; all others are served as ever.
+    if (answer.status === 503 && root.startsWith('/apis/')) throw aggregatedAway(kind.apiVersion)
     if (answer.status !== 200) throw refusal(`ask for the kinds of ${kind.apiVersion}`, answer)
     const { resources } = answer.value as {
       resources: { name: string; kind: string; namespaced: boolean }[]
@@ -187,104 +168,15 @@ class Api {
     if (answer.status >= 300) throw refusal(`${method} ${path}`, answer)
     return answer.value
   }
-
-  async ask(method: string, path: string, body?: object, type = 'application/json'): Promise<Answer> {
-    const line = await this.open()
-    const timeout = AbortSignal.timeout(this.access.timeoutMs ?? 15_000)
-    try {
-      const response = await request(`${line.server}${path}`, {
-        method: method as 'GET',
-        dispatcher: line.dispatcher,
-        headers: {
-          ...line.headers,
-          accept: 'application/json',
-          'user-agent': 'recover',
-          'content-type': type,
-        },
-        signal: this.access.signal ? AbortSignal.any([timeout, this.access.signal]) : timeout,
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      })
-      const text = await response.body.text()
-      return { status: response.statusCode, value: parsed(text) }
-    } catch (cause) {
-      if (this.access.signal?.aborted) throw this.access.signal.reason
-      throw new Fault({
-        code: 'api-unreachable',
-        blame: 'network',
-        message: `the Kubernetes API at ${line.server} does not answer: ${(cause as Error).message || (cause as { code?: string }).code}`,
-        remedy:
-          'Look at k0scontroller on the controller (journalctl -u k0scontroller); it is asked again by itself',
-        cause,
-        transient: true,
-      })
-    }
-  }
-
-  private open(): Promise<Line> {
-    this.line ??= this.connect().catch(error => {
-      this.line = undefined
-      throw error
-    })
-    return this.line
-  }
-
-  private async connect(): Promise<Line> {
-    const { KubeConfig } = await import('./kubeconfig.ts')
-    const config = new KubeConfig()
-    try {
-      config.loadFromFile(this.access.kubeconfig)
-    } catch (cause) {
-      throw new Fault({
-        code: 'kubeconfig-unreadable',
-        blame: 'operator',
-        message: `the kubeconfig ${this.access.kubeconfig} cannot be read`,
-        remedy: 'Run `recover resume`: it is fetched from the controller again',
-        cause,
-      })
-    }
-    const options: Record<string, unknown> & { headers?: Record<string, string> } = {}
-    await config.applyToHTTPSOptions(options as never)
-    const { ca, cert, key, rejectUnauthorized, servername } = options as Record<string, never>
-    return {
-      server: config.getCurrentCluster()?.server ?? '',
-      dispatcher: new Agent({
-        connect: {
-          ...(ca ? { ca } : {}),
-          ...(cert ? { cert } : {}),
-          ...(key ? { key } : {}),
-          ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
-          ...(servername ? { servername } : {}),
-          timeout: 5_000,
-        },
-        // A control plane that restarts leaves dead connections behind; short-lived ones are noticed sooner.
-        keepAliveTimeout: 1_000,
-      }),
-      headers: options.headers ?? {},
-    }
-  }
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
-
-function messageOf({ value }: Answer): string {
-  const message = (value as { message?: string } | undefined)?.message
-  return message ?? JSON.stringify(value)
-}
-
-function refusal(doing: string, answer: Answer): Fault {
-  // 429 and 5xx pass by themselves; so does a namespace that is being made by somebody else at this moment.
-  const transient = answer.status === 429 || answer.status >= 500
+function aggregatedAway(apiVersion: string): Fault {
+  const service = apiVersion.split('/').reverse().join('.')
   return new Fault({
-    code: 'api-refused',
+    code: 'aggregated-api-away',
     blame: 'host',
-    message: `the cluster refused to ${doing} (${answer.status}): ${messageOf(answer)}`,
-    remedy: 'Mend what the message names, then run `recover resume`',
-    transient,
+    message: `the part of the API that serves ${apiVersion} does not answer`,
+    remedy: `Look at who serves it (kubectl get apiservice ${service} -o yaml), or delete that APIService if it is not wanted any more`,
+    transient: true,
   })
 }

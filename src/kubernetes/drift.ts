@@ -9,15 +9,46 @@ import type { KubernetesObject } from './kubernetes.ts'
  * them last; what defaults, controllers and webhooks added beside them is theirs. A field that `manager` once applied and
  * the manifest names no more would be removed, so it counts, too (https://kubernetes.io/docs/reference/using-api/server-side-apply/).
  * What the server writes another way is the same: quantities, base64, zero values that it leaves out.
+ * @param options.leftTo managers whose fields are theirs, whatever the manifest says of them
  */
-export function drift(manifest: KubernetesObject, live: KubernetesObject, manager = 'recover'): string[] {
+export function drift(
+  manifest: KubernetesObject,
+  live: KubernetesObject,
+  {
+    manager = 'recover',
+    leftTo = () => false,
+  }: { manager?: string; leftTo?: (manager: string) => boolean } = {},
+): string[] {
   const wanted = asKept(manifest)
   const found: string[] = []
   new Comparison(wanted, found).map(wanted, live as unknown as Map_, '')
-  for (const entry of (live.metadata.managedFields ?? []) as ManagedFields[])
+  const owners = (live.metadata.managedFields ?? []) as ManagedFields[]
+  const theirs = owners.filter(o => o.manager !== manager && !o.subresource && leftTo(o.manager ?? ''))
+  const left = new Set(theirs.flatMap(o => leaves(o.fieldsV1 ?? {}, '')))
+  for (const entry of owners)
     if (entry.manager === manager && entry.operation === 'Apply' && !entry.subresource)
       leftOver(entry.fieldsV1 ?? {}, wanted, '', found)
-  return [...new Set(found)]
+  return [...new Set(found)].filter(path => !isBelow(path, left))
+}
+
+/** Whether a field, or what it stands in as a whole, is among these. */
+function isBelow(path: string, owned: ReadonlySet<string>): boolean {
+  if (owned.size === 0 || owned.has(path)) return owned.has(path)
+  return [...owned].some(o => path.startsWith(`${o}.`) || path.startsWith(`${o}[`))
+}
+
+/** The fields that an entry of managedFields owns, in the words of {@link drift}. */
+function leaves(fields: Map_, at: string): string[] {
+  const below = Object.entries(fields).filter(([element]) => element !== '.')
+  if (below.length === 0) return at === '' ? [] : [at]
+  return below.flatMap(([element, inner]) => {
+    const text = element.slice(2)
+    if (element.startsWith('f:'))
+      return leaves(inner as Map_, at === '' ? shown(text) : `${at}.${shown(text)}`)
+    if (element.startsWith('k:'))
+      return leaves(inner as Map_, `${at}[${Object.values(JSON.parse(text) as Map_).join('/')}]`)
+    return [`${at}[${text}]`]
+  })
 }
 
 interface ManagedFields {

@@ -33,7 +33,7 @@ export interface KubernetesReader {
   get(ref: ObjectRef): Promise<KubernetesObject | undefined>
   /** Objects of a kind; none when the kind is not served. */
   list(kind: { apiVersion: string; kind: string; namespace?: string }): Promise<KubernetesObject[]>
-  /** Whether the server knows a kind. */
+  /** Whether the server knows a kind. Fault `aggregated-api-away` when nobody can tell now. */
   serves(kind: { apiVersion: string; kind: string }): Promise<boolean>
 }
 

@@ -59,6 +59,8 @@ const endings: Record<
   },
   'zombie-host': { target: 'hydrogen', ends: { 'protect/fence[photos/library]': 'old-writer-alive' } },
   'api-away': { ends: 'by itself' },
+  'api-throttled': { ends: 'by itself' },
+  'kubeconfig-expired': { ends: 'by itself' },
   'k0sctl-fails-half-way': { target: 'lithium', ends: 'by itself' },
   'application-never-healthy': {
     target: 'grafana',

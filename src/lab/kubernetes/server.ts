@@ -86,6 +86,16 @@ export class ApiServer {
     const path = url.pathname
     if (path === '/readyz' || path === '/livez' || path === '/healthz') return text(response, 'ok')
     if (path === '/version') return json(response, 200, this.versionInfo())
+    if (this.world.strikes('api-throttled', 'kubernetes')) {
+      response.setHeader('retry-after', '1')
+      throw new StatusError(
+        429,
+        'TooManyRequests',
+        'The request has been denied by a rate limiter, please try again later',
+      )
+    }
+    if (this.world.strikes('kubeconfig-expired', 'kubernetes'))
+      throw new StatusError(401, 'Unauthorized', 'Unauthorized')
     const socket = request.socket as TLSSocket
     // A resumed TLS session counts as authorized, certificate or none.
     const { subject } = socket.getPeerCertificate()

@@ -444,7 +444,11 @@ export class ObjectStore {
   /** Throws as the server does when a namespace is not there. */
   mustHaveNamespace(namespace: string): void {
     const ref = { resource: this.kind('Namespace'), name: namespace }
-    if (!this.find(ref)) throw new StatusError(404, 'NotFound', `namespaces "${namespace}" not found`)
+    if (!this.find(ref))
+      throw new StatusError(404, 'NotFound', `namespaces "${namespace}" not found`, {
+        name: namespace,
+        kind: 'namespaces',
+      })
   }
 
   private learnTypes(): void {

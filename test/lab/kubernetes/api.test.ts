@@ -144,8 +144,8 @@ describe('reading and writing', () => {
       await cluster.ask('POST', '/api/v1/namespaces/nowhere/configmaps', config('nowhere', 'x')),
     ).toMatchObject({ status: 404, body: { message: 'namespaces "nowhere" not found' } })
     await expect(cluster.api.writer.apply(config('nowhere', 'x'))).rejects.toMatchObject({
-      code: 'api-refused',
-      message: expect.stringContaining('namespaces "nowhere" not found'),
+      code: 'namespace-missing',
+      message: expect.stringContaining('there is no namespace nowhere'),
     })
   })
 
@@ -392,7 +392,7 @@ describe('server-side apply', () => {
     })
     await expect(cluster.api.writer.apply(one(2))).rejects.toMatchObject({
       code: 'field-conflict',
-      message: expect.stringContaining('conflict with "first": .spec.replicas'),
+      message: expect.stringContaining('spec.replicas is managed by first'),
     })
     await cluster.api.writer.apply(one(2), { force: true })
     // It is ours now: the first one is refused in its turn, and names us.

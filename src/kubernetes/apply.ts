@@ -1,0 +1,201 @@
+import { Fault } from '../runbook/fault.ts'
+import type { Acting } from '../runbook/step.ts'
+import { groupsForApply } from './apply-order.ts'
+import { drift } from './drift.ts'
+import { type ConflictPolicy, isLeftTo, withoutFields } from './field-owners.ts'
+import { type KubernetesObject, type KubernetesWriter, refOf, showRef } from './kubernetes.ts'
+import { lacks } from './readiness.ts'
+import { FieldConflicts, showConflicts } from './refusal.ts'
+
+/** What became of each object. */
+export interface Applied {
+  object: string
+  how: 'created' | 'changed' | 'as it was'
+}
+
+export interface ApplyOptions {
+  policy: ConflictPolicy
+  hands: Pick<Acting, 'wait' | 'note' | 'progress'>
+}
+
+/**
+ * Applies objects in the order of their kinds: definitions are established before anything of their kind, webhooks and
+ * APIServices come last. Kinds that nobody serves yet wait for the operator that brings them, for which all the rest is
+ * applied first. What passes by itself (throttling, a server that restarts, a webhook that is not up) is tried again
+ * within the step's limit; what does not is told for each object at the end of its group.
+ *
+ * Throws Fault `objects-refused` for several, `kind-not-brought`, `field-conflict` under the policy `stop`, and what
+ * {@link KubernetesWriter.apply} throws.
+ */
+export async function applyAll(
+  kubernetes: KubernetesWriter,
+  objects: readonly KubernetesObject[],
+  options: ApplyOptions,
+): Promise<Applied[]> {
+  const { note, progress, wait } = options.hands
+  const applied: Applied[] = []
+  const waiting: KubernetesObject[] = []
+  const put = async (group: readonly KubernetesObject[]) => {
+    const refused: { object: string; fault: Fault }[] = []
+    for (const object of group) {
+      const shown = showRef(refOf(object))
+      try {
+        applied.push(
+          await wait(`the API to take ${shown}`, () => applyOne(kubernetes, object, options), {
+            limit: '3m',
+          }),
+        )
+      } catch (thrown) {
+        if (!(thrown instanceof Fault)) throw thrown
+        const fault =
+          thrown.code === 'wait-timed-out' && thrown.cause instanceof Fault ? thrown.cause : thrown
+        // Without the server nothing else will get on either.
+        if (fault.code === 'api-unreachable' || fault.code === 'api-unauthorized') throw fault
+        refused.push({ object: shown, fault })
+      }
+      progress(applied.length, objects.length, 'objects')
+    }
+    if (refused.length > 0) throw allRefused(refused)
+  }
+  const groups = groupsForApply(objects)
+  for (const [i, group] of groups.entries()) {
+    const served = await servedAmong(kubernetes, group)
+    await put(group.filter(o => served.has(kindOf(o))))
+    waiting.push(...group.filter(o => !served.has(kindOf(o))))
+    for (const definition of group.filter(o => o.kind === 'CustomResourceDefinition'))
+      await wait(
+        `${showRef(refOf(definition))} to be established`,
+        async () => {
+          const live = await kubernetes.get(refOf(definition))
+          return (live !== undefined && lacks(live) === undefined) || undefined
+        },
+        { limit: '2m' },
+      )
+    const nextIsLast = i === groups.length - 1 || groups[i + 1]?.some(isGate)
+    if (!nextIsLast || waiting.length === 0) continue
+    const kinds = [...new Set(waiting.map(o => o.kind))]
+    note(
+      `${waiting.length} objects wait for kinds that an operator brings, now that it may start: ${kinds.join(', ')}`,
+    )
+    for (const object of waiting.splice(0)) {
+      await untilServed(kubernetes, object, objects, wait)
+      await put([object])
+    }
+  }
+  return applied
+}
+
+/** Webhooks and APIServices, the last group. */
+function isGate({ kind }: KubernetesObject): boolean {
+  return kind.endsWith('WebhookConfiguration') || kind === 'APIService'
+}
+
+function kindOf({ apiVersion, kind }: KubernetesObject): string {
+  return `${apiVersion} ${kind}`
+}
+
+/** Which kinds of some objects are served now. */
+async function servedAmong(
+  kubernetes: KubernetesWriter,
+  objects: readonly KubernetesObject[],
+): Promise<Set<string>> {
+  const served = new Set<string>()
+  for (const object of new Map(objects.map(o => [kindOf(o), o])).values())
+    if (await isServed(kubernetes, object)) served.add(kindOf(object))
+  return served
+}
+
+/** Whether a kind is served; an aggregated API that is away is one that is not served now. */
+async function isServed(kubernetes: KubernetesWriter, object: KubernetesObject): Promise<boolean> {
+  try {
+    return await kubernetes.serves(object)
+  } catch (thrown) {
+    if (thrown instanceof Fault && thrown.code === 'aggregated-api-away') return false
+    throw thrown
+  }
+}
+
+/** One object, with conflicts decided as the policy says. */
+async function applyOne(
+  kubernetes: KubernetesWriter,
+  object: KubernetesObject,
+  { policy, hands }: ApplyOptions,
+): Promise<Applied> {
+  const shown = showRef(refOf(object))
+  const before = await kubernetes.get(refOf(object))
+  if (before && drift(object, before, { leftTo: manager => isLeftTo(manager, policy) }).length === 0)
+    return { object: shown, how: 'as it was' }
+  const how = before ? 'changed' : 'created'
+  try {
+    await kubernetes.apply(object)
+    return { object: shown, how }
+  } catch (thrown) {
+    if (!(thrown instanceof Fault) || !(thrown.cause instanceof FieldConflicts) || policy === 'stop')
+      throw thrown
+    const { fields } = thrown.cause
+    const left = fields.filter(f => isLeftTo(f.manager, policy))
+    const taken = fields.filter(f => !left.includes(f))
+    if (left.length > 0) hands.note(`${shown} keeps what others look after: ${showConflicts(left)}`)
+    if (taken.length > 0)
+      hands.note(`${shown} gets the manifest’s values back, by force: ${showConflicts(taken)}`)
+    await kubernetes.apply(
+      withoutFields(
+        object,
+        left.map(f => f.field),
+      ),
+      { force: taken.length > 0 },
+    )
+    return { object: shown, how }
+  }
+}
+
+async function untilServed(
+  kubernetes: KubernetesWriter,
+  object: KubernetesObject,
+  all: readonly KubernetesObject[],
+  wait: Acting['wait'],
+): Promise<void> {
+  try {
+    await wait(
+      `the kind ${object.kind} (${object.apiVersion}) to be known`,
+      async () => (await isServed(kubernetes, object)) || undefined,
+      { every: '2s', limit: '5m' },
+    )
+  } catch (thrown) {
+    if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
+    throw new Fault({
+      code: 'kind-not-brought',
+      blame: 'host',
+      message: `the cluster does not know the kind ${object.kind} (${object.apiVersion}), wanted for ${showRef(refOf(object))}; ${await whoBrings(kubernetes, all)}`,
+      remedy:
+        'Look at that operator’s pods and log; or put the definition into the manifests. Then run `recover resume`',
+      cause: thrown,
+    })
+  }
+}
+
+/** Who of these objects may define a kind by running, and how that is. */
+async function whoBrings(kubernetes: KubernetesWriter, all: readonly KubernetesObject[]): Promise<string> {
+  const workloads = all.filter(o => ['Deployment', 'StatefulSet'].includes(o.kind))
+  const likely = workloads.filter(o => /operator|controller/i.test(o.metadata.name ?? ''))
+  const states: string[] = []
+  for (const object of likely) {
+    const live = await kubernetes.get(refOf(object)).catch(() => undefined)
+    states.push(`${showRef(refOf(object))} (${live ? (lacks(live) ?? 'which runs') : 'which is not there'})`)
+  }
+  return states.length > 0
+    ? `no definition of it is among these objects, so it would be brought by ${states.join(' or ')}`
+    : 'neither a definition of it nor an operator that could bring it is among these objects'
+}
+
+function allRefused(refused: { object: string; fault: Fault }[]): Fault {
+  const [only, ...others] = refused
+  if (only && others.length === 0) return only.fault
+  return new Fault({
+    code: 'objects-refused',
+    blame: 'operator',
+    message: `${refused.length} objects were refused: ${refused.map(r => r.fault.message).join('; ')}`,
+    remedy: [...new Set(refused.map(r => r.fault.remedy))].join('; '),
+    transient: refused.every(r => r.fault.transient),
+  })
+}
