@@ -36,7 +36,7 @@ export const whatWaits = step({
         })),
       },
       `${held.length} of ${applications.length} applications are held back until their data is there${held.length > 0 ? `: ${held.map(a => a.name).join(', ')}` : ''}`,
-      { columns: ['APPLICATION', 'IS', 'CLAIMS', 'WHY'], rows: applications.map(row) },
+      { table: { columns: ['APPLICATION', 'IS', 'CLAIMS', 'WHY'], rows: applications.map(row) } },
     )
   },
 })

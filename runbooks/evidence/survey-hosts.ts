@@ -22,8 +22,8 @@ export const surveyHost = step({
   uses: host => [`host:${host.name}`],
   output: survey,
   async observe({ host, hosts, cluster, signal }) {
-    const { found, evidence } = await surveyed(cluster, hosts, host.name, signal)
-    return done(found, evidence)
+    const { found, evidence, warnings } = await surveyed(cluster, hosts, host.name, signal)
+    return done(found, evidence, { warnings })
   },
 })
 

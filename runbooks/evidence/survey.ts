@@ -3,6 +3,7 @@ import type { Cluster } from '../../src/cluster/load.ts'
 import type { HostFacts } from '../../src/hosts/facts.ts'
 import { fitting, type SmallFile } from '../../src/hosts/local-data.ts'
 import { describeData, type SurveyedData } from '../../src/hosts/victims.ts'
+import type { Warning } from '../../src/runbook/step.ts'
 import type { HostsReader } from '../kit.ts'
 import { claimsOf, volumePaths } from './lost-claims.ts'
 
@@ -50,14 +51,26 @@ export async function surveyed(
   hosts: Pick<HostsReader, 'probe' | 'anyone'>,
   name: string,
   signal: AbortSignal,
-): Promise<{ found: Surveyed; evidence: string }> {
+): Promise<{ found: Surveyed; evidence: string; warnings: Warning[] }> {
   const probe = await hosts.probe(name, signal)
   if (probe.state === 'answers')
-    return { found: { saw: 'disk', data: [], files: [] }, evidence: `${name} is this run’s machine already` }
+    return {
+      found: { saw: 'disk', data: [], files: [] },
+      evidence: `${name} is this run’s machine already`,
+      warnings: [],
+    }
   if (probe.state !== 'other-key')
     return {
       found: { saw: 'silent', data: [], files: [] },
       evidence: `${name} ${silences[probe.state]}: nobody can say what is on its disks`,
+      warnings: [
+        {
+          code: 'host-not-surveyed',
+          blame: 'host',
+          message: `${name} ${silences[probe.state]}, so that nobody can say what is on its disks`,
+          remedy: 'If it can still be switched on, do that and look again; otherwise know what you give up',
+        },
+      ],
     }
   const { facts, report } = await hosts.anyone(name, signal, async h => {
     const facts = await h.facts(signal)
@@ -74,6 +87,17 @@ export async function surveyed(
   return {
     found: { saw, data, files },
     evidence: `${facts.os.name || 'some system'} answers on ${name}${facts.access === 'none' ? ', without root or sudo: much may be hidden' : ''}: ${says}`,
+    warnings:
+      saw === 'hidden'
+        ? [
+            {
+              code: 'host-data-hidden',
+              blame: 'operator',
+              message: `recover logs in on ${name} without root or sudo: data on its disks may be hidden`,
+              remedy: 'Let that user run sudo without a password, or name another one in hosts.….user',
+            },
+          ]
+        : [],
   }
 }
 

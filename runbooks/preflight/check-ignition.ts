@@ -8,7 +8,7 @@ import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done } from '../../src/runbook/step.ts'
 import { type Readers, step } from '../kit.ts'
-import { refused, withWarnings } from './findings.ts'
+import { refused } from './findings.ts'
 
 /** Every host's config compiles, would be accepted by its image, and makes a machine that one can log in to. */
 export const checkIgnitions = step({
@@ -22,7 +22,6 @@ export const checkIgnitions = step({
     hosts: z.array(z.strictObject({ name: z.string(), spec: z.string(), hostname: z.string().optional() })),
     /** URLs that the hosts fetch when they first boot. */
     dependencies: z.array(z.string()),
-    warnings: z.array(z.string()),
   }),
   async observe(look) {
     const { cluster, ignition, login, signal } = look
@@ -57,14 +56,11 @@ export const checkIgnitions = step({
     findings.push(...namesakes(hosts))
     const [first, ...others] = [...broken, ...findings.filter(f => f.severity === 'refusal')]
     if (first) return refused([first, ...others])
-    const warnings = findings.filter(f => f.severity === 'warning')
     const fetched = dependencies.size === 0 ? '' : `; they fetch ${[...dependencies].join(', ')}`
     return done(
-      { hosts, dependencies: [...dependencies], warnings: warnings.map(w => w.message) },
-      withWarnings(
-        `the Ignition configs of ${hosts.map(h => `${h.name} (spec ${h.spec})`).join(', ')} can be used${fetched}`,
-        warnings,
-      ),
+      { hosts, dependencies: [...dependencies] },
+      `the Ignition configs of ${hosts.map(h => `${h.name} (spec ${h.spec})`).join(', ')} can be used${fetched}`,
+      { warnings: findings.filter(f => f.severity === 'warning') },
     )
   },
 })

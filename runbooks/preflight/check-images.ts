@@ -31,13 +31,11 @@ export const checkImages = step({
     }
     const images = [...new Set(checked.map(c => c.sha256))]
     const signed = new Set(checked.filter(c => c.signed).map(c => c.sha256)).size
-    const warnings = [...new Set(checked.flatMap(c => c.signed?.warning ?? []))]
+    const warnings = new Map(checked.flatMap(c => (c.signed?.warning ? [[c.file, c.signed.warning]] : [])))
     return done(
       { images },
-      [
-        `${images.length} image(s) are whole${signed > 0 ? `, ${signed} by signature` : ''}`,
-        ...warnings,
-      ].join('; '),
+      `${images.length} image(s) are whole${signed > 0 ? `, ${signed} by signature` : ''}`,
+      { warnings: [...warnings.values()] },
     )
   },
 })

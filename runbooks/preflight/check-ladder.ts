@@ -3,6 +3,7 @@ import { assertSameMachine } from '../../src/hosts/power/identity.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import { type Readers, step } from '../kit.ts'
+import type { Told } from './findings.ts'
 
 /**
  * Every host has at least one way to be installed that can work now: what it needs is there, and its BMC answers and is
@@ -28,6 +29,10 @@ export const checkLadder = step({
           .join('\n'),
         'Mend what one of them says, or add by-hand to hosts.….install',
       )
+    const warnings = found.flatMap(f => [
+      ...(f.power ? [f.power] : []),
+      ...(f.cannot.length > 0 && f.can.every(way => way === 'by-hand') ? [onlyByHand(f)] : []),
+    ])
     const said = found.map(f =>
       f.installed ? `${f.name} is installed already` : `${f.name} by ${f.can.join(', then ')}`,
     )
@@ -35,6 +40,7 @@ export const checkLadder = step({
     return done(
       { ways: Object.fromEntries(found.map(f => [f.name, f.can])) },
       [said.join('; '), ...remarks].join('. '),
+      { warnings },
     )
   },
 })
@@ -46,6 +52,17 @@ interface Ways {
   can: string[]
   /** Each way that cannot be tried, and why. */
   cannot: string[]
+  /** Why its BMC cannot be used. */
+  power?: Told
+}
+
+function onlyByHand({ name, cannot }: Ways): Told {
+  return {
+    code: 'only-by-hand',
+    blame: 'operator',
+    message: `only a person with a stick could install ${name} now (${cannot.join('; ')})`,
+    remedy: 'Have the stick at hand, or mend what one of the other ways says',
+  }
 }
 
 async function waysTo(
@@ -60,7 +77,7 @@ async function waysTo(
   const situation = await hosts.situation(name, signal)
   const rungs = await hosts.ladder(name, signal)
   const power = hosts.power(name)
-  let powerFails: string | undefined
+  let powerFails: Fault | undefined
   if (power && power.kind !== 'wake-on-lan')
     try {
       const identity = await power.identity(signal)
@@ -69,16 +86,16 @@ async function waysTo(
       if (!(thrown instanceof Fault) || signal.aborted) throw thrown
       // A BMC of another machine is a mistake in recover.yaml, whatever else would work.
       if (thrown.code === 'power-other-machine') throw thrown
-      powerFails = thrown.message
+      powerFails = thrown
     }
   const byPower = (rung: string) =>
     rung === 'virtual-media' || (rung === 'pxe' && power !== undefined && power.kind !== 'wake-on-lan')
   const can: string[] = []
   const cannot: string[] = []
   for (const rung of rungs) {
-    const why = rung.refuses ?? (byPower(rung.name) ? powerFails : undefined)
+    const why = rung.refuses ?? (byPower(rung.name) ? powerFails?.message : undefined)
     if (why === undefined) can.push(rung.name)
     else cannot.push(`${rung.name}: ${why}`)
   }
-  return { name, installed: false, can, cannot }
+  return { name, installed: false, can, cannot, ...(powerFails ? { power: powerFails } : {}) }
 }

@@ -10,10 +10,3 @@ export function refused([first, ...others]: [Told, ...Told[]]): ReturnType<typeo
   const remedies = [...new Set(all.map(f => f.remedy))]
   return blocked(first.code, all.map(f => f.message).join('\n'), remedies.join('; '))
 }
-
-/** A sentence about what is well, and what a person should know nevertheless. */
-export function withWarnings(well: string, warnings: readonly Told[]): string {
-  return warnings.length === 0
-    ? well
-    : `${well}. Beware: ${warnings.map(w => `${w.message} [${w.code}]`).join('; ')}`
-}

@@ -35,6 +35,18 @@ export const reachNas = step({
     return done(
       { model: about.model, hostname: about.hostname, luns: luns.length },
       `${about.model} "${about.hostname}" has ${luns.length} LUNs and room for ${spare} more (${wanted} claims)`,
+      spare >= wanted
+        ? {}
+        : {
+            warnings: [
+              {
+                code: 'nas-room-short',
+                blame: 'operator',
+                message: `the NAS has room for ${spare} more LUNs, and ${wanted} claims come back: those that are copied or cloned need one each`,
+                remedy: 'Delete LUNs or targets that nobody needs, on purpose and by hand',
+              },
+            ],
+          },
     )
   },
 })

@@ -21,6 +21,7 @@ export function markdown(report: Report, options: MarkdownOptions = {}): string 
     timeSection(report),
     remainsSection(report),
     failuresSection(report, at),
+    warningsSection(report),
     stepsSection(report, at),
     consentsSection(report, at),
     happeningsSection(report, at),
@@ -111,6 +112,16 @@ function failuresSection(report: Report, at: At): string {
       `- ${at(f.at)} (${f.standing ? 'still so' : 'overcome since'}): ${text(failureWords(f.title, f.fault.message))} (${code(f.fault.code)}${f.fault.at === undefined ? '' : `, ${code(f.fault.at)}`})`,
       ...(f.fault.cause === undefined ? [] : [`  - Cause: ${text(f.fault.cause)}`]),
       `  - What to do: ${text(f.fault.remedy)}`,
+    ]),
+  )
+}
+
+function warningsSection(report: Report): string {
+  return section(
+    'Warnings',
+    report.warnings.flatMap(w => [
+      `- ${text(w.title)}: ${text(w.message)} (${code(w.code)})`,
+      `  - What to do: ${text(w.remedy)}`,
     ]),
   )
 }

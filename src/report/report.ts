@@ -1,7 +1,7 @@
 import type { DoneHow, RunState } from '../runbook/events.ts'
 import type { FaultJson } from '../runbook/fault.ts'
 import type { JournalRecord } from '../runbook/replay.ts'
-import type { Victim } from '../runbook/step.ts'
+import type { Victim, Warning } from '../runbook/step.ts'
 import type { Damage, RunRecords } from './source.ts'
 import { covered, type Part, type Story, type Trace, tell } from './story.ts'
 import { titleFromId } from './text.ts'
@@ -70,6 +70,9 @@ export interface FailureReport {
   standing: boolean
 }
 
+/** What a step found that kept nothing from being done. */
+export type WarningReport = { step: string; title: string } & Warning
+
 /** Something that a smooth run does not have. */
 export interface Happening {
   kind: 'killed' | 'torn-tail' | 'moved' | 'repeated' | 'accepted' | 'plan-unreadable'
@@ -105,6 +108,7 @@ export interface Report {
   ownerlessDisks: string[]
   consents: ConsentReport[]
   failures: FailureReport[]
+  warnings: WarningReport[]
   happenings: Happening[]
   damage?: Damage
   /** What a person still has to do, most urgent first. */
@@ -142,6 +146,7 @@ export function reportOf(found: RunRecords, goingOn: boolean): Report {
     ...volumesOf(story, state === 'finished', standing),
     consents: consentsOf(records),
     failures,
+    warnings: warningsOf(source, story),
     happenings: happeningsOf(source, story, state),
     ...(damage ? { damage } : {}),
   }
@@ -194,6 +199,13 @@ function failuresOf(source: Titled, story: Story, state: ReportState): FailureRe
     }
   }
   return found.sort((a, b) => a.seq - b.seq).map(({ seq: _, ...failure }) => failure)
+}
+
+/** As each step last found them. */
+function warningsOf(source: Titled, story: Story): WarningReport[] {
+  return [...story.traces.values()].flatMap(({ step, checkpoints }) =>
+    (checkpoints.at(-1)?.warnings ?? []).map(warning => ({ step, title: source.title(step), ...warning })),
+  )
 }
 
 function phasesOf(

@@ -1,6 +1,7 @@
 import type { DoneHow, RunState } from '../runbook/events.ts'
 import type { FaultJson } from '../runbook/fault.ts'
 import type { JournalRecord } from '../runbook/replay.ts'
+import type { Warning } from '../runbook/step.ts'
 
 /** One process's part of a run. */
 export interface Part {
@@ -24,7 +25,15 @@ export interface Part {
 export interface Trace {
   step: string
   intents: { seq: number; at: string; part: number; attempt: number; changes: string[] }[]
-  checkpoints: { seq: number; at: string; how: DoneHow; output: unknown; evidence: string; tookMs: number }[]
+  checkpoints: {
+    seq: number
+    at: string
+    how: DoneHow
+    output: unknown
+    evidence: string
+    tookMs: number
+    warnings?: Warning[]
+  }[]
   failures: { seq: number; at: string; part: number; fault: FaultJson; tookMs: number }[]
   notes: { part: number; at: string; text: string }[]
   /** Attempts that a later process made because an earlier one's came to nothing: it failed, or just ended. */
@@ -111,8 +120,9 @@ export function tell(records: readonly JournalRecord[]): Story {
         break
       }
       case 'checkpoint': {
-        const { how, output, evidence, tookMs } = record
-        trace(record.step).checkpoints.push({ ...place, how, output, evidence, tookMs })
+        const { how, output, evidence, tookMs, warnings } = record
+        const beside = warnings ? { warnings } : {}
+        trace(record.step).checkpoints.push({ ...place, how, output, evidence, tookMs, ...beside })
         settle(record.step, record.at, tookMs)
         break
       }

@@ -1,6 +1,6 @@
 import { showDuration } from '../runbook/duration.ts'
 import type { Report } from './report.ts'
-import { plain } from './text.ts'
+import { count, plain } from './text.ts'
 import { backWords, outcome, proofWords, stateWords, workedWords } from './words.ts'
 
 const mostVolumes = 5
@@ -30,6 +30,8 @@ export function summary(report: Report): string[] {
     for (const item of shown) lines.push(`  - ${item}`)
     if (more > 0) lines.push(`  … and ${more} more in the report`)
   } else if (report.state === 'finished') lines.push('Nothing remains for you to do')
-  lines.push(`The whole report: recover report ${report.run}`)
+  const { warnings } = report
+  const beware = warnings.length === 0 ? '' : `, with ${count(warnings.length, 'warning')}`
+  lines.push(`The whole report${beware}: recover report ${report.run}`)
   return lines.map(line => /^ */.exec(line)?.[0] + plain(line))
 }

@@ -1,5 +1,5 @@
 import type { FaultJson } from './fault.ts'
-import type { Danger, Table, Victim } from './step.ts'
+import type { Danger, Table, Victim, Warning } from './step.ts'
 
 /** A step as views see it. */
 export interface StepFace {
@@ -36,7 +36,14 @@ export type RunEventBody =
   | { code: 'step-repeating'; step: string; because: string }
   | { code: 'step-moved'; step: string; because: string }
   | { code: 'step-retrying'; step: string; fault: FaultJson; attempt: number; of: number; delayMs: number }
-  | { code: 'step-done'; step: string; how: DoneHow; evidence: string; tookMs: number }
+  | {
+      code: 'step-done'
+      step: string
+      how: DoneHow
+      evidence: string
+      tookMs: number
+      warnings?: Warning[]
+    }
   | { code: 'step-table'; step: string; table: Table }
   | { code: 'step-failed'; step: string; fault: FaultJson; tookMs: number }
   /** Not begun, because it comes after another of its kind that is not done. */

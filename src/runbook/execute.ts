@@ -239,8 +239,9 @@ class Executor<R extends object, W extends R> {
   private async perform(instance: Instance, began: number): Promise<Seen> {
     const claim = this.o.claims.steps.get(instance.id)
     if (claim?.checkpoint && isOver(instance, this.o.runbook, this.begun)) {
-      const { output, evidence } = claim.checkpoint
-      this.emit({ code: 'step-done', step: instance.id, how: 'kept', evidence, tookMs: 0 })
+      const { output, evidence, warnings } = claim.checkpoint
+      const beside = warnings ? { warnings } : {}
+      this.emit({ code: 'step-done', step: instance.id, how: 'kept', evidence, tookMs: 0, ...beside })
       return { output, recorded: undefined }
     }
     this.emit({ code: 'step-looking', step: instance.id })
@@ -451,20 +452,32 @@ class Executor<R extends object, W extends R> {
     began: number,
     applied: boolean,
   ): Seen {
-    const { output, evidence, table } = observation
+    const { output, evidence, table, warnings } = observation
+    const beside = warnings ? { warnings } : {}
     const before = claim?.checkpoint
     const how: DoneHow = applied ? 'applied' : before || (claim?.intents ?? 0) > 0 ? 'confirmed' : 'already'
     const tookMs = Math.round(performance.now() - began)
-    const same = before && !applied && JSON.stringify(before.output) === JSON.stringify(output)
+    const same =
+      before &&
+      !applied &&
+      JSON.stringify([before.output, before.warnings]) === JSON.stringify([output, warnings])
     this.begun.add(instance.id)
     if (table && !before) this.emit({ code: 'step-table', step: instance.id, table })
-    const tell = () => this.emit({ code: 'step-done', step: instance.id, how, evidence, tookMs })
+    const tell = () => this.emit({ code: 'step-done', step: instance.id, how, evidence, tookMs, ...beside })
     if (same) {
       tell()
       return { output, recorded: undefined }
     }
     const { journal } = this.o
-    const record = journal.append({ kind: 'checkpoint', step: instance.id, how, output, evidence, tookMs })
+    const record = journal.append({
+      kind: 'checkpoint',
+      step: instance.id,
+      how,
+      output,
+      evidence,
+      tookMs,
+      ...beside,
+    })
     return { output, recorded: record.then(tell) }
   }
 

@@ -51,12 +51,18 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
       const context = surroundings(readers, instance, graph, () => limit.signal())
       const kept = isOver(instance, runbook, begun) ? claims?.steps.get(instance.id)?.checkpoint : undefined
       const observation: Observation<unknown> = kept
-        ? { state: 'done', output: kept.output, evidence: kept.evidence }
+        ? { state: 'done', ...kept }
         : await limit.within(look(step, context))
       if (observation.state === 'done') {
         output = { output: step.output.parse(observation.output) }
-        const { evidence, table } = observation
-        entry = { ...face, state: 'done', evidence, ...(table ? { table } : {}) }
+        const { evidence, table, warnings } = observation
+        entry = {
+          ...face,
+          state: 'done',
+          evidence,
+          ...(table ? { table } : {}),
+          ...(warnings ? { warnings } : {}),
+        }
       } else if (observation.state === 'due' && step.danger === 'reads' && !step.settle) {
         // A look that must find something: it may come with an earlier step; with all of them done it is in the way.
         const first = lacking.below(instance)

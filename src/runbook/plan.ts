@@ -1,5 +1,5 @@
 import type { FaultJson } from './fault.ts'
-import type { Danger, Table, Victim } from './step.ts'
+import type { Beside, Danger, Victim } from './step.ts'
 
 /** What a run would do at one step, from observing alone. */
 export type PlanEntry = {
@@ -10,7 +10,7 @@ export type PlanEntry = {
   expectedMs: number
   needs: string[]
 } & (
-  | { state: 'done'; evidence: string; table?: Table }
+  | ({ state: 'done'; evidence: string } & Beside)
   | { state: 'due'; changes: string[]; victims?: Victim[] }
   | { state: 'blocked'; fault: FaultJson }
   | { state: 'unknown'; until: string }

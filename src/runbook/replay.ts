@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { DoneHow, RunState } from './events.ts'
 import { Fault, type FaultJson } from './fault.ts'
 import { chain } from './journal.ts'
-import type { Victim } from './step.ts'
+import type { Victim, Warning } from './step.ts'
 
 /** What a record says, by kind. Nothing here may hold a secret. */
 export type RecordBody =
@@ -36,7 +36,15 @@ export type RecordBody =
   /** Durable before the effect that it announces. */
   | { kind: 'intent'; step: string; attempt: number; changes: string[]; victims?: Victim[] }
   /** Durable after the result was observed. */
-  | { kind: 'checkpoint'; step: string; how: DoneHow; output: unknown; evidence: string; tookMs: number }
+  | {
+      kind: 'checkpoint'
+      step: string
+      how: DoneHow
+      output: unknown
+      evidence: string
+      tookMs: number
+      warnings?: Warning[]
+    }
   | { kind: 'failed'; step: string; fault: FaultJson; tookMs: number }
   | { kind: 'moved'; step: string; because: string }
   | { kind: 'note'; step: string; text: string }
@@ -122,7 +130,7 @@ export interface Claim {
   intents: number
   /** The victims of the last intent: content that is ours to overwrite from then on. */
   victims?: Victim[]
-  checkpoint?: { output: unknown; evidence: string; how: DoneHow }
+  checkpoint?: { output: unknown; evidence: string; how: DoneHow; warnings?: Warning[] }
 }
 
 /** The journal's claims, by step instance, and its decisions. */
@@ -165,7 +173,12 @@ export function claims(replay: Replay, path: string): Claims {
         break
       }
       case 'checkpoint':
-        claim(record.step).checkpoint = { output: record.output, evidence: record.evidence, how: record.how }
+        claim(record.step).checkpoint = {
+          output: record.output,
+          evidence: record.evidence,
+          how: record.how,
+          ...(record.warnings ? { warnings: record.warnings } : {}),
+        }
         break
       case 'fan-out':
         result.fanOuts.set(record.name, record.subjects)

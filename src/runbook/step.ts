@@ -1,13 +1,13 @@
 import type { z } from 'zod'
 import type { Duration } from './duration.ts'
-import type { Fault } from './fault.ts'
+import type { Fault, FaultText } from './fault.ts'
 
 /** What a step may do to the world. Only `destroys` needs victims and consent. */
 export type Danger = 'reads' | 'changes' | 'destroys'
 
 /** What looking at the world said of one step. `unknown` arises by itself when a needed output is not there yet. */
 export type Observation<Output> =
-  | { state: 'done'; output: Output; evidence: string; table?: Table }
+  | ({ state: 'done'; output: Output; evidence: string } & Beside)
   | { state: 'due'; changes: string[] }
   | { state: 'blocked'; code: string; reason: string; remedy: string }
   | { state: 'unknown'; until: string }
@@ -18,9 +18,32 @@ export interface Table {
   rows: string[][]
 }
 
+/** What does not keep a step from being done, and may be in the way another day. */
+export type Warning = Pick<FaultText, 'code' | 'blame' | 'message' | 'remedy'>
+
+/** What is told beside the evidence. */
+export interface Beside {
+  table?: Table
+  /** Never empty. */
+  warnings?: Warning[]
+}
+
 /** The step's result is already there. `evidence` is one sentence that a person could check. */
-export function done<Output>(output: Output, evidence: string, table?: Table): Observation<Output> {
-  return { state: 'done', output, evidence, ...(table ? { table } : {}) }
+export function done<Output>(
+  output: Output,
+  evidence: string,
+  { table, warnings = [] }: Beside = {},
+): Observation<Output> {
+  return {
+    state: 'done',
+    output,
+    evidence,
+    ...(table ? { table } : {}),
+    // Whatever else the finding holds (causes, places) is not journalled.
+    ...(warnings.length > 0
+      ? { warnings: warnings.map(({ code, blame, message, remedy }) => ({ code, blame, message, remedy })) }
+      : {}),
+  }
 }
 
 /** The step's result is not there; `changes` are what apply would do, one imperative sentence each. */

@@ -4,6 +4,7 @@ export const marks = {
   works: '▸',
   waits: '…',
   note: '·',
+  warning: '⚠',
   failed: '✖',
   hand: '☞',
   due: '+',

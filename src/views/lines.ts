@@ -4,11 +4,13 @@ import { marks, paint, wrap } from './ink.ts'
 import { oneLine } from './live-fit.ts'
 import { tableLines } from './table.ts'
 import type { Paper, View } from './view.ts'
+import { type StepWarning, warningLines } from './warnings.ts'
 
 /** One line for each thing worth knowing: for pipes, logs and CI. Nothing is ever redrawn. */
 export function linesView(paper: Paper): View {
   const steps = new Map<string, StepFace>()
   const phases = new Map<string, string>()
+  const warnings: StepWarning[] = []
   let current = ''
   const ink = paint(paper.colour)
   const title = (id: string) => steps.get(id)?.title ?? id
@@ -35,6 +37,14 @@ export function linesView(paper: Paper): View {
         case 'step-table':
           enter(event.step)
           paper.write(`${tableLines(event.table, paper, 4).join('\n')}\n`)
+          break
+        case 'step-done':
+          warnings.push(...(event.warnings ?? []).map(warning => ({ title: title(event.step), warning })))
+          line(event, title, say, enter, ink)
+          break
+        case 'run-ended':
+          for (const told of warningLines(warnings, paper)) paper.write(`${told}\n`)
+          line(event, title, say, enter, ink)
           break
         default:
           line(event, title, say, enter, ink)
@@ -81,6 +91,8 @@ function line(
         ink.green(marks.done),
         `${title(event.step)}: ${event.evidence}${event.how === 'applied' ? ` (${showDuration(event.tookMs)})` : event.how === 'kept' ? ' (from the journal)' : ''}`,
       )
+      for (const { message, code } of event.warnings ?? [])
+        say(ink.yellow(marks.warning), `${message} [${code}]`)
       break
     case 'step-left':
       say(marks.note, `${title(event.step)}: not begun, since ${event.because}`)

@@ -96,6 +96,14 @@ class Frame {
     }
     if (foldLater) rows.push(this.together(this.ink.dim(marks.waits), later))
     rows.push(...this.failures(detail), ...this.hands(detail))
+    const beware = this.progress.warnings.at(-1)
+    if (detail.notice && beware) {
+      const more = this.progress.warnings.length - 1
+      const others = more > 0 ? `, and ${more} more at the end` : ''
+      rows.push(
+        `${this.ink.yellow(marks.warning)} ${clip(`${oneLine(beware.message)} [${beware.code}]${others}`, this.columns - 2)}`,
+      )
+    }
     if (detail.notice && this.progress.notice !== '')
       rows.push(this.ink.dim(clip(`${marks.note} ${this.progress.notice}`, this.columns)))
     return rows

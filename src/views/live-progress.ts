@@ -1,5 +1,5 @@
 import type { RunEvent, StepFace } from '../runbook/events.ts'
-import type { Victim } from '../runbook/step.ts'
+import type { Victim, Warning } from '../runbook/step.ts'
 import { oneLine } from './live-fit.ts'
 
 /** `left`: the run ended before this phase was through. */
@@ -83,6 +83,8 @@ export class Progress {
   readonly failures: Extract<RunEvent, { code: 'step-failed' }>[] = []
   /** What a person was asked to do and has, as far as the run can tell, not done: by step. */
   readonly hands = new Map<string, Extract<RunEvent, { code: 'hand-needed' }>>()
+  /** What was found that keeps nothing from being done; told whole when the run ends. */
+  readonly warnings: Warning[] = []
   /** The last thing said that belongs to no step's row. */
   notice = ''
   stopping: 'after-current' | 'now' | undefined
@@ -170,6 +172,7 @@ export class Progress {
         break
       case 'step-done':
         this.settle(event.step, 'done', now)
+        this.warnings.push(...(event.warnings ?? []))
         break
       case 'step-failed':
         this.settle(event.step, 'failed', now)

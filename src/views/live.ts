@@ -90,7 +90,7 @@ class LiveRun {
   }
 
   event(event: RunEvent): void {
-    if (event.code === 'steps-known') this.known.push(event)
+    if (event.code === 'steps-known' || (event.code === 'step-done' && event.warnings)) this.known.push(event)
     if (this.instead) this.instead.event(event)
     else if (this.endDrawn) this.lines().event(event)
     else

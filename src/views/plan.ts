@@ -5,6 +5,7 @@ import { marks, paint, wrap } from './ink.ts'
 import { oneLine } from './live-fit.ts'
 import { tableLines } from './table.ts'
 import type { Paper } from './view.ts'
+import { warningLines } from './warnings.ts'
 
 /** A plan as a person reads it before they agree to anything. */
 export function showPlan(plan: Plan, paper: Pick<Paper, 'columns' | 'colour'>): string {
@@ -19,12 +20,16 @@ export function showPlan(plan: Plan, paper: Pick<Paper, 'columns' | 'colour'>): 
       if (entry.state === 'done' && entry.table) out.push(...tableLines(entry.table, paper, 6))
     }
   }
+  const warnings = plan.entries.flatMap(entry =>
+    entry.state === 'done' ? (entry.warnings ?? []).map(warning => ({ title: entry.title, warning })) : [],
+  )
+  if (warnings.length > 0) out.push('', ...warningLines(warnings, paper))
   if (plan.victims.length > 0) out.push('', showVictims(plan.victims, paper))
   const count = (state: string) => plan.entries.filter(e => e.state === state).length
   out.push(
     '',
     wrap(
-      `${count('due')} to do, ${count('unknown')} not known yet, ${count('blocked')} in the way, ${count('done')} done already; about ${showDuration(plan.expectedMs)}. Plan ${plan.hash}`,
+      `${count('due')} to do, ${count('unknown')} not known yet, ${count('blocked')} in the way, ${count('done')} done already${warnings.length > 0 ? `, ${warnings.length} to beware of` : ''}; about ${showDuration(plan.expectedMs)}. Plan ${plan.hash}`,
       paper.columns,
       2,
     ),

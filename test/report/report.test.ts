@@ -69,6 +69,24 @@ describe('a finished run', () => {
     await expect(`${summary(report).join('\n')}\n`).toMatchFileSnapshot('pages/finished-summary.txt')
   })
 
+  test('warnings have a section of their own', async () => {
+    const report = tell(await finishedHome({ ...furnish(), leaks: true }))
+    expect(report.warnings).toEqual([
+      {
+        step: 'proof/what-remains',
+        title: 'Say what a person still has to do',
+        code: 'leak',
+        blame: 'operator',
+        message: 'the roof leaks',
+        remedy: 'Mend it',
+      },
+    ])
+    expect(markdown(report, utc)).toContain(
+      '## Warnings\n\n- Say what a person still has to do: the roof leaks (`leak`)\n  - What to do: Mend it\n',
+    )
+    expect(summary(report).at(-1)).toMatch(/^The whole report, with 1 warning: /)
+  })
+
   test('without a plan, titles come from the steps’ names and nothing is missing', async () => {
     const report = tell(await finishedHome(furnish(), false))
     expect(stepOf(report, 'hosts/install-flatcar[lithium]')?.title).toBe('Install flatcar (lithium)')

@@ -25,6 +25,8 @@ export interface Home {
   badCable: boolean
   /** Verification refuses what differs instead of saying so. */
   strict: boolean
+  /** The last step has something to beware of. */
+  leaks?: boolean
   /** Awaited in the middle of copying. */
   pause?: Promise<void>
 }
@@ -266,10 +268,13 @@ const whatRemains = step({
   bounds,
   uses,
   output: z.strictObject({ remains: z.array(z.string()) }),
-  observe: async () =>
+  observe: async ({ home }) =>
     done(
       { remains: ['Pull the stick out of lithium', 'Old disks stay until you delete them'] },
       'two things',
+      home.leaks
+        ? { warnings: [{ code: 'leak', blame: 'operator', message: 'the roof leaks', remedy: 'Mend it' }] }
+        : {},
     ),
 })
 

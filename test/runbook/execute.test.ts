@@ -194,7 +194,9 @@ describe('lies', () => {
       bounds: { expected: '1ms', limit: '1s' },
       output: z.strictObject({}),
       observe: async ({ boat: name }) =>
-        name === 'one' ? due('mend its leak') : done({}, 'it floats', { columns: ['BOAT'], rows: [[name]] }),
+        name === 'one'
+          ? due('mend its leak')
+          : done({}, 'it floats', { table: { columns: ['BOAT'], rows: [[name]] } }),
     })
     const journal = join(scratch('journal'), 'journal.ndjson')
     const book = runbook('sea', 'Sea', [phase('sea', 'Sea', [launch])])
@@ -212,6 +214,41 @@ describe('lies', () => {
       state: 'done',
       table: { columns: ['BOAT'], rows: [['four']] },
     })
+  })
+
+  test('a warning stands in the plan, in the event, in the journal, and is told again after a resume', async () => {
+    const { step } = kit<object, object>()
+    let leak = 'a small leak'
+    const launch = step({
+      id: 'sea/launch',
+      title: 'Launch',
+      danger: 'reads',
+      bounds: { expected: '1ms', limit: '1s' },
+      output: z.strictObject({}),
+      observe: async () =>
+        done({}, 'it floats', {
+          warnings:
+            leak === '' ? [] : [{ code: 'leak', blame: 'operator', message: leak, remedy: 'Mend it' }],
+        }),
+    })
+    const book = runbook('sea', 'Sea', [phase('sea', 'Sea', [launch])])
+    const warnings = [{ code: 'leak', blame: 'operator', message: 'a small leak', remedy: 'Mend it' }]
+    const plan = await makePlan({ runbook: book, readers: {}, now: new AbortController().signal })
+    expect(plan.entries).toMatchObject([{ state: 'done', warnings }])
+    const journal = join(scratch('journal'), 'journal.ndjson')
+    const told = async () => {
+      const { events } = await runPart(journal, book, {}, {}, {})
+      return events.flatMap(e => (e.code === 'step-done' ? [e.warnings] : []))
+    }
+    const kept = () =>
+      readJournal(journal).records.flatMap(r => (r.kind === 'checkpoint' ? [r.warnings] : []))
+    expect(await told()).toEqual([warnings])
+    expect(await told()).toEqual([warnings])
+    expect(kept()).toEqual([warnings])
+    // The output is the same, and the warning is gone: the journal says so.
+    leak = ''
+    expect(await told()).toEqual([undefined])
+    expect(kept()).toEqual([warnings, undefined])
   })
 
   test('a fault that passes by itself is retried only where the step says so', async () => {

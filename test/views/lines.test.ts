@@ -43,6 +43,39 @@ describe('the lines view', () => {
     expect(out.match(/^ {2}(✔|✖) .*: /gm)).toHaveLength(seen)
   })
 
+  it('tells a warning where it is found, and all of them once more at the end with what to do', () => {
+    const warning = (message: string) =>
+      ({ code: 'leak', blame: 'operator', message, remedy: 'Mend it' }) as const
+    const looked = (step: string, message: string): Line => ({
+      code: 'step-done',
+      step,
+      how: 'already',
+      evidence: 'it floats',
+      tookMs: 1,
+      warnings: [warning(message)],
+    })
+    const out = linesOf(
+      [
+        looked('a', 'a small leak'),
+        looked('b', 'a hole'),
+        { code: 'run-ended', run: 'r', state: 'finished', failed: [], left: 0, tookMs: 1_000 },
+      ],
+      1_000,
+    )
+    expect(out.trimEnd().split('\n')).toEqual([
+      '  ✔ a: it floats',
+      '  ⚠ a small leak [leak]',
+      '  ✔ b: it floats',
+      '  ⚠ a hole [leak]',
+      'Warnings',
+      '  ⚠ a: a small leak [leak]',
+      '    What to do: Mend it',
+      '  ⚠ b: a hole [leak]',
+      '    What to do: Mend it',
+      '  ✔ Run r is finished, after 1.0 s',
+    ])
+  })
+
   it('keeps what a machine answered on its line', () => {
     const out = linesOf(
       [{ code: 'step-note', step: 'a', text: 'one\ntwo\r\u001b[2J\u001b[31mthree\u001b[0m' }],

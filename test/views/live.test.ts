@@ -82,6 +82,27 @@ describe('the live view', () => {
     await expect(screen.shown).toMatchFileSnapshot('frames/live-finished-80.txt')
   })
 
+  it('shows the last warning while it works, and all of them when it is over', async () => {
+    const { screen, say, view, clock } = await play(homeMidRun, 100)
+    const looked = (step: string, message: string): Line => ({
+      code: 'step-done',
+      step,
+      how: 'already',
+      evidence: 'it is so',
+      tookMs: 1,
+      warnings: [{ code: 'leak', blame: 'operator', message, remedy: 'Mend it' }],
+    })
+    say([looked('preflight/nas', 'a small leak'), looked('evidence/map', 'a hole')])
+    clock.pass(1_000)
+    expect(screen.shown).toMatch(/^⚠ a hole \[leak\], and 1 more at the end$/m)
+    say([{ code: 'run-ended', run: 'r', state: 'finished', failed: [], left: 0, tookMs: 1 }])
+    await view.close()
+    expect(screen.shown).toContain(
+      'Warnings\n  ⚠ Reach the NAS: a small leak [leak]\n    What to do: Mend it\n',
+    )
+    expect(screen.shown).toContain('⚠ Map the volumes: a hole [leak]')
+  })
+
   it('gives the screen away while a person is asked, and does not write over the question', async () => {
     const { screen, say, clock } = await play(homeMidRun, 80)
     say(homeEnd.slice(0, 4))

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { Fault } from '../../runbook/fault.ts'
+import type { Warning } from '../../runbook/step.ts'
 
 /** Primary key of Flatcar's image signing (https://www.flatcar.org/security/image-signing-key/). */
 export const flatcarKey = 'F88CFEDEFF29A5B4D9523864E25D9AED0593B34A'
@@ -25,7 +26,7 @@ export interface SignedBy {
   /** When the signer's key expires, ISO 8601; absent when never. */
   expires?: string
   /** Said to the person where the key expires soon. */
-  warning?: string
+  warning?: Warning
 }
 
 const soonMs = 90 * 24 * 3_600_000
@@ -134,7 +135,12 @@ export async function verifySignature(
   return expiry.getTime() - now.getTime() < soonMs
     ? {
         ...by,
-        warning: `the key that signed ${file} expires on ${by.expires!.slice(0, 10)}: get the key anew before then`,
+        warning: {
+          code: 'image-key-expires-soon',
+          blame: 'operator',
+          message: `the key ${by.signer} that signed ${file} expires on ${by.expires!.slice(0, 10)}, and what it has signed is refused from then on`,
+          remedy: howToGetKey,
+        },
       }
     : by
 }

@@ -80,5 +80,8 @@ test('a key that has expired is refused although the signature was made before; 
     remedy: expect.stringMatching(/prolonged; or take a newer image/),
   })
   const soon = await signed({ made, subkeyDays: 330 })
-  expect((await soon.check()).warning).toMatch(/expires on .* get the key anew/)
+  expect((await soon.check()).warning).toMatchObject({
+    code: 'image-key-expires-soon',
+    message: expect.stringMatching(/expires on \d{4}-\d\d-\d\d/),
+  })
 })
