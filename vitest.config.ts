@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/crash/**', 'test/real/**', 'node_modules/**'],
+    exclude: ['test/crash/**', 'test/kube/**', 'test/real/**', 'node_modules/**'],
     pool: 'threads',
     isolate: false,
     // Many tests wait for processes and sockets; vitest itself would take one at a time on two cores.

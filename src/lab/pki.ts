@@ -26,7 +26,7 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
  * @param publicNames names that server certificates hold besides localhost
  */
 export async function openPki(
-  world: World,
+  world: Pick<World, 'address' | 'read' | 'write'>,
   names: string[],
   clients: { user: string; groups: string[] }[],
   publicNames: string[] = [],

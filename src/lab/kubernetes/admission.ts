@@ -1,13 +1,35 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KubernetesObject } from '../blueprint.ts'
 import type { ResourceType } from './resources.ts'
+import { type FieldProblem, problemsOf, settled } from './schema.ts'
 
 /** What an object lacks or may not change, in the words of the API server; refused as 422. */
 export class Invalid extends Error {
-  constructor(resource: ResourceType, name: string, problem: string) {
+  /** What the Status tells programs of it. */
+  readonly details: object
+  constructor(resource: ResourceType, name: string, ...problems: FieldProblem[]) {
     const kind = resource.group === '' ? resource.kind : `${resource.kind}.${resource.group}`
-    super(`${kind} ${JSON.stringify(name)} is invalid: ${problem}`)
+    const told = problems.map(p => `${p.field}: ${p.detail}`)
+    super(
+      `${kind} ${JSON.stringify(name)} is invalid: ${told.length === 1 ? told[0] : `[${told.join(', ')}]`}`,
+    )
+    this.details = {
+      ...(name === '' ? {} : { name }),
+      ...(resource.group === '' ? {} : { group: resource.group }),
+      kind: resource.kind,
+      causes: problems.map(({ field, reason, detail }) => ({ reason, message: detail, field })),
+    }
   }
+}
+
+/** What is wrong with one field; the beginning of its text says in which way. */
+function about(field: string, detail: string): FieldProblem {
+  const reason = /^Required value/.test(detail)
+    ? 'FieldValueRequired'
+    : /^Forbidden/.test(detail)
+      ? 'FieldValueForbidden'
+      : 'FieldValueInvalid'
+  return { field, reason, detail }
 }
 
 const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
@@ -15,28 +37,62 @@ const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])
 const anyName = /^[^/%]+$/
 
 /**
- * What the server makes of an object before it keeps it: a Secret's `stringData` becomes `data`, and what only the server
+ * What the server makes of what it is sent: a Secret's `stringData` becomes `data`, and what only the server
  * writes is dropped. Throws {@link Invalid}.
  */
 export function admit<T extends KubernetesObject>(resource: ResourceType, given: T): T {
   const { name, generateName } = given.metadata
   if (name === undefined && generateName === undefined)
-    throw new Invalid(resource, '', 'metadata.name: Required value: name or generateName is required')
+    throw new Invalid(
+      resource,
+      '',
+      about('metadata.name', 'Required value: name or generateName is required'),
+    )
   const rule = resource.group === 'rbac.authorization.k8s.io' ? anyName : subdomain
   if (name !== undefined && !(typeof name === 'string' && rule.test(name) && name.length <= 253))
     throw new Invalid(
       resource,
       String(name),
-      `metadata.name: Invalid value: ${JSON.stringify(name)}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character`,
+      about(
+        'metadata.name',
+        `Invalid value: ${JSON.stringify(name)}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${subdomain.source.slice(1, -1)}')`,
+      ),
     )
   for (const field of ['labels', 'annotations'])
     for (const [key, value] of Object.entries((given.metadata[field] as object | undefined) ?? {}))
       if (typeof value !== 'string')
-        throw new Invalid(resource, String(name), `metadata.${field}: ${key} must be a string`)
-  if (resource.kind === 'CustomResourceDefinition') definition(resource, given)
+        throw new Invalid(
+          resource,
+          String(name),
+          about(`metadata.${field}`, `Invalid value: ${key} must be a string`),
+        )
   const metadata = { ...given.metadata }
   if (!resource.namespaced) delete metadata.namespace
   return { ...withData(resource, given), metadata }
+}
+
+/** The whole object as the server keeps it: what is missing filled in, the rest held to its schema. Throws {@link Invalid}. */
+export function complete<T extends KubernetesObject>(resource: ResourceType, object: T): T {
+  const { name } = object.metadata
+  if (resource.schema) {
+    const problems = problemsOf(resource.schema, object)
+    if (problems.length > 0) throw new Invalid(resource, String(name), ...problems)
+    return settled(resource.schema, object)
+  }
+  if (resource.kind === 'Namespace' && resource.group === '') {
+    const labels = { ...(object.metadata.labels as object | undefined), 'kubernetes.io/metadata.name': name }
+    return {
+      ...object,
+      metadata: { ...object.metadata, labels },
+      spec: { finalizers: ['kubernetes'], ...(object.spec as object | undefined) },
+      status: { phase: 'Active', ...(object.status as object | undefined) },
+    }
+  }
+  if (resource.kind !== 'CustomResourceDefinition') return object
+  definition(resource, object)
+  const { names, ...spec } = object.spec as { names: { kind: string } }
+  const filled = { singular: names.kind.toLowerCase(), listKind: `${names.kind}List`, ...names }
+  return { ...object, spec: { ...spec, names: filled } }
 }
 
 function withData<T extends KubernetesObject>(resource: ResourceType, given: T): T {
@@ -58,7 +114,7 @@ function definition(resource: ResourceType, given: KubernetesObject): void {
         group?: string
         scope?: string
         names?: { plural?: string; kind?: string }
-        versions?: { name?: string }[]
+        versions?: { name?: string; schema?: { openAPIV3Schema?: object } }[]
       }
     | undefined
   const name = String(given.metadata.name)
@@ -67,20 +123,27 @@ function definition(resource: ResourceType, given: KubernetesObject): void {
     throw new Invalid(
       resource,
       name,
-      'spec: Required value: group, scope, names.plural, names.kind and versions are required',
+      about('spec', 'Required value: group, scope, names.plural, names.kind and versions are required'),
     )
   if (name !== `${names.plural}.${group}`)
     throw new Invalid(
       resource,
       name,
-      'metadata.name: Invalid value: must be spec.names.plural+"."+spec.group',
+      about(
+        'metadata.name',
+        `Invalid value: ${JSON.stringify(name)}: must be spec.names.plural+"."+spec.group`,
+      ),
     )
+  for (const [i, version] of versions.entries())
+    if (version.schema?.openAPIV3Schema === undefined)
+      throw new Invalid(resource, name, about(`spec.versions[${i}].schema.openAPIV3Schema`, 'Required value'))
 }
 
 /** Refuses a change of what may not change once an object is there: above all whose disk a volume or a claim is. */
 export function mustStay(resource: ResourceType, there: KubernetesObject, next: KubernetesObject): void {
   const refuse = (problem: string) => {
-    throw new Invalid(resource, String(there.metadata.name), problem)
+    const [field = '', detail = ''] = problem.split(/: (.*)/s)
+    throw new Invalid(resource, String(there.metadata.name), about(field, detail))
   }
   const before = (there.spec ?? {}) as Record<string, unknown>
   const after = (next.spec ?? {}) as Record<string, unknown>

@@ -4,6 +4,7 @@
  */
 
 import { builtIn, groupVersionOf } from './resources.ts'
+import { listKeysOf, type Schema } from './schema.ts'
 
 type Json = null | string | number | boolean | Json[] | { [key: string]: Json }
 type JsonMap = { [key: string]: Json }
@@ -31,15 +32,17 @@ const sets = ['finalizers']
 
 const known = new Set(builtIn.map(groupVersionOf))
 
-// A custom resource's lists are taken whole, unless its schema says otherwise, which the lab does not read; what all
-// objects have in common is merged everywhere.
+// A custom resource's lists are taken whole, unless its schema says otherwise; what all objects have in common is merged
+// everywhere.
 const everywhere = ['ownerReferences', 'finalizers']
 
 /** How lists of an object are merged; decided by its kind. */
 class Lists {
   private readonly typed: boolean
-  constructor(object: unknown) {
+  private readonly defined: Map<string, string[]>
+  constructor(object: unknown, schema: Schema | undefined) {
     this.typed = known.has(String((object as JsonMap | null | undefined)?.apiVersion))
+    this.defined = listKeysOf(schema)
   }
 
   isSet(field: string, value: Json | undefined): value is Json[] {
@@ -48,7 +51,8 @@ class Lists {
 
   /** The fields that are the key of a list's items. */
   keysOf(field: string): string[] {
-    return this.typed || everywhere.includes(field) ? (mergeKeys[field] ?? []) : []
+    if (this.typed || everywhere.includes(field)) return mergeKeys[field] ?? []
+    return this.defined.get(field) ?? []
   }
 
   /** The key of a list's item, or undefined where the list is taken as a whole. */
@@ -79,8 +83,8 @@ function isMap(value: Json | undefined): value is JsonMap {
 const separator = '\u0000'
 
 /** Every leaf of what a manager applied, as joined paths; identity fields are nobody's. */
-export function leaves(object: unknown): Set<string> {
-  const lists = new Lists(object)
+export function leaves(object: unknown, schema?: Schema): Set<string> {
+  const lists = new Lists(object, schema)
   const found = new Set<string>()
   const walk = (value: Json, path: string[], field: string) => {
     if (isMap(value) && Object.keys(value).length > 0) {
@@ -99,7 +103,7 @@ export function leaves(object: unknown): Set<string> {
     found.add(path.join(separator))
   }
   for (const [key, value] of Object.entries(object as JsonMap)) {
-    if (['apiVersion', 'kind', 'status'].includes(key)) continue
+    if (['apiVersion', 'kind'].includes(key)) continue
     if (key !== 'metadata') walk(value, [`f:${key}`], key)
     else
       for (const field of ['labels', 'annotations', 'finalizers', 'ownerReferences'])
@@ -110,8 +114,8 @@ export function leaves(object: unknown): Set<string> {
 }
 
 /** Value at a joined path, or undefined. */
-export function at(object: unknown, path: string): unknown {
-  const lists = new Lists(object)
+export function at(object: unknown, path: string, schema?: Schema): unknown {
+  const lists = new Lists(object, schema)
   let here = object as Json | undefined
   let field = ''
   for (const element of path.split(separator)) {
@@ -143,8 +147,8 @@ export function showPath(path: string): string {
 }
 
 /** Merges what a manager applies into what is there: maps by key, known lists by key, everything else whole. */
-export function mergeApplied<T>(there: T, applied: unknown): T {
-  const lists = new Lists(applied)
+export function mergeApplied<T>(there: T, applied: unknown, schema?: Schema): T {
+  const lists = new Lists(applied, schema)
   const merge = (one: Json | undefined, other: Json, field: string): Json => {
     if (isMap(other)) {
       const result: JsonMap = isMap(one) ? { ...one } : {}
@@ -172,9 +176,12 @@ export function liesAbove(path: string, paths: Set<string>): boolean {
   return false
 }
 
-/** Removes what is at joined paths; maps, lists and keyed items of which nothing else is left go with it. */
-export function removeAll(object: unknown, paths: string[]): void {
-  const lists = new Lists(object)
+/**
+ * Removes what is at joined paths; maps and lists of which nothing else is left go with it. An item whose key goes goes
+ * whole: what somebody else has put into it does not keep it.
+ */
+export function removeAll(object: unknown, paths: string[], schema?: Schema): void {
+  const lists = new Lists(object, schema)
   const isKey = (path: string) => {
     const elements = path.split(separator)
     const field = elements.at(-3)?.slice(2) ?? ''
@@ -183,15 +190,10 @@ export function removeAll(object: unknown, paths: string[]): void {
       lists.keysOf(field).includes(elements.at(-1)?.slice(2) ?? '')
     )
   }
-  // An item is found by its key, so its key goes last; and only when nobody has put anything else into the item.
+  // An item is found by its key, so its key goes last.
   for (const path of paths.filter(p => !isKey(p))) removeAt(object, path, lists)
-  for (const path of paths.filter(isKey)) {
-    const item = path.split(separator).slice(0, -1).join(separator)
-    const there = at(object, item) as Json | undefined
-    const field = path.split(separator).at(-3)?.slice(2) ?? ''
-    if (isMap(there) && Object.keys(there).every(key => lists.keysOf(field).includes(key)))
-      removeAt(object, item, lists)
-  }
+  for (const path of paths.filter(isKey))
+    removeAt(object, path.split(separator).slice(0, -1).join(separator), lists)
 }
 
 function removeAt(object: unknown, path: string, lists: Lists): void {

@@ -8,6 +8,9 @@ import { Reconciler } from './controllers/reconcile.ts'
 import { ApiServer } from './server.ts'
 import { ObjectStore } from './store.ts'
 
+/** A schema that takes any object, as charts write it whose kinds are to be taken on trust. */
+const anything = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
+
 /**
  * The lab's Kubernetes: an API server with its store and controllers. It lives while a controller machine runs k0s; a
  * control plane with a new data directory is an empty cluster.
@@ -32,7 +35,8 @@ export class KubernetesEmulator {
     )
     const admin = pki.client('kubernetes-admin', ['system:masters'])
     this.seam = {
-      adminKubeconfig: () => kubeconfig(`https://${world.address}:${this.port}`, pki.ca.certificate, admin),
+      adminKubeconfig: () =>
+        kubeconfigText(`https://${world.address}:${this.port}`, pki.ca.certificate, admin),
       clusterUid: () => this.namespaceUid(),
       ready: () => machines.controlPlaneUp(),
       node: name => {
@@ -103,7 +107,7 @@ export class KubernetesEmulator {
             group,
             scope: namespaced ? 'Namespaced' : 'Cluster',
             names: { plural, singular: kind.toLowerCase(), kind, listKind: `${kind}List` },
-            versions: [{ name: version, served: true, storage: true, schema: {} }],
+            versions: [{ name: version, served: true, storage: true, schema: { openAPIV3Schema: anything } }],
           },
         },
         'lab',
@@ -122,7 +126,12 @@ export class KubernetesEmulator {
   }
 }
 
-function kubeconfig(server: string, ca: string, admin: { certificate: string; key: string }): string {
+/** A kubeconfig in the form in which k0s prints it; opens by a client certificate or by a token. */
+export function kubeconfigText(
+  server: string,
+  ca: string,
+  login: { certificate: string; key: string } | { token: string },
+): string {
   const base64 = (text: string) => Buffer.from(text).toString('base64')
   return [
     'apiVersion: v1',
@@ -139,8 +148,12 @@ function kubeconfig(server: string, ca: string, admin: { certificate: string; ke
     'users:',
     '- name: user',
     '  user:',
-    `    client-certificate-data: ${base64(admin.certificate)}`,
-    `    client-key-data: ${base64(admin.key)}`,
+    ...('token' in login
+      ? [`    token: ${login.token}`]
+      : [
+          `    client-certificate-data: ${base64(login.certificate)}`,
+          `    client-key-data: ${base64(login.key)}`,
+        ]),
     '',
   ].join('\n')
 }

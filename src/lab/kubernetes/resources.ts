@@ -1,4 +1,5 @@
 import type { KubernetesObject } from '../blueprint.ts'
+import type { Schema } from './schema.ts'
 
 /** A kind that the API server serves. */
 export interface ResourceType {
@@ -10,6 +11,8 @@ export interface ResourceType {
   shortNames: string[]
   /** Whether /status is a resource of its own, which ordinary writes leave alone. */
   status: boolean
+  /** What its definition says of its objects; the kinds of the server itself have none here. */
+  schema?: Schema
 }
 
 const type = (
@@ -92,7 +95,12 @@ interface Definition {
   group: string
   scope: string
   names: { plural: string; kind: string; shortNames?: string[] }
-  versions: { name: string; served?: boolean; subresources?: { status?: object } }[]
+  versions: {
+    name: string
+    served?: boolean
+    subresources?: { status?: object }
+    schema?: { openAPIV3Schema?: Schema }
+  }[]
 }
 
 /** The kinds that a CustomResourceDefinition brings, one for each version that it serves. */
@@ -108,7 +116,21 @@ export function definedBy(crd: KubernetesObject): ResourceType[] {
       namespaced: spec.scope === 'Namespaced',
       shortNames: spec.names.shortNames ?? [],
       status: v.subresources?.status !== undefined,
+      ...(v.schema?.openAPIV3Schema ? { schema: v.schema.openAPIV3Schema } : {}),
     }))
+}
+
+// Kinds that hold something else than `spec` and `status` beside what all have.
+const fieldsOf: Record<string, string[]> = {
+  ConfigMap: ['data', 'binaryData', 'immutable'],
+  Secret: ['data', 'stringData', 'type', 'immutable'],
+  ServiceAccount: ['secrets', 'imagePullSecrets', 'automountServiceAccountToken'],
+}
+
+/** The fields that a kind of the server's own can have; undefined where the lab does not know. */
+export function topLevelOf({ kind, group, schema }: ResourceType): string[] | undefined {
+  const own = group === '' && !schema ? fieldsOf[kind] : undefined
+  return own && ['apiVersion', 'kind', 'metadata', ...own]
 }
 
 /** `v1` or `apps/v1`. */

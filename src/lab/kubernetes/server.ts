@@ -8,7 +8,8 @@ import type { KubernetesObject } from '../blueprint.ts'
 import type { Pki } from '../pki.ts'
 import type { MachinesSeam } from '../seams.ts'
 import type { World } from '../world.ts'
-import { builtIn, groupVersionOf, type ResourceType } from './resources.ts'
+import { type Page, Pages } from './pages.ts'
+import { builtIn, groupVersionOf, type ResourceType, topLevelOf } from './resources.ts'
 import { type ObjectStore, type Ref, StatusError, type Stored, type StoreEvent } from './store.ts'
 
 /**
@@ -21,6 +22,7 @@ export class ApiServer {
   private readonly machines: MachinesSeam
   private readonly store: () => ObjectStore
   private readonly sockets = new Set<Duplex>()
+  private readonly pages = new Pages()
 
   constructor(world: World, pki: Pki, machines: MachinesSeam, store: () => ObjectStore) {
     this.world = world
@@ -164,7 +166,7 @@ export class ApiServer {
     const { resource, namespace, name, subresource } = target
     const store = this.store()
     const query = url.searchParams
-    const dryRun = query.get('dryRun') === 'All'
+    const dryRun = isDryRun(request.method, query)
     const manager = query.get('fieldManager') ?? managerOf(request)
     const count = (verb: string) => {
       if (!dryRun)
@@ -184,17 +186,13 @@ export class ApiServer {
           return json(response, 200, shown(resource, store.get(ref())))
         if (isWatch(query)) return this.watch(response, target, query)
         const items = store.list(resource, namespace).filter(selected(query))
-        return json(response, 200, {
-          kind: `${resource.kind}List`,
-          apiVersion: groupVersionOf(resource),
-          metadata: { resourceVersion: store.resourceVersion },
-          items: items.map(o => shown(resource, o)),
-        })
+        return json(response, 200, listOf(resource, this.pages.of(items, query, store.resourceVersion)))
       }
       case 'POST': {
         const object = await bodyOf(request)
         if (name !== undefined) throw notAllowed()
         mustFit(object, resource, namespace, undefined)
+        mustBeStrict(object, resource, query)
         if (namespace !== undefined) object.metadata.namespace = namespace
         const created = store.create(resource, object, manager, dryRun)
         count('create')
@@ -212,18 +210,17 @@ export class ApiServer {
         const body = await bodyOf(request)
         if (type === 'application/apply-patch+yaml') {
           if (query.get('fieldManager') === null)
-            throw new StatusError(
-              400,
-              'BadRequest',
-              'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+            throw badOption(
+              'Patch',
+              'fieldManager',
+              'Required',
+              'Required value: is required for apply patch',
             )
-          if (status)
-            throw new StatusError(415, 'UnsupportedMediaType', 'this lab applies no status; patch it')
           mustFit(body, resource, namespace, name)
           if (namespace !== undefined) store.mustHaveNamespace(namespace)
           const there = store.find(ref()) !== undefined
           const force = query.get('force') === 'true'
-          const applied = store.apply(ref(), body, manager, { force, dryRun })
+          const applied = store.apply(ref(), body, manager, { force, dryRun, status })
           count('apply')
           return json(response, there ? 200 : 201, shown(resource, applied))
         }
@@ -246,7 +243,11 @@ export class ApiServer {
           const items = store.list(resource, namespace).filter(selected(query))
           for (const { metadata } of items)
             remove({ resource, namespace: metadata.namespace, name: metadata.name })
-          return json(response, 200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' })
+          return json(
+            response,
+            200,
+            listOf(resource, { items, metadata: { resourceVersion: store.resourceVersion } }),
+          )
         }
         const gone = remove(ref())
         // What has finalizers is still there, and shown; what is gone is reported as such.
@@ -288,6 +289,8 @@ export class ApiServer {
         if (builtIn.includes(ref.resource)) return store.strategic(ref, body, manager, options)
         break
     }
+    if (!/^application\/.*\+json$/.test(type))
+      throw new StatusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {})
     throw new StatusError(
       415,
       'UnsupportedMediaType',
@@ -415,7 +418,7 @@ function statusOf({ message, reason, details, code }: StatusError): object {
     metadata: {},
     status: 'Failure',
     message,
-    reason,
+    ...(reason === '' ? {} : { reason }),
     ...(details ? { details } : {}),
     code,
   }
@@ -426,7 +429,25 @@ function notAllowed(): StatusError {
     405,
     'MethodNotAllowed',
     'the server does not allow this method on the requested resource',
+    {},
   )
+}
+
+function isDryRun(method: string | undefined, query: URLSearchParams): boolean {
+  const given = query.get('dryRun')
+  if (given === null || given === 'All') return given === 'All'
+  const verbs: Record<string, string> = { POST: 'Create', PUT: 'Update', PATCH: 'Patch' }
+  const why = `Unsupported value: [${JSON.stringify(given)}]: supported values: "All"`
+  throw badOption(verbs[method ?? ''] ?? 'Delete', 'dryRun', 'NotSupported', why)
+}
+
+function badOption(verb: string, field: string, reason: string, why: string): StatusError {
+  const kind = `${verb}Options`
+  return new StatusError(422, 'Invalid', `${kind}.meta.k8s.io "" is invalid: ${field}: ${why}`, {
+    group: 'meta.k8s.io',
+    kind,
+    causes: [{ reason: `FieldValue${reason}`, message: why, field }],
+  })
 }
 
 function showRef({ resource, namespace, name }: Ref): string {
@@ -518,6 +539,21 @@ function resourceOf(t: ResourceType): object {
   }
 }
 
+/** A list. Of the kinds that the server was made with it says once what its items are. */
+function listOf(resource: ResourceType, { items, metadata }: Page): object {
+  const builtInKind = builtIn.includes(resource)
+  return {
+    kind: `${resource.kind}List`,
+    apiVersion: groupVersionOf(resource),
+    metadata,
+    items: items.map(object => {
+      if (!builtInKind) return shown(resource, object)
+      const { apiVersion: _, kind: __, ...item } = object
+      return item
+    }),
+  }
+}
+
 function shown(resource: ResourceType, object: Stored): object {
   return { ...object, apiVersion: groupVersionOf(resource), kind: resource.kind }
 }
@@ -561,6 +597,19 @@ function fieldTest(requirement: string): (object: Stored) => boolean {
   }
 }
 
+/** Refuses a field that the kind does not have, where the client asked for that. */
+function mustBeStrict(object: KubernetesObject, resource: ResourceType, query: URLSearchParams): void {
+  if (query.get('fieldValidation') !== 'Strict') return
+  const known = topLevelOf(resource)
+  const slip = Object.keys(object).find(field => known?.includes(field) === false)
+  if (slip !== undefined)
+    throw new StatusError(
+      400,
+      'BadRequest',
+      `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: unknown field ${JSON.stringify(slip)}`,
+    )
+}
+
 function mustFit(
   object: KubernetesObject,
   resource: ResourceType,
@@ -573,14 +622,14 @@ function mustFit(
     throw new StatusError(
       400,
       'BadRequest',
-      `the object provided is a ${object.apiVersion} ${object.kind}, not a ${groupVersionOf(resource)} ${resource.kind}`,
+      `${object.kind} in version ${JSON.stringify(object.apiVersion)} cannot be handled as a ${resource.kind}`,
     )
   const own = object.metadata?.namespace
   if (own !== undefined && namespace !== undefined && own !== namespace)
     throw new StatusError(
       400,
       'BadRequest',
-      `the namespace of the provided object does not match the namespace sent on the request (${own} and ${namespace})`,
+      'the namespace of the provided object does not match the namespace sent on the request',
     )
   if (name !== undefined && object.metadata?.name !== undefined && object.metadata.name !== name)
     throw new StatusError(

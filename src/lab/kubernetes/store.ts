@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { KubernetesObject } from '../blueprint.ts'
 import type { World } from '../world.ts'
-import { admit, Invalid, mustStay } from './admission.ts'
+import { admit, complete, Invalid, mustStay } from './admission.ts'
 import {
   at,
   fromFieldsV1,
@@ -13,7 +13,8 @@ import {
   toFieldsV1,
 } from './fields.ts'
 import { jsonPatch, mergePatch, PatchError, strategicMergePatch } from './patches.ts'
-import { builtIn, definedBy, groupVersionOf, type ResourceType } from './resources.ts'
+import { builtIn, definedBy, groupVersionOf, type ResourceType, topLevelOf } from './resources.ts'
+import { untyped } from './schema.ts'
 
 /** An object as the server keeps it: its metadata is complete. */
 export interface Stored extends KubernetesObject {
@@ -38,6 +39,7 @@ interface ManagedFields {
   apiVersion: string
   fieldsType: 'FieldsV1'
   fieldsV1: object
+  subresource?: string
 }
 
 /** Refused as the API server refuses: with a Status. */
@@ -81,7 +83,8 @@ export class ObjectStore {
   private readonly byType = new Map<string, Map<string, Stored>>()
   private readonly watchers = new Set<(event: StoreEvent) => void>()
   private readonly file: string
-  private version = 1
+  // A real server's own first objects take the versions before; a watch from there is from too long ago.
+  private version = 100
   readonly world: World
   private types: ResourceType[] = [...builtIn]
   private history: { version: number; event: StoreEvent }[] = []
@@ -146,7 +149,7 @@ export class ObjectStore {
     const found: Stored[] = []
     for (const object of this.byType.get(`${resource.group}/${resource.plural}`)?.values() ?? [])
       if (namespace === undefined || (object.metadata.namespace ?? '') === namespace) found.push(object)
-    return found.length < 2 ? found : found.sort((a, b) => keyText(a).localeCompare(keyText(b)))
+    return found.length < 2 ? found : found.sort((a, b) => (keyText(a) < keyText(b) ? -1 : 1))
   }
 
   /** All objects of a kind; none when the kind is not served. */
@@ -161,7 +164,8 @@ export class ObjectStore {
 
   /** What happened after a version, or undefined when that is too long ago to know. */
   since(version: number): StoreEvent[] | undefined {
-    if (version < this.horizon || version > this.version) return undefined
+    // From a version that is still to come one waits, as with the real server.
+    if (version < this.horizon) return undefined
     return this.history.filter(h => h.version > version).map(h => h.event)
   }
 
@@ -171,10 +175,11 @@ export class ObjectStore {
     const name =
       given.metadata.name ?? `${given.metadata.generateName ?? ''}${this.world.newUuid().slice(0, 5)}`
     const ref = { resource, namespace, name }
+    this.mustTakeNew(ref)
     if (this.find(ref))
       throw new StatusError(409, 'AlreadyExists', `${shown(ref)} "${name}" already exists`, detailsOf(ref))
-    const object = this.born(ref, structuredClone(given))
-    object.metadata.managedFields = [managed(manager, 'Update', object, leaves(given))]
+    const object = completed(resource, this.born(ref, withoutSlips(resource, structuredClone(given))))
+    object.metadata.managedFields = [managed(manager, 'Update', object, leaves(object, resource.schema))]
     if (!dryRun) this.put(ref, object, 'ADDED')
     return object
   }
@@ -183,9 +188,9 @@ export class ObjectStore {
   update(ref: Ref, replacement: KubernetesObject, manager: string, options: WriteOptions = {}): Stored {
     const there = this.get(ref)
     mustBeLatest(ref, there, replacement)
-    const given = admitted(ref.resource, replacement)
+    const given = withoutSlips(ref.resource, admitted(ref.resource, replacement))
     const { status } = ref.resource
-    const next: Stored = options.status
+    const changed: Stored = options.status
       ? { ...structuredClone(there), status: structuredClone(given.status) }
       : {
           ...structuredClone(given),
@@ -203,13 +208,14 @@ export class ObjectStore {
           },
           ...(status ? { status: structuredClone(there.status) } : {}),
         }
+    const next = completed(ref.resource, changed)
     // Nobody takes a deletion back.
     const { deletionTimestamp } = there.metadata
     if (deletionTimestamp === undefined) delete next.metadata.deletionTimestamp
     else next.metadata.deletionTimestamp = deletionTimestamp
     if (!options.status) {
       checked(ref.resource, there, next)
-      own(next, there, manager)
+      own(next, there, manager, ref.resource)
     }
     return this.settle(ref, there, next, options.dryRun)
   }
@@ -239,7 +245,14 @@ export class ObjectStore {
     try {
       return this.update(ref, how(this.get(ref), patch) as Stored, manager, options)
     } catch (error) {
-      if (error instanceof PatchError) throw new StatusError(422, 'Invalid', error.message)
+      // The server keeps to itself what does not fit.
+      if (error instanceof PatchError)
+        throw new StatusError(
+          422,
+          'Invalid',
+          'the server rejected our request due to an error in our request',
+          {},
+        )
       throw error
     }
   }
@@ -249,29 +262,49 @@ export class ObjectStore {
     ref: Ref,
     given: KubernetesObject,
     manager: string,
-    options: { force?: boolean; dryRun?: boolean } = {},
+    options: { force?: boolean; dryRun?: boolean; status?: boolean } = {},
   ): Stored {
     if ((given.metadata.managedFields ?? null) !== null)
       throw new StatusError(400, 'BadRequest', 'metadata.managedFields must be nil')
-    const applied = structuredClone(
-      admitted(ref.resource, { ...given, metadata: { ...given.metadata, name: ref.name } }),
-    )
-    if (ref.resource.status) delete (applied as Partial<KubernetesObject>).status
-    const mine = leaves(applied)
+    const { schema } = ref.resource
+    const slip = schema ? untyped(schema, given) : undeclared(ref.resource, given)
+    if (slip !== undefined)
+      throw new StatusError(
+        500,
+        '',
+        `failed to create typed patch object (${ref.namespace ?? ''}/${ref.name}; ${groupVersionOf(ref.resource) === 'v1' ? '/v1' : groupVersionOf(ref.resource)}, Kind=${ref.resource.kind}): ${slip}`,
+      )
     const there = this.find(ref)
+    const named = { ...given, metadata: { ...given.metadata, name: ref.name } }
+    const { apiVersion, kind, status } = given
+    const applied = structuredClone(
+      // Whoever applies a status owns that, and nothing else of what they send counts.
+      options.status
+        ? { apiVersion, kind, metadata: { name: ref.name }, status }
+        : admitted(ref.resource, named),
+    )
+    if (ref.resource.status && !options.status) delete (applied as Partial<KubernetesObject>).status
+    const mine = leaves(applied, schema)
     if (!there) {
-      const object = this.born(ref, applied)
+      if (options.status) throw notFound(ref)
+      this.mustTakeNew(ref)
+      const object = completed(ref.resource, this.born(ref, applied))
       object.metadata.managedFields = [managed(manager, 'Apply', object, mine)]
       if (!options.dryRun) this.put(ref, object, 'ADDED')
       return object
     }
     mustBeLatest(ref, there, given)
     const fields = there.metadata.managedFields ?? []
-    const others = fields.filter(f => !(f.manager === manager && f.operation === 'Apply'))
+    const subresource = options.status ? 'status' : undefined
+    const own = (f: ManagedFields) =>
+      f.manager === manager && f.operation === 'Apply' && f.subresource === subresource
+    const others = fields.filter(f => !own(f))
     const conflicts = others.flatMap(f =>
       [...fromFieldsV1(f.fieldsV1)]
         .filter(
-          path => mine.has(path) && JSON.stringify(at(there, path)) !== JSON.stringify(at(applied, path)),
+          path =>
+            mine.has(path) &&
+            JSON.stringify(at(there, path, schema)) !== JSON.stringify(at(applied, path, schema)),
         )
         .map(path => ({
           manager: f.operation === 'Apply' ? `"${f.manager}"` : `"${f.manager}" using ${f.apiVersion}`,
@@ -284,11 +317,11 @@ export class ObjectStore {
       c => !last || JSON.stringify(at(last, c.path)) !== JSON.stringify(at(there, c.path)),
     )
     if (real.length > 0 && !options.force) throw conflicted(real)
-    const next = mergeApplied(structuredClone(there), applied)
+    const merged = mergeApplied(structuredClone(there), applied, schema)
     // A manifest may hold what only the server writes: `creationTimestamp: null` is in every generated definition.
     const { uid, resourceVersion, creationTimestamp, generation, deletionTimestamp } = there.metadata
-    next.metadata = {
-      ...next.metadata,
+    merged.metadata = {
+      ...merged.metadata,
       uid,
       resourceVersion,
       creationTimestamp,
@@ -296,13 +329,15 @@ export class ObjectStore {
       ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
     }
     // What this manager owned and no longer names goes, unless somebody else owns it too.
-    const before = fields.find(f => f.manager === manager && f.operation === 'Apply')
+    const before = fields.find(own)
     const foreign = new Set(others.flatMap(f => [...fromFieldsV1(f.fieldsV1)]))
     const dropped = [...(before ? fromFieldsV1(before.fieldsV1) : [])]
     removeAll(
-      next,
+      merged,
       dropped.filter(path => ![mine, foreign].some(kept => kept.has(path) || liesAbove(path, kept))),
+      schema,
     )
+    const next = completed(ref.resource, merged)
     checked(ref.resource, there, next)
     const lost = new Set(conflicts.map(c => c.path))
     next.metadata.managedFields = [
@@ -312,7 +347,7 @@ export class ObjectStore {
           fieldsV1: toFieldsV1(new Set([...fromFieldsV1(f.fieldsV1)].filter(p => !lost.has(p)))),
         }))
         .filter(f => Object.keys(f.fieldsV1).length > 0),
-      managed(manager, 'Apply', next, mine),
+      managed(manager, 'Apply', next, mine, subresource),
     ]
     return this.settle(ref, there, next, options.dryRun)
   }
@@ -325,24 +360,39 @@ export class ObjectStore {
       throw new StatusError(
         409,
         'Conflict',
-        `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${resourceVersion}`,
-        detailsOf(ref),
+        `Operation cannot be fulfilled on ${ref.resource.kind} "${ref.name}": the ResourceVersion in the precondition (${options.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`,
+        { name: ref.name, kind: ref.resource.kind },
       )
     if (options.uid !== undefined && options.uid !== there.metadata.uid)
       throw new StatusError(
         409,
         'Conflict',
-        `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${there.metadata.uid}`,
-        detailsOf(ref),
+        `Operation cannot be fulfilled on ${ref.resource.kind} "${ref.name}": the UID in the precondition (${options.uid}) does not match the UID in record (${there.metadata.uid}). The object might have been deleted and then recreated`,
+        { name: ref.name, kind: ref.resource.kind },
       )
     if (options.dryRun) return there
+    if (isNamespace(ref.resource)) return this.terminate(ref, there)
     if ((there.metadata.finalizers ?? []).length > 0) {
       const next = structuredClone(there)
-      next.metadata.deletionTimestamp ??= new Date().toISOString().replace(/\.\d+Z$/, 'Z')
+      next.metadata.deletionTimestamp ??= now()
       return this.settle(ref, there, next)
     }
     this.drop(ref, there)
     return there
+  }
+
+  /** A namespace goes when nothing is left in it; its controller says when that is. */
+  private terminate(ref: Ref, there: Stored): Stored {
+    const next = structuredClone(there)
+    next.metadata.deletionTimestamp ??= now()
+    next.status = { phase: 'Terminating' }
+    return this.settle(ref, there, next)
+  }
+
+  /** The end of a namespace of which nothing is left. */
+  finalize(ref: Ref): void {
+    const there = this.find(ref)
+    if (there?.metadata.deletionTimestamp) this.drop(ref, there)
   }
 
   /** A controller's own write of a status: no version is compared. */
@@ -357,7 +407,8 @@ export class ObjectStore {
       next.metadata.generation = there.metadata.generation + 1
     if (JSON.stringify(next) === JSON.stringify(there)) return there
     if (dryRun) return next
-    if (next.metadata.deletionTimestamp && (next.metadata.finalizers ?? []).length === 0) {
+    const held = (next.metadata.finalizers ?? []).length > 0 || isNamespace(ref.resource)
+    if (next.metadata.deletionTimestamp && !held) {
       this.drop(ref, next)
       return next
     }
@@ -424,11 +475,13 @@ export class ObjectStore {
       ...(ref.namespace === undefined ? {} : { namespace: ref.namespace }),
       uid: this.world.newUuid(),
       resourceVersion: '',
-      creationTimestamp: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+      creationTimestamp: now(),
       generation: 1,
     }
-    delete (metadata as { generateName?: string }).generateName
     delete (metadata as { deletionTimestamp?: string }).deletionTimestamp
+    const finalizer = ref.resource.group === '' ? inUse[ref.resource.kind as keyof typeof inUse] : undefined
+    if (finalizer !== undefined)
+      Object.assign(metadata, { finalizers: [...new Set([...listOf(given.metadata.finalizers), finalizer])] })
     const born = { ...given, metadata }
     if (ref.resource.status) delete (born as Partial<KubernetesObject>).status
     return born
@@ -451,6 +504,28 @@ export class ObjectStore {
       })
   }
 
+  /** Throws as the server does when a namespace is on its way out. */
+  private mustTakeNew({ resource, namespace, name }: Ref): void {
+    if (!resource.namespaced || namespace === undefined) return
+    const home = this.find({ resource: this.kind('Namespace'), name: namespace })
+    if (!home?.metadata.deletionTimestamp) return
+    throw new StatusError(
+      403,
+      'Forbidden',
+      `${shown({ resource, name })} "${name}" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`,
+      {
+        ...detailsOf({ resource, name }),
+        causes: [
+          {
+            reason: 'NamespaceTerminating',
+            message: `namespace ${namespace} is being terminated`,
+            field: 'metadata.namespace',
+          },
+        ],
+      },
+    )
+  }
+
   private learnTypes(): void {
     const crds = this.list(builtIn.find(t => t.kind === 'CustomResourceDefinition') as ResourceType)
     this.types = [...builtIn, ...crds.flatMap(definedBy)]
@@ -464,6 +539,16 @@ export class ObjectStore {
     writeFileSync(`${this.file}.tmp`, `${[...lines, last].join('\n')}\n`, { mode: 0o600 })
     renameSync(`${this.file}.tmp`, this.file)
   }
+}
+
+/** What keeps a deleted object until nobody uses it any more; put on it when it is made. */
+export const inUse = {
+  PersistentVolume: 'kubernetes.io/pv-protection',
+  PersistentVolumeClaim: 'kubernetes.io/pvc-protection',
+} as const
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : []
 }
 
 interface WriteOptions {
@@ -496,11 +581,36 @@ function checked(resource: ResourceType, there: Stored, next: Stored): void {
   invalidAsStatus(() => mustStay(resource, there, next))
 }
 
+function completed<T extends KubernetesObject>(resource: ResourceType, object: T): T {
+  return invalidAsStatus(() => complete(resource, object))
+}
+
+/** Without fields that its kind does not have at all; the server drops them where they are not applied. */
+function withoutSlips<T extends KubernetesObject>(resource: ResourceType, given: T): T {
+  const known = topLevelOf(resource)
+  if (!known) return given
+  return Object.fromEntries(Object.entries(given).filter(([field]) => known.includes(field))) as T
+}
+
+/** A field that a kind does not have, in the words of the library that applies. */
+function undeclared(resource: ResourceType, given: KubernetesObject): string | undefined {
+  const slip = Object.keys(given).find(field => topLevelOf(resource)?.includes(field) === false)
+  return slip === undefined ? undefined : `.${slip}: field not declared in schema`
+}
+
+function isNamespace({ group, kind }: ResourceType): boolean {
+  return group === '' && kind === 'Namespace'
+}
+
+function now(): string {
+  return new Date().toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
 function invalidAsStatus<T>(check: () => T): T {
   try {
     return check()
   } catch (error) {
-    if (error instanceof Invalid) throw new StatusError(422, 'Invalid', error.message)
+    if (error instanceof Invalid) throw new StatusError(422, 'Invalid', error.message, error.details)
     throw error
   }
 }
@@ -584,6 +694,7 @@ function managed(
   operation: 'Apply' | 'Update',
   object: KubernetesObject,
   paths: Set<string>,
+  subresource?: string,
 ): ManagedFields {
   return {
     manager,
@@ -591,13 +702,16 @@ function managed(
     apiVersion: object.apiVersion,
     fieldsType: 'FieldsV1',
     fieldsV1: toFieldsV1(paths),
+    ...(subresource === undefined ? {} : { subresource }),
   }
 }
 
 /** Fields that an ordinary write changed belong to its writer from then on. */
-function own(next: Stored, there: Stored, manager: string): void {
+function own(next: Stored, there: Stored, manager: string, { schema }: ResourceType): void {
   const changed = new Set(
-    [...leaves(next)].filter(path => JSON.stringify(at(next, path)) !== JSON.stringify(at(there, path))),
+    [...leaves(next, schema)].filter(
+      path => JSON.stringify(at(next, path, schema)) !== JSON.stringify(at(there, path, schema)),
+    ),
   )
   if (changed.size === 0) return
   const fields = (next.metadata.managedFields ?? []).map(f => ({

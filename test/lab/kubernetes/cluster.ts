@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { parse } from 'yaml'
@@ -126,10 +126,8 @@ export interface Answer<T = KubernetesObject & { [key: string]: never }> {
 // biome-ignore lint/suspicious/noExplicitAny: what a server answers is any JSON, and tests look into it
 export type Json = any
 
-export interface Cluster {
-  world: World
-  lab: Lab
-  endpoints: LabEndpoints
+/** A cluster through its API, whoever serves that. */
+export interface Connected {
   kubeconfig: string
   api: ReturnType<typeof connectApi>
   /** One request with the admin's certificate. */
@@ -144,6 +142,12 @@ export interface Cluster {
   /** A watch: what arrives, and an end. */
   watch(path: string): Promise<{ events: Json[]; stop(): void; ended: Promise<void> }>
   close(): Promise<void>
+}
+
+export interface Cluster extends Connected {
+  world: World
+  lab: Lab
+  endpoints: LabEndpoints
 }
 
 /** A lab in this process whose controller runs k0s. */
@@ -180,10 +184,15 @@ export async function connectedTo(
 ): Promise<Omit<Cluster, 'world' | 'lab'>> {
   const text = await onMachine(endpoints, 'lithium', sudo => sudo('/opt/bin/k0s kubeconfig admin'))
   writeFileSync(kubeconfig, text, { mode: 0o600 })
+  return { endpoints, ...connectBy(kubeconfig) }
+}
+
+/** The way into a cluster whose kubeconfig is at hand. */
+export function connectBy(kubeconfig: string): Connected {
   const api = connectApi({ kubeconfig, timeoutMs: 5_000 })
-  const { ca, cert, key, server } = credentials(text)
+  const { ca, cert, key, server } = credentials(readFileSync(kubeconfig, 'utf8'))
   const dispatcher = new Agent({ connect: { ca, cert, key } })
-  const ask: Cluster['ask'] = async (method, path, body, type = 'application/json') => {
+  const ask: Connected['ask'] = async (method, path, body, type = 'application/json') => {
     const response = await request(`${server}${path}`, {
       method,
       dispatcher,
@@ -194,7 +203,6 @@ export async function connectedTo(
     return { status: response.statusCode, body: answer.startsWith('{') ? JSON.parse(answer) : answer }
   }
   return {
-    endpoints,
     kubeconfig,
     api,
     ask,

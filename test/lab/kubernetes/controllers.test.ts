@@ -179,6 +179,15 @@ describe('binding', () => {
     await apply(volume('v', owner('data')), claim('data', { volumeName: 'v' }))
     await reaches('PersistentVolumeClaim', 'data', 'Bound')
     await remove('PersistentVolume', 'v')
+    await rest()
+    // In use it stays, unless somebody takes away what holds it.
+    expect(await phase('PersistentVolumeClaim', 'data')).toBe('Bound')
+    await cluster.ask(
+      'PATCH',
+      '/api/v1/persistentvolumes/v',
+      { metadata: { finalizers: null } },
+      'application/merge-patch+json',
+    )
     await reaches('PersistentVolumeClaim', 'data', 'Lost')
   })
 
@@ -470,7 +479,14 @@ const definition = (group: string, plural: string, kind: string): KubernetesObje
     group,
     scope: 'Namespaced',
     names: { plural, kind },
-    versions: [{ name: group === 'argoproj.io' ? 'v1alpha1' : 'v1', served: true, storage: true }],
+    versions: [
+      {
+        name: group === 'argoproj.io' ? 'v1alpha1' : 'v1',
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+      },
+    ],
   },
 })
 

@@ -150,7 +150,7 @@ describe.skipIf(kubectl === undefined)('kubectl', { timeout: 60_000 }, () => {
     const ghost = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'ghost' } }
     await must('apply', '--dry-run=server', '-f', file('ghost.yaml', ghost))
     await must('delete', 'cm', 'conf', '--dry-run=server')
-    expect(await must('get', 'cm', '-o', 'name')).toBe('configmap/conf')
+    expect(await must('get', 'cm', '-o', 'name')).toBe('configmap/conf\nconfigmap/kube-root-ca.crt')
     expect(cluster.world.mutations.kubernetes).toBe(count)
   })
 
@@ -159,7 +159,7 @@ describe.skipIf(kubectl === undefined)('kubectl', { timeout: 60_000 }, () => {
     await new Promise(resolve => setTimeout(resolve, 1_500))
     const late = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'late' } }
     await must('apply', '-f', file('late.yaml', late))
-    expect((await watching).stdout).toBe('configmap/conf\nconfigmap/late\n')
+    expect((await watching).stdout).toBe('configmap/conf\nconfigmap/kube-root-ca.crt\nconfigmap/late\n')
   })
 
   test('deletes and waits until it is gone; errors are the server’s', async () => {

@@ -51,28 +51,50 @@ export const definitions: Controller = ({ store }) => {
       true,
       'InitialNamesAccepted',
     )
-    store.setStatus(refOf(store, crd), { conditions, acceptedNames: dig(crd, 'spec', 'names') })
+    const stored = digList(crd, 'spec', 'versions').filter(v => v.storage === true)
+    store.setStatus(refOf(store, crd), {
+      conditions,
+      acceptedNames: dig(crd, 'spec', 'names'),
+      storedVersions: stored.map(v => v.name),
+    })
   }
 }
 
-/** A namespace has its service account; one that is being deleted takes everything in it along. */
+/**
+ * A namespace has its service account and the authority's certificate; one that is being deleted takes everything in it
+ * along, and goes when nothing is left.
+ */
 export const namespaces: Controller = ({ store }) => {
   const accounts = store.kind('ServiceAccount')
   for (const namespace of store.all('Namespace')) {
     const name = namespace.metadata.name
-    const ref = { resource: accounts, namespace: name, name: 'default' }
-    if (!store.find(ref))
-      store.create(
+    if (namespace.metadata.deletionTimestamp) {
+      let left = 0
+      for (const resource of store.resources().filter(r => r.namespaced))
+        for (const object of store.list(resource, name)) {
+          const ref = { resource, namespace: name, name: object.metadata.name }
+          store.remove(ref)
+          if (store.find(ref)) left += 1
+        }
+      if (left === 0) store.finalize(refOf(store, namespace))
+      continue
+    }
+    for (const [resource, object] of [
+      [
         accounts,
         { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: name } },
-        'kube-controller-manager',
-      )
-    if (dig(namespace, 'status', 'phase') !== 'Active')
-      store.setStatus(refOf(store, namespace), { phase: 'Active' })
+      ],
+      [
+        store.kind('ConfigMap'),
+        {
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          metadata: { name: 'kube-root-ca.crt', namespace: name },
+          data: { 'ca.crt': '' },
+        },
+      ],
+    ] as const)
+      if (!store.find({ resource, namespace: name, name: object.metadata.name }))
+        store.create(resource, object, 'kube-controller-manager')
   }
-  const alive = new Set(store.all('Namespace').map(n => n.metadata.name))
-  for (const resource of store.resources().filter(r => r.namespaced))
-    for (const object of store.list(resource))
-      if (!alive.has(String(object.metadata.namespace)))
-        store.remove({ resource, namespace: String(object.metadata.namespace), name: object.metadata.name })
 }

@@ -6,7 +6,7 @@ import { definitions, namespaces, nodes } from './cluster.ts'
 import type { Controlled, Controller } from './context.ts'
 import { garbage } from './garbage.ts'
 import { onePasswordOperator } from './onepassword.ts'
-import { binder } from './storage.ts'
+import { binder, protection } from './storage.ts'
 import { pods, workloads } from './workloads.ts'
 
 const controllers: Controller[] = [
@@ -15,6 +15,7 @@ const controllers: Controller[] = [
   nodes,
   workloads,
   binder,
+  protection,
   onePasswordOperator,
   pods,
   workloads,

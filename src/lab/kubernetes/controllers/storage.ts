@@ -1,6 +1,6 @@
 import { parseSize } from '../../../cluster/size.ts'
-import type { ObjectStore, Stored } from '../store.ts'
-import { type Controlled, type Controller, dig, refOf, runs } from './context.ts'
+import { inUse, type ObjectStore, type Stored } from '../store.ts'
+import { type Controlled, type Controller, dig, digList, refOf, runs } from './context.ts'
 
 const driver = 'csi.san.synology.com'
 
@@ -79,17 +79,53 @@ function bind({ store }: Controlled, pv: Stored, claim: Stored): void {
   const { namespace, name, uid } = claim.metadata
   store.merge(
     refOf(store, pv),
-    { spec: { claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name, uid } } },
+    {
+      spec: {
+        claimRef: {
+          apiVersion: 'v1',
+          kind: 'PersistentVolumeClaim',
+          namespace,
+          name,
+          uid,
+          resourceVersion: claim.metadata.resourceVersion,
+        },
+      },
+    },
     'kube-controller-manager',
   )
   store.setStatus(refOf(store, pv), { phase: 'Bound' })
-  if (dig(claim, 'spec', 'volumeName') === undefined)
-    store.merge(refOf(store, claim), { spec: { volumeName: pv.metadata.name } }, 'kube-controller-manager')
+  const annotations = { 'pv.kubernetes.io/bind-completed': 'yes' }
+  const spec = { volumeName: pv.metadata.name }
+  store.merge(refOf(store, claim), { metadata: { annotations }, spec }, 'kube-controller-manager')
   store.setStatus(refOf(store, claim), {
     phase: 'Bound',
     accessModes: dig(pv, 'spec', 'accessModes'),
     capacity: dig(pv, 'spec', 'capacity'),
   })
+}
+
+/** What is in use outlives its deletion until it is not: a claim its pods, a volume its claim. */
+export const protection: Controller = ({ store }) => {
+  const release = (object: Stored, finalizer: string) =>
+    store.merge(
+      refOf(store, object),
+      { metadata: { finalizers: object.metadata.finalizers?.filter(f => f !== finalizer) ?? [] } },
+      'kube-controller-manager',
+    )
+  const leaving = (kind: string, finalizer: string) =>
+    store
+      .all(kind)
+      .filter(o => o.metadata.deletionTimestamp && o.metadata.finalizers?.includes(finalizer) === true)
+  for (const claim of leaving('PersistentVolumeClaim', inUse.PersistentVolumeClaim)) {
+    const used = store
+      .all('Pod', String(claim.metadata.namespace))
+      .filter(pod => !['Succeeded', 'Failed'].includes(String(dig(pod, 'status', 'phase'))))
+      .flatMap(pod => digList(pod, 'spec', 'volumes'))
+      .some(volume => dig(volume, 'persistentVolumeClaim', 'claimName') === claim.metadata.name)
+    if (!used) release(claim, inUse.PersistentVolumeClaim)
+  }
+  for (const pv of leaving('PersistentVolume', inUse.PersistentVolume))
+    if (dig(pv, 'status', 'phase') !== 'Bound') release(pv, inUse.PersistentVolume)
 }
 
 function provision(controlled: Controlled, claim: Stored): void {
