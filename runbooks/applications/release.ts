@@ -28,11 +28,9 @@ export const releaseApplication = step({
     const { name } = application
     const seen = await lookAt(application, kubernetes)
     if (seen.state === 'held') return due(`let Argo CD have ${name}`)
-    return seen.state === 'well'
-      ? done({}, `${name} is Synced and Healthy`)
-      : due(`wait for ${name}: ${seen.why}`)
+    return seen.state === 'well' ? done({}, seen.evidence) : due(`wait for ${name}: ${seen.why}`)
   },
-  async apply({ application, cluster, kubernetes, outputs, wait }) {
+  async apply({ application, cluster, kubernetes, outputs, wait, note }) {
     const { name, claims } = application
     const expected = new Map([...outputs(adoptVolume), ...outputs(copyVolume)])
     for (const claim of claims) {
@@ -43,6 +41,6 @@ export const releaseApplication = step({
         throw boundToAnother(claim, binding.state === 'bound' ? binding.handle : 'none', wanted.handle)
     }
     await kubernetes.apply(cluster.applicationManifest(name), { force: true })
-    await untilWell(application, kubernetes, wait)
+    await untilWell(application, kubernetes, { wait, note })
   },
 })

@@ -1,6 +1,15 @@
 import type { KnownApplication } from '../../src/gitops/application.ts'
-import { applicationKind, isHeldBack, stateOf } from '../../src/gitops/argocd.ts'
-import type { KubernetesReader } from '../../src/kubernetes/kubernetes.ts'
+import {
+  type ApplicationState,
+  applicationKind,
+  isHeldBack,
+  type Push,
+  pushPatch,
+  stateOf,
+} from '../../src/gitops/argocd.ts'
+import { type Ailment, diagnose } from '../../src/gitops/diagnosis.ts'
+import { unwellObjects } from '../../src/gitops/unwell.ts'
+import type { KubernetesReader, KubernetesWriter } from '../../src/kubernetes/kubernetes.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import type { Acting } from '../../src/runbook/step.ts'
 
@@ -10,36 +19,103 @@ type Named = Pick<KnownApplication, 'name' | 'namespace'>
 export async function lookAt(
   { name, namespace }: Named,
   kubernetes: KubernetesReader,
-): Promise<{ state: 'held' } | { state: 'unwell'; why: string } | { state: 'well' }> {
+): Promise<{ state: 'held' } | { state: 'unwell'; why: string } | { state: 'well'; evidence: string }> {
   const live = await kubernetes.get({ ...applicationKind, namespace, name })
   if (!live || isHeldBack(live)) return { state: 'held' }
-  const { sync, health, complaint } = stateOf(live)
-  if (sync === 'Synced' && health === 'Healthy') return { state: 'well' }
-  return { state: 'unwell', why: `${sync}, ${health}${complaint ? ` (${complaint})` : ''}` }
+  const state = stateOf(live)
+  const ailment = diagnose(name, state)
+  if (ailment) return { state: 'unwell', why: ailment.message }
+  return { state: 'well', evidence: `${name} is ${state.sync} and ${state.health}` }
 }
 
-/** Waits until an application is Synced and Healthy. Fault `application-not-healthy` says what it was last. */
+/** What Argo CD does not do by itself is asked of it so many times. */
+const pushesAtMost = 3
+
+/** How each push is told. */
+const told: Record<Push, string> = {
+  sync: 'Argo CD does not sync it again by itself: told to',
+  refresh: 'Argo CD does not look at it again by itself: told to',
+  terminate: 'its sync is of an older commit than Git has now: ended',
+}
+
+/**
+ * Waits until an application is Synced and Healthy. Asks Argo CD for what it does not do by itself: to sync again what
+ * failed or what does not sync on its own, to render again what could not be rendered, to end a sync of an older commit. When
+ * that does not help, or time is over, the Fault names what is wrong with which object, in its own words.
+ */
 export async function untilWell(
   application: Named,
-  kubernetes: KubernetesReader,
-  wait: Acting['wait'],
+  kubernetes: KubernetesWriter,
+  { wait, note }: Pick<Acting, 'wait' | 'note'>,
 ): Promise<void> {
   const { name, namespace } = application
-  let last = 'Argo CD has not looked at it'
+  const ref = { ...applicationKind, namespace, name }
+  const pushes = new Pushes()
+  let last: { ailment: Ailment; state: ApplicationState } | undefined
   try {
-    await wait(`${name} to be Synced and Healthy`, async () => {
-      const seen = await lookAt(application, kubernetes)
-      if (seen.state === 'unwell') last = seen.why
-      return seen.state === 'well' || undefined
-    })
+    await wait(
+      `${name} to be Synced and Healthy`,
+      async () => {
+        const live = await kubernetes.get(ref)
+        if (!live) return undefined
+        const state = stateOf(live)
+        const ailment = diagnose(name, state)
+        if (!ailment) return true
+        last = { ailment, state }
+        const { push } = ailment
+        const turn = push === undefined ? 'wait' : pushes.turn(push)
+        if (ailment.lasting || turn === 'over') throw new Given()
+        if (push !== undefined && turn === 'now') {
+          note(`${told[push]} (${pushes.given(push)} of ${pushesAtMost}): ${ailment.message}`)
+          await kubernetes.patch(ref, pushPatch(live, push))
+        }
+        return undefined
+      },
+      { every: '2s' },
+    )
   } catch (thrown) {
-    if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
-    throw new Fault({
-      code: 'application-not-healthy',
-      blame: 'host',
-      message: `the Application ${name} does not get well: ${last}`,
-      remedy: `Look at it (kubectl -n ${namespace} describe application ${name}, then its pods); its data is in place. Once it is mended, run \`recover resume\``,
-      cause: thrown,
-    })
+    const over = thrown instanceof Given || (thrown instanceof Fault && thrown.code === 'wait-timed-out')
+    if (!over || !last) throw thrown
+    throw await faultOf(last.ailment, last.state, kubernetes, thrown)
   }
+}
+
+/** Nothing more can be done from here. */
+class Given extends Error {}
+
+/** What was asked of Argo CD so far, and whether it is time to ask again. */
+class Pushes {
+  private readonly done = new Map<Push, { times: number; patience: number }>()
+
+  given(push: Push): number {
+    return this.done.get(push)?.times ?? 0
+  }
+
+  /**
+   * Counts a look at an application that a push may mend. `now`: give it; counted as given. `wait`: what is missing may
+   * come by itself meanwhile, for 10, 30 and 90 seconds of looks. `over`: enough of it.
+   */
+  turn(push: Push): 'now' | 'wait' | 'over' {
+    const last = this.done.get(push)
+    if (last) {
+      last.patience -= 1
+      if (last.patience > 0) return 'wait'
+      if (last.times === pushesAtMost) return 'over'
+    }
+    const times = (last?.times ?? 0) + 1
+    this.done.set(push, { times, patience: 5 * 3 ** (times - 1) })
+    return 'now'
+  }
+}
+
+async function faultOf(
+  { objects, push: _, lasting: __, message, ...rest }: Ailment,
+  state: ApplicationState,
+  kubernetes: KubernetesReader,
+  cause: unknown,
+): Promise<Fault> {
+  const managed = state.resources.filter(r => !r.hook).map(r => r.ref)
+  const found = await unwellObjects(kubernetes, objects ?? managed).catch(() => [])
+  const details = found.map(({ object, why }) => `${object}: ${why}`).join('; ')
+  return new Fault({ ...rest, message: details === '' ? message : `${message}. ${details}`, cause })
 }

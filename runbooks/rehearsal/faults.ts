@@ -132,6 +132,38 @@ export const faults: LabFault[] = [
       'The application’s pods crash again and again. The run stops there and says so; its data is in place.',
   },
   {
+    name: 'application-degraded',
+    target: 'namespace of the application',
+    needsTarget: true,
+    strikes: lasting,
+    explains:
+      'The application’s pods crash until Kubernetes gives their rollout up. The other applications are released; this one’s cause is told.',
+  },
+  {
+    name: 'application-hook-fails',
+    target: 'name of the application',
+    needsTarget: true,
+    strikes: lasting,
+    explains:
+      'A Job that must run before the application’s sync fails (one is made up where Git has none). It is run again a few times, then told.',
+  },
+  {
+    name: 'application-not-rendered',
+    target: 'name of the application',
+    needsTarget: true,
+    strikes: lasting,
+    explains:
+      'Argo CD cannot render the application. It is asked to try again a few times; the other applications are released.',
+  },
+  {
+    name: 'application-out-of-sync',
+    target: 'name of the application',
+    needsTarget: true,
+    strikes: lasting,
+    explains:
+      'Somebody changes an object of the application back, whatever Argo CD does. It is told; the other applications are released.',
+  },
+  {
     name: 'onepassword-rate-limited',
     target: 'name of the OnePasswordItem',
     strikes: lasting,

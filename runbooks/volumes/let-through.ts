@@ -26,14 +26,14 @@ export const letThrough = step({
     if (seen.state === 'held') return due(`apply the Application ${name}`)
     if (!storage) return done({}, `Argo CD works on ${name}`)
     return seen.state === 'well'
-      ? done({}, `${name} is Synced and Healthy: volumes can be attached`)
+      ? done({}, `${seen.evidence}: volumes can be attached`)
       : due(`wait for ${name}: ${seen.why}`)
   },
-  async apply({ application, cluster, kubernetes, wait }) {
+  async apply({ application, cluster, kubernetes, wait, note }) {
     const { name, storage } = application
     const project = cluster.projectManifest(name)
     if (project) await kubernetes.apply(project, { force: true })
     await kubernetes.apply(cluster.applicationManifest(name), { force: true })
-    if (storage) await untilWell(application, kubernetes, wait)
+    if (storage) await untilWell(application, kubernetes, { wait, note })
   },
 })

@@ -64,8 +64,25 @@ const endings: Record<
   'k0sctl-fails-half-way': { target: 'lithium', ends: 'by itself' },
   'application-never-healthy': {
     target: 'grafana',
-    ends: { 'applications/release[grafana]': 'application-not-healthy' },
+    ends: { 'applications/release[grafana]': 'application-progressing' },
     hastens: 'applications/release',
+  },
+  'application-degraded': {
+    target: 'grafana',
+    ends: { 'applications/release[grafana]': 'application-degraded' },
+    hastens: 'applications/release',
+  },
+  'application-hook-fails': {
+    target: 'photos',
+    ends: { 'applications/release[photos]': 'application-hook-failed' },
+  },
+  'application-not-rendered': {
+    target: 'synology-csi',
+    ends: { 'volumes/let-through[synology-csi]': 'application-not-rendered' },
+  },
+  'application-out-of-sync': {
+    target: 'scratch',
+    ends: { 'applications/release[scratch]': 'application-out-of-sync' },
   },
   'onepassword-rate-limited': {
     target: 'recover-probe',

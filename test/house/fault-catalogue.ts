@@ -35,6 +35,8 @@ const handsOn = new Set([
   'src/runbook/make-plan.ts code',
   // done() is given warnings whole.
   'src/runbook/step.ts code',
+  // diagnosis.ts gives the code.
+  'runbooks/applications/well.ts ',
   // prove-system.ts gives the code.
   'runbooks/hosts/install-flatcar.ts wrong.code',
   // explain() gives its stop() the code.

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { unwellObjects } from '../../../src/gitops/unwell.ts'
 import type { KubernetesObject } from '../../../src/kubernetes/kubernetes.ts'
 import type { Blueprint } from '../../../src/lab/blueprint.ts'
 import {
@@ -67,8 +68,14 @@ const rest = async () => {
     return same
   })
 }
-const why = (pod: Json): string =>
-  pod?.status?.conditions?.find((c: Json) => c.type === 'Ready' && c.status === 'False')?.message ?? ''
+/** What the pod says of itself, as a person is told. */
+const why = async (name: string): Promise<string> => {
+  const pod = { apiVersion: 'v1', kind: 'Pod', namespace: (await namespaceOf(name)) ?? 'default', name }
+  return (await unwellObjects(cluster.api.reader, [pod]))[0]?.why ?? ''
+}
+const namespaceOf = async (pod: string) =>
+  (await cluster.api.reader.list({ apiVersion: 'v1', kind: 'Pod' })).find(p => p.metadata.name === pod)
+    ?.metadata.namespace
 
 const workload = (
   kind: 'Deployment' | 'StatefulSet' | 'DaemonSet',
@@ -307,9 +314,7 @@ describe('pods', () => {
       workload('Deployment', 'app', { volumes, containers: [{ ...containers[0], envFrom: [secret] }] }),
     )
     const waits = (reason: string) =>
-      eventually(`the pod to wait for ${reason}`, async () =>
-        why(await read('Pod', 'app-0')).includes(reason),
-      )
+      eventually(`the pod to wait for ${reason}`, async () => (await why('app-0')).includes(reason))
     await waits('persistentvolumeclaim "data" is not bound')
     await apply(volume('v', owner('data')), claim('data', { volumeName: 'v' }))
     await waits('untolerated taint {node.kubernetes.io/not-ready}')
@@ -389,7 +394,7 @@ describe('pods', () => {
     await reaches('Pod', 'one-0', 'Running')
     await apply(pinned('two', 'helium'))
     await eventually('the second to be refused', async () =>
-      why(await read('Pod', 'two-0')).includes('non-retryable iSCSI login failure'),
+      (await why('two-0')).includes('non-retryable iSCSI login failure'),
     )
     expect(sessions()).toHaveLength(1)
     await remove('Deployment', 'one')
@@ -426,7 +431,7 @@ describe('Cilium', () => {
     const [operator, agent] = cilium as [KubernetesObject, KubernetesObject]
     await apply(agent)
     await eventually('the agent to wait', async () =>
-      why(await read('Pod', 'cilium-lithium')).includes('CustomResourceDefinitions'),
+      (await why('cilium-lithium')).includes('CustomResourceDefinitions'),
     )
     expect(await nodeReady()).toBe(false)
     expect(await cluster.api.reader.serves({ apiVersion: 'cilium.io/v2', kind: 'CiliumNode' })).toBe(false)
@@ -736,7 +741,7 @@ describe('Argo CD', () => {
     expect(await read('ConfigMap', 'first')).toBeDefined()
     expect(await read('ConfigMap', 'last')).toBeUndefined()
     expect(await status('waves')).toMatchObject({
-      operationState: { phase: 'Running', message: 'waiting for healthy state of wave 0' },
+      operationState: { phase: 'Running', message: 'waiting for healthy state of apps/Deployment/slow' },
     })
     await withNetwork()
     await eventually('the last wave', async () => (await read('ConfigMap', 'last')) !== undefined)
@@ -745,10 +750,22 @@ describe('Argo CD', () => {
 
   test('a kind that nobody defines fails the whole sync, before anything is made', async () => {
     await apply(application('custom', automated()))
-    await eventually('the failure', async () => (await status('custom'))?.operationState?.phase === 'Failed')
-    expect((await status('custom')).operationState.message).toMatch(
-      /could not find .*ServiceMonitor.*Make sure the "ServiceMonitor" CRD is installed/,
-    )
+    await eventually('the failure', async () => (await status('custom'))?.operationState?.retryCount === 1)
+    expect((await status('custom')).operationState).toMatchObject({
+      phase: 'Running',
+      message: expect.stringMatching(
+        /tasks are not valid: .*monitoring\.coreos\.com\/v1.* Retrying attempt #1 at /,
+      ),
+      syncResult: {
+        resources: [
+          {
+            kind: 'ServiceMonitor',
+            status: 'SyncFailed',
+            message: expect.stringContaining('Make sure the "ServiceMonitor" CRD is installed'),
+          },
+        ],
+      },
+    })
     expect(await read('ConfigMap', 'beside')).toBeUndefined()
     await apply(definition('monitoring.coreos.com', 'servicemonitors', 'ServiceMonitor'))
     await synced('custom')
@@ -776,6 +793,65 @@ describe('Argo CD', () => {
       health: { status: 'Healthy' },
       conditions: [{ type: 'ComparisonError', message: expect.stringContaining('nowhere') }],
     })
+  })
+
+  test('what could not be rendered is not looked at again before somebody asks for it', async () => {
+    cluster.world.arm('application-not-rendered', 'plain', 1_000)
+    await apply(application('plain', automated()))
+    await eventually(
+      'the error',
+      async () => (await status('plain'))?.conditions?.[0]?.type === 'ComparisonError',
+    )
+    cluster.world.heal()
+    await rest()
+    expect((await status('plain')).sync.status).toBe('Unknown')
+    await cluster.ask(
+      'PATCH',
+      '/apis/argoproj.io/v1alpha1/namespaces/default/applications/plain',
+      { metadata: { annotations: { 'argocd.argoproj.io/refresh': 'hard' } } },
+      'application/merge-patch+json',
+    )
+    await synced('plain')
+    expect((await read('Application', 'plain')).metadata.annotations ?? {}).not.toHaveProperty([
+      'argocd.argoproj.io/refresh',
+    ])
+  })
+
+  test('a hook that fails is run anew as often as the policy says, and the sync has failed for good; an operation begins anew', async () => {
+    await withNetwork()
+    cluster.world.arm('application-hook-fails', 'plain', 1_000)
+    await apply(application('plain', { syncPolicy: { automated: {}, retry: { limit: 2 } } }))
+    await eventually('the end', async () => (await status('plain'))?.operationState?.phase === 'Failed')
+    expect(await status('plain')).toMatchObject({
+      sync: { status: 'OutOfSync' },
+      operationState: {
+        retryCount: 2,
+        message: 'one or more synchronization tasks completed unsuccessfully (retried 2 times).',
+        syncResult: {
+          resources: [
+            {
+              kind: 'Job',
+              hookType: 'PreSync',
+              hookPhase: 'Failed',
+              message: 'Job has reached the specified backoff limit',
+            },
+          ],
+        },
+      },
+      conditions: [{ type: 'SyncError' }],
+    })
+    const job = { apiVersion: 'batch/v1', kind: 'Job', namespace: 'default', name: 'plain-before-sync' }
+    expect(await unwellObjects(cluster.api.reader, [job])).toEqual([
+      {
+        object: 'Job default/plain-before-sync',
+        why: expect.stringMatching(/^pod plain-before-sync-0: Error with exit code 1: migration failed/),
+      },
+    ])
+    cluster.world.heal()
+    await rest()
+    expect(await read('ConfigMap', 'plain')).toBeUndefined()
+    await order('plain', { sync: { revision: 'main' } })
+    await synced('plain')
   })
 
   test('a Secret with stringData comes to rest', async () => {

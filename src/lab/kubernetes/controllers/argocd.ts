@@ -1,13 +1,16 @@
 import type { KubernetesObject } from '../../blueprint.ts'
 import { admit } from '../admission.ts'
-import { mergeApplied } from '../fields.ts'
-import { groupVersionOf, type ResourceType } from '../resources.ts'
+import type { ResourceType } from '../resources.ts'
 import type { ObjectStore, Stored } from '../store.ts'
-import { type Controlled, type Controller, dig, digList, refOf, runs } from './context.ts'
+import { healthOf, worst } from './argocd-health.ts'
+import { find, groupOf, hookOf, inSync, now, sameObject, says } from './argocd-objects.ts'
+import { begun, type OperationState, proceed } from './argocd-sync.ts'
+import { type Controlled, type Controller, dig, refOf, runs } from './context.ts'
 
 const kind = 'Application.argoproj.io'
 const tracking = 'argocd.argoproj.io/tracking-id'
 const finalizer = 'resources-finalizer.argocd.argoproj.io'
+const refresh = 'argocd.argoproj.io/refresh'
 
 /** The application controller: compares Git with what lives, syncs when it may or must, and says how healthy it all is. */
 export const argocd: Controller = controlled => {
@@ -21,74 +24,184 @@ export const argocd: Controller = controlled => {
   }
 }
 
+interface Automation {
+  enabled?: boolean
+  prune?: boolean
+  selfHeal?: boolean
+}
+
 interface Operation {
+  initiatedBy?: object
+  retry?: { limit?: number }
   sync?: { dryRun?: boolean; prune?: boolean; revision?: string }
 }
 
 function reconcile(controlled: Controlled, application: Stored): void {
-  const { store } = controlled
-  const desired = desiredOf(controlled, application)
+  const { store, world } = controlled
+  const { name } = application.metadata
+  const comparedTo = {
+    source: dig(application, 'spec', 'source'),
+    destination: dig(application, 'spec', 'destination'),
+  }
+  const asked = application.metadata.annotations?.[refresh] !== undefined
+  const moved =
+    JSON.stringify(dig(application, 'status', 'sync', 'comparedTo')) !== JSON.stringify(comparedTo)
+  // After an error nothing is rendered again before somebody asks for it, or the Application changes.
+  const stuck = dig<{ type: string }[]>(application, 'status', 'conditions')?.some(
+    c => c.type === 'ComparisonError',
+  )
+  if (stuck && !asked && !moved) return
+  if (asked)
+    store.merge(
+      refOf(store, application),
+      { metadata: { annotations: { [refresh]: null } } },
+      'argocd-application-controller',
+    )
   const write = (status: Record<string, unknown>) => {
     const { reconciledAt: _, ...before } = (application.status ?? {}) as Record<string, unknown>
     // The time of the last look changes only with what was seen: nothing would ever come to rest otherwise.
     if (JSON.stringify(before) === JSON.stringify(status)) return
     store.setStatus(refOf(store, application), { ...status, reconciledAt: now() })
   }
-  if (!desired) {
+  const state = dig<OperationState>(application, 'status', 'operationState')
+  const desired = desiredOf(controlled, application)
+  if (!desired || world.suffers('application-not-rendered', name)) {
+    const path = dig(application, 'spec', 'source', 'path')
+    const why = desired ? '`kustomize build` failed exit status 1' : `${path}: app path does not exist`
     write({
-      sync: { status: 'Unknown' },
+      sync: { status: 'Unknown', comparedTo },
       health: { status: 'Healthy' },
+      ...(state ? { operationState: state } : {}),
       conditions: [
         {
           type: 'ComparisonError',
-          message: `Failed to load target state: app path does not exist: ${dig(application, 'spec', 'source', 'path')}`,
+          message: `Failed to load target state: failed to generate manifest for source 1 of 1: rpc error: code = Unknown desc = ${why}`,
         },
       ],
     })
     return
   }
-  const operation = dig<Operation>(application, 'operation')
-  const automated = dig<{ enabled?: boolean; prune?: boolean; selfHeal?: boolean }>(
-    application,
-    'spec',
-    'syncPolicy',
-    'automated',
-  )
-  const prune = operation?.sync?.prune ?? automated?.prune
-  const extra = () => tracked(store, application).filter(o => !desired.some(d => sameObject(store, d, o)))
-  const differs = () => desired.some(o => !inSync(store, o)) || extra().length > 0
-  let state = dig<Record<string, unknown>>(application, 'status', 'operationState')
-  const syncedBefore = state?.phase === 'Succeeded'
-  const byItself =
-    automated !== undefined &&
-    automated.enabled !== false &&
-    differs() &&
-    (!syncedBefore || automated.selfHeal === true)
-  const pretends = operation?.sync?.dryRun === true
-  if (pretends) {
-    state = ended('Succeeded', 'successfully synced (no more tasks)')
-  } else if (operation || byItself || state?.phase === 'Running') {
-    const end = sync(controlled, application, desired)
-    // The same words keep the same time, so that a sync that still waits changes nothing.
-    state = state?.phase === end.phase && state?.message === end.message ? state : end
-  }
-  if (operation) store.merge(refOf(store, application), { operation: null }, 'argocd-application-controller')
-  if (prune && !pretends && state?.phase === 'Succeeded')
+  const git = world.suffers('application-hook-fails', name) ? withHook(application, desired) : desired
+  const objects = git.filter(o => hookOf(o) === undefined)
+  const foreign = world.suffers('application-out-of-sync', name) ? objects[0] : undefined
+  const extra = () =>
+    tracked(store, application).filter(
+      o => hookOf(o) === undefined && !git.some(d => sameObject(store, d, o)),
+    )
+  const same = (object: KubernetesObject) => object !== foreign && inSync(store, object)
+  const differs = () => objects.some(o => !same(o)) || extra().length > 0
+  const after = operate(controlled, application, git, { state, moved, differs: differs(), foreign })
+  const prune =
+    dig<boolean>(application, 'operation', 'sync', 'prune') ??
+    dig<boolean>(application, 'spec', 'syncPolicy', 'automated', 'prune')
+  if (prune && after?.phase === 'Succeeded' && dig(after.operation, 'sync', 'dryRun') !== true)
     for (const object of extra()) if (!says(object, 'Prune=false')) store.remove(refOf(store, object))
-  const health = worst(desired.map(o => healthOf(find(store, o))))
   write({
-    sync: { status: differs() ? 'OutOfSync' : 'Synced', revision: 'main' },
-    health: { status: health },
-    ...(state ? { operationState: state } : {}),
-    resources: desired.map(o => ({
-      group: o.apiVersion.includes('/') ? o.apiVersion.split('/')[0] : '',
+    sync: { status: differs() ? 'OutOfSync' : 'Synced', revision: 'main', comparedTo },
+    health: { status: worst(objects.map(o => healthOf(find(store, o)))) },
+    ...(after ? { operationState: after } : {}),
+    ...(after?.phase === 'Failed'
+      ? {
+          conditions: [
+            { type: 'SyncError', message: `Failed last sync attempt to [main]: ${after.message}` },
+          ],
+        }
+      : {}),
+    resources: git.map(o => ({
+      group: groupOf(o),
       version: o.apiVersion.split('/').at(-1),
       kind: o.kind,
       name: o.metadata.name,
       ...(o.metadata.namespace ? { namespace: o.metadata.namespace } : {}),
-      status: inSync(store, o) ? 'Synced' : 'OutOfSync',
+      ...(hookOf(o) === undefined ? { status: same(o) ? 'Synced' : 'OutOfSync' } : { hook: true }),
     })),
   })
+}
+
+/** Begins, goes on with or leaves alone the Application's operation, and says how it stands. */
+function operate(
+  controlled: Controlled,
+  application: Stored,
+  git: KubernetesObject[],
+  seen: {
+    state: OperationState | undefined
+    moved: boolean
+    differs: boolean
+    foreign: KubernetesObject | undefined
+  },
+): OperationState | undefined {
+  const { store } = controlled
+  const { state, moved, differs, foreign } = seen
+  const operation = dig<Operation>(application, 'operation')
+  const policy = dig<{ automated?: Automation; retry?: { limit?: number } }>(
+    application,
+    'spec',
+    'syncPolicy',
+  )
+  const automated = policy?.automated
+  if (operation) store.merge(refOf(store, application), { operation: null }, 'argocd-application-controller')
+  if (operation?.sync?.dryRun)
+    return {
+      ...begun(operation, 0),
+      phase: 'Succeeded',
+      message: 'successfully synced (no more tasks)',
+      finishedAt: now(),
+    }
+  if (state?.phase === 'Terminating')
+    return { ...state, phase: 'Failed', message: 'Operation terminated', finishedAt: now() }
+  // A sync that failed for good is not tried again for the same commit and the same Application.
+  const byItself =
+    automated !== undefined &&
+    automated.enabled !== false &&
+    differs &&
+    (state === undefined || (state.phase === 'Succeeded' ? automated.selfHeal === true : moved))
+  const current = operation
+    ? begun(operation, operation.retry?.limit ?? 0)
+    : state?.phase === 'Running'
+      ? state
+      : byItself
+        ? begun(
+            {
+              initiatedBy: { automated: true },
+              sync: { ...(automated?.prune ? { prune: true } : {}), revision: 'main' },
+            },
+            policy?.retry?.limit ?? 5,
+          )
+        : undefined
+  if (!current) return state
+  let next = proceed(controlled, application, git, current)
+  // Set right again and again, with no end: told as after the fifth time.
+  if (foreign && !operation && automated?.selfHeal && next.phase === 'Succeeded') {
+    const sync = { ...next.operation.sync, autoHealAttemptsCount: 5 }
+    next = { ...next, operation: { ...next.operation, sync } }
+  }
+  // The same words keep the same time, so that a sync that still waits or was just repeated changes nothing.
+  const timeless = ({ startedAt: _, finishedAt: __, ...words }: OperationState) => JSON.stringify(words)
+  return state && timeless(state) === timeless(next) ? state : next
+}
+
+/** What Git holds, and a PreSync hook where it has none: a Job that will fail. */
+function withHook(application: Stored, objects: KubernetesObject[]): KubernetesObject[] {
+  if (objects.some(o => hookOf(o) === 'PreSync')) return objects
+  const { name } = application.metadata
+  const namespace = dig<string>(application, 'spec', 'destination', 'namespace') ?? 'default'
+  const hook: KubernetesObject = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: `${name}-before-sync`,
+      namespace,
+      annotations: {
+        'argocd.argoproj.io/hook': 'PreSync',
+        [tracking]: `${name}:batch/Job:${namespace}/${name}-before-sync`,
+      },
+    },
+    spec: {
+      backoffLimit: 0,
+      template: { spec: { restartPolicy: 'Never', containers: [{ name: 'migrate', image: 'lab/migrate' }] } },
+    },
+  }
+  return [...objects, hook]
 }
 
 // What Git renders to changes with the kinds that are known alone, and is asked for at every look.
@@ -115,7 +228,6 @@ function render({ store, world }: Controlled, application: Stored): KubernetesOb
     const type = store.type(object.apiVersion, object.kind)
     const namespaced = type?.namespaced ?? object.metadata.namespace !== undefined
     const namespace = object.metadata.namespace ?? target
-    const group = object.apiVersion.includes('/') ? object.apiVersion.split('/')[0] : ''
     const { namespace: _, creationTimestamp: __, ...metadata } = object.metadata
     const wanted = {
       ...object,
@@ -124,7 +236,7 @@ function render({ store, world }: Controlled, application: Stored): KubernetesOb
         ...(namespaced ? { namespace } : {}),
         annotations: {
           ...(object.metadata.annotations as object | undefined),
-          [tracking]: `${application.metadata.name}:${group}/${object.kind}:${namespaced ? namespace : ''}/${object.metadata.name}`,
+          [tracking]: `${application.metadata.name}:${groupOf(object)}/${object.kind}:${namespaced ? namespace : ''}/${object.metadata.name}`,
         },
       },
     }
@@ -139,51 +251,6 @@ function admitted(type: ResourceType, object: KubernetesObject): KubernetesObjec
   } catch {
     return object
   }
-}
-
-function sync(
-  { store }: Controlled,
-  application: Stored,
-  desired: KubernetesObject[],
-): Record<string, unknown> {
-  const target = dig<string>(application, 'spec', 'destination', 'namespace') ?? 'default'
-  const options = dig<string[]>(application, 'spec', 'syncPolicy', 'syncOptions') ?? []
-  const namespaces = store.kind('Namespace')
-  if (options.includes('CreateNamespace=true') && !store.find({ resource: namespaces, name: target }))
-    store.create(
-      namespaces,
-      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: target } },
-      'argocd-application-controller',
-    )
-  // Every task is tried dry before the first is carried out: a kind that nobody defines stops all of them.
-  for (const object of desired)
-    if (!store.type(object.apiVersion, object.kind) && !says(object, 'SkipDryRunOnMissingResource=true'))
-      if (!desired.some(d => defines(d, object))) return ended('Failed', missingKind(object))
-  const waves = new Map<number, KubernetesObject[]>()
-  for (const object of desired) waves.set(waveOf(object), [...(waves.get(waveOf(object)) ?? []), object])
-  for (const wave of [...waves.keys()].sort((a, b) => a - b)) {
-    const objects = (waves.get(wave) ?? []).sort((a, b) => rank(a.kind) - rank(b.kind))
-    for (const object of objects)
-      try {
-        const resource = store.type(object.apiVersion, object.kind)
-        if (!resource) return ended('Failed', missingKind(object))
-        const namespace = object.metadata.namespace
-        if (namespace !== undefined) store.mustHaveNamespace(namespace)
-        store.apply(
-          { resource, namespace, name: String(object.metadata.name) },
-          object,
-          'argocd-controller',
-          {
-            force: true,
-          },
-        )
-      } catch (error) {
-        return ended('Failed', (error as Error).message)
-      }
-    if (worst(objects.map(o => healthOf(find(store, o)))) !== 'Healthy' && wave !== Math.max(...waves.keys()))
-      return { ...ended('Running', `waiting for healthy state of wave ${wave}`), finishedAt: undefined }
-  }
-  return ended('Succeeded', 'successfully synced (all tasks run)')
 }
 
 function cascade({ store }: Controlled, application: Stored): void {
@@ -216,119 +283,4 @@ function tracked(store: ObjectStore, application: Stored): Stored[] {
     owned.set(store, known)
   }
   return known.byApplication.get(application.metadata.name) ?? []
-}
-
-function says(object: KubernetesObject, option: string): boolean {
-  const options = dig<string>(object, 'metadata', 'annotations', 'argocd.argoproj.io/sync-options') ?? ''
-  return options.split(',').some(o => o.trim() === option)
-}
-
-function defines(definition: KubernetesObject, object: KubernetesObject): boolean {
-  return (
-    definition.kind === 'CustomResourceDefinition' &&
-    dig(definition, 'spec', 'names', 'kind') === object.kind &&
-    dig(definition, 'spec', 'group') === object.apiVersion.split('/')[0]
-  )
-}
-
-function missingKind({ apiVersion, kind, metadata }: KubernetesObject): string {
-  return `The Kubernetes API could not find ${apiVersion}/${kind} for requested resource ${metadata.namespace ?? ''}/${metadata.name}. Make sure the "${kind}" CRD is installed on the destination cluster.`
-}
-
-function sameObject(store: ObjectStore, desired: KubernetesObject, live: Stored): boolean {
-  const type = store.type(desired.apiVersion, desired.kind)
-  return (
-    type !== undefined &&
-    groupVersionOf(type) === desired.apiVersion &&
-    live.kind === desired.kind &&
-    live.metadata.name === desired.metadata.name &&
-    live.metadata.namespace === desired.metadata.namespace
-  )
-}
-
-function find(store: ObjectStore, desired: KubernetesObject): Stored | undefined {
-  const resource = store.type(desired.apiVersion, desired.kind)
-  return (
-    resource &&
-    store.find({ resource, namespace: desired.metadata.namespace, name: String(desired.metadata.name) })
-  )
-}
-
-// What is kept is never changed in place: the same two objects compare the same.
-const compared = new WeakMap<KubernetesObject, { live: Stored; same: boolean }>()
-
-function inSync(store: ObjectStore, desired: KubernetesObject): boolean {
-  const live = find(store, desired)
-  if (!live) return false
-  const before = compared.get(desired)
-  if (before?.live === live) return before.same
-  const { status: _, ...wanted } = desired
-  const same = JSON.stringify(mergeApplied(live, wanted)) === JSON.stringify(live)
-  compared.set(desired, { live, same })
-  return same
-}
-
-function waveOf(object: KubernetesObject): number {
-  return Number(dig(object, 'metadata', 'annotations', 'argocd.argoproj.io/sync-wave') ?? 0)
-}
-
-const order = [
-  'Namespace',
-  'CustomResourceDefinition',
-  'StorageClass',
-  'PersistentVolume',
-  'PersistentVolumeClaim',
-  'Secret',
-]
-
-function rank(kind: string): number {
-  const found = order.indexOf(kind)
-  return found === -1 ? order.length : found
-}
-
-type Health = 'Healthy' | 'Suspended' | 'Progressing' | 'Missing' | 'Degraded' | 'Unknown'
-const severity: Health[] = ['Healthy', 'Suspended', 'Progressing', 'Missing', 'Degraded', 'Unknown']
-
-function worst(found: Health[]): Health {
-  return found.reduce<Health>((a, b) => (severity.indexOf(b) > severity.indexOf(a) ? b : a), 'Healthy')
-}
-
-/** Argo CD's own health checks, for the kinds that have one. */
-export function healthOf(object: Stored | undefined): Health {
-  if (!object) return 'Missing'
-  const status = (name: string) => dig<number>(object, 'status', name) ?? 0
-  switch (object.kind) {
-    case 'Deployment':
-    case 'StatefulSet':
-      return status('readyReplicas') >= Number(dig(object, 'spec', 'replicas') ?? 1)
-        ? 'Healthy'
-        : 'Progressing'
-    case 'DaemonSet':
-      return status('numberReady') >= status('desiredNumberScheduled') ? 'Healthy' : 'Progressing'
-    case 'PersistentVolumeClaim': {
-      const phase = dig(object, 'status', 'phase')
-      return phase === 'Bound' ? 'Healthy' : phase === 'Lost' ? 'Degraded' : 'Progressing'
-    }
-    case 'Job':
-      return digList(object, 'status', 'conditions').some(c => c.type === 'Failed' && c.status === 'True')
-        ? 'Degraded'
-        : digList(object, 'status', 'conditions').some(c => c.type === 'Complete')
-          ? 'Healthy'
-          : 'Progressing'
-    case 'OnePasswordItem': {
-      const ready = digList(object, 'status', 'conditions').find(c => c.type === 'Ready')
-      return ready === undefined ? 'Progressing' : ready.status === 'True' ? 'Healthy' : 'Degraded'
-    }
-    // Since 1.8 an Application has no health of its own in its parent, unless argocd-cm restores it.
-    default:
-      return 'Healthy'
-  }
-}
-
-function ended(phase: string, message: string): Record<string, unknown> {
-  return { phase, message, startedAt: now(), finishedAt: now() }
-}
-
-function now(): string {
-  return new Date().toISOString().replace(/\.\d+Z$/, 'Z')
 }

@@ -6,8 +6,9 @@ import { definitions, namespaces, nodes } from './cluster.ts'
 import type { Controlled, Controller } from './context.ts'
 import { garbage } from './garbage.ts'
 import { onePasswordOperator } from './onepassword.ts'
+import { pods } from './pods.ts'
 import { binder, protection } from './storage.ts'
-import { pods, workloads } from './workloads.ts'
+import { workloads } from './workloads.ts'
 
 const controllers: Controller[] = [
   namespaces,

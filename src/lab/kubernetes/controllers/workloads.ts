@@ -1,26 +1,14 @@
-import { readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { ObjectStore, Stored } from '../store.ts'
-import {
-  type Controlled,
-  type Controller,
-  dig,
-  digList,
-  isReady,
-  podsOf,
-  refOf,
-  runs,
-  withCondition,
-} from './context.ts'
-import { runProgram } from './job-programs.ts'
+import { type Controller, dig, digList, isReady, podsOf, refOf, withCondition } from './context.ts'
 
 /** Deployments, StatefulSets and DaemonSets to pods, and what their pods are to their status. */
-export const workloads: Controller = ({ store, machines }) => {
+export const workloads: Controller = ({ store, machines, world }) => {
   for (const deployment of store.all('Deployment')) {
     const replicas = Number(dig(deployment, 'spec', 'replicas') ?? 1)
     wantPods(store, deployment, names(deployment, replicas))
     const ready = podsOf(store, deployment).filter(isReady).length
     const complete = ready >= replicas
+    const late = !complete && world.suffers('application-degraded', String(deployment.metadata.namespace))
     store.setStatus(refOf(store, deployment), {
       observedGeneration: deployment.metadata.generation,
       replicas,
@@ -31,8 +19,9 @@ export const workloads: Controller = ({ store, machines }) => {
         withCondition(
           digList(deployment, 'status', 'conditions'),
           'Progressing',
-          true,
-          complete ? 'NewReplicaSetAvailable' : 'ReplicaSetUpdated',
+          !late,
+          complete ? 'NewReplicaSetAvailable' : late ? 'ProgressDeadlineExceeded' : 'ReplicaSetUpdated',
+          late ? `ReplicaSet "${deployment.metadata.name}" has timed out progressing.` : '',
         ),
         'Available',
         complete,
@@ -87,6 +76,9 @@ export const workloads: Controller = ({ store, machines }) => {
             phase === 'Succeeded' ? 'Complete' : 'Failed',
             true,
             phase === 'Succeeded' ? 'CompletionsReached' : 'BackoffLimitExceeded',
+            phase === 'Succeeded'
+              ? 'Reached expected number of succeeded pods'
+              : 'Job has reached the specified backoff limit',
           )
         : [],
     })
@@ -178,233 +170,4 @@ function claimVolumes(set: Stored, ordinal: number): object[] {
     const name = dig<string>(template, 'metadata', 'name')
     return { name, persistentVolumeClaim: { claimName: `${name}-${set.metadata.name}-${ordinal}` } }
   })
-}
-
-/** What kubelets and the CSI node plugin do: pods start once a node, their volumes and their secrets are there. */
-export const pods: Controller = controlled => {
-  const { store } = controlled
-  for (const pod of store.all('Pod')) {
-    const phase = dig(pod, 'status', 'phase')
-    if (phase === 'Succeeded' || phase === 'Failed') continue
-    start(controlled, pod)
-  }
-  detach(controlled)
-}
-
-/** Gets a pod as far as it can go. True when it runs or ended. */
-function start(controlled: Controlled, pod: Stored): boolean {
-  const { store, world, nas, machines } = controlled
-  const ref = refOf(store, pod)
-  const namespace = String(pod.metadata.namespace)
-  const waiting = (reason: string, message: string) => {
-    store.setStatus(ref, {
-      phase: 'Pending',
-      conditions: withCondition(digList(pod, 'status', 'conditions'), 'Ready', false, reason, message),
-    })
-    return false
-  }
-  const hostNetwork = dig(pod, 'spec', 'hostNetwork') === true
-  const placed = dig(pod, 'spec', 'nodeName') ?? dig(pod, 'status', 'nodeName')
-  const candidates = store
-    .all('Node')
-    .filter(node => machines.nodes().some(m => m.name === node.metadata.name))
-    .filter(node => placed === undefined || placed === node.metadata.name)
-    // The kubelet's not-ready taint keeps pods away from a node without a network, except those that bring it.
-    .filter(node => hostNetwork || isReady(node))
-  const volumes = volumesOf(store, pod)
-  const unbound = volumes.find(v => v.pv === undefined)
-  if (unbound) return waiting('Unschedulable', `persistentvolumeclaim "${unbound.claim}" is not bound`)
-  const node = candidates.find(n => mayAttach(volumes, n.metadata.name, controlled)) ?? candidates[0]
-  if (!node)
-    return waiting(
-      'Unschedulable',
-      '0 nodes are available: nodes had untolerated taint {node.kubernetes.io/not-ready}',
-    )
-  const missing = secretsOf(pod).find(
-    name => !store.find({ resource: store.kind('Secret'), namespace, name }),
-  )
-  if (missing) return waiting('CreateContainerConfigError', `secret "${missing}" not found`)
-  const machine = machines.nodes().find(m => m.name === node.metadata.name)
-  if (!machine) return false
-  const csi = volumes.filter(v => v.handle !== undefined)
-  if (csi.length > 0 && !runs(store, /synology-csi-node/))
-    return waiting(
-      'FailedMount',
-      'driver name csi.san.synology.com not found in the list of registered CSI drivers',
-    )
-  for (const volume of csi)
-    try {
-      nas.login(volume.handle as string, machine.initiator, machine.address)
-    } catch (error) {
-      return waiting(
-        'FailedMount',
-        `MountVolume.MountDevice failed for volume "${volume.pv}": ${(error as Error).message}`,
-      )
-    }
-  // The agent comes up once the operator has made the definitions of its objects.
-  if (isAgent(pod) && !store.has('CiliumNode'))
-    return waiting(
-      'ContainersNotReady',
-      'Still waiting for Cilium Operator to register CustomResourceDefinitions',
-    )
-  const mounts: Record<string, string> = {}
-  for (const volume of csi) {
-    const lun = nas.lun(volume.handle as string)
-    // What kubelet does with a disk on which blkid finds nothing, unless the mount is read-only.
-    if (lun?.fsType === null) {
-      if (volume.readOnly) return waiting('FailedMount', `wrong fs type, bad superblock on ${lun.name}`)
-      nas.format(lun.uuid, volume.fsType)
-    }
-    for (const path of volume.paths) mounts[path] = nas.filesOf(volume.handle as string)
-  }
-  const job = pod.metadata.ownerReferences?.[0]?.kind === 'Job'
-  if (!job && world.suffers('application-never-healthy', namespace))
-    return waiting('CrashLoopBackOff', 'back-off 5m0s restarting failed container')
-  if (isReady(pod)) return true
-  if (job && hasProgram(pod)) {
-    finish(store, pod, node.metadata.name, mounts)
-    return true
-  }
-  if (job) {
-    store.setStatus(ref, { phase: 'Succeeded', nodeName: node.metadata.name })
-    return true
-  }
-  // An application that finds nothing where its data should be begins anew: the very thing that must not happen.
-  for (const volume of csi) {
-    const folder = nas.filesOf(volume.handle as string)
-    if (!volume.readOnly && readdirSync(folder).length === 0)
-      writeFileSync(join(folder, 'initialised.txt'), `${namespace}/${pod.metadata.name} began anew\n`)
-  }
-  store.setStatus(ref, {
-    phase: 'Running',
-    hostIP: machine.address,
-    nodeName: node.metadata.name,
-    conditions: withCondition(digList(pod, 'status', 'conditions'), 'Ready', true, 'ContainersReady'),
-    containerStatuses: digList(pod, 'spec', 'containers').map(c => ({
-      name: c.name,
-      ready: true,
-      state: { running: {} },
-    })),
-  })
-  return true
-}
-
-function isAgent(pod: Stored): boolean {
-  return pod.metadata.ownerReferences?.some(o => o.kind === 'DaemonSet' && o.name === 'cilium') === true
-}
-
-/** Whether this is one of recover's Jobs: a single container that runs a script. */
-function hasProgram(pod: Stored): boolean {
-  return digList(pod, 'spec', 'containers').some(c => dig(c, 'command', 1) === '-c')
-}
-
-function finish(store: ObjectStore, pod: Stored, node: string, mounts: Record<string, string>): void {
-  const [container] = digList(pod, 'spec', 'containers')
-  const environment = Object.fromEntries(
-    digList(container, 'env').map(e => [String(e.name), String(e.value)]),
-  )
-  const end = runProgram(String(dig(container, 'command', 2)), environment, mounts)
-  store.setStatus(refOf(store, pod), {
-    phase: end.code === 0 ? 'Succeeded' : 'Failed',
-    nodeName: node,
-    containerStatuses: [
-      {
-        name: container?.name,
-        state: {
-          terminated: {
-            exitCode: end.code,
-            reason: end.code === 0 ? 'Completed' : 'Error',
-            message: end.message,
-          },
-        },
-      },
-    ],
-  })
-}
-
-interface PodVolume {
-  claim: string
-  pv: string | undefined
-  handle: string | undefined
-  fsType: string
-  readOnly: boolean
-  paths: string[]
-}
-
-/** The claims that a pod mounts, with the disks behind them. */
-export function volumesOf(store: ObjectStore, pod: Stored): PodVolume[] {
-  const namespace = String(pod.metadata.namespace)
-  return digList(pod, 'spec', 'volumes').flatMap((volume): PodVolume[] => {
-    const name = dig<string>(volume, 'persistentVolumeClaim', 'claimName')
-    if (name === undefined) return []
-    const claim = store.find({ resource: store.kind('PersistentVolumeClaim'), namespace, name })
-    const bound = dig(claim, 'status', 'phase') === 'Bound'
-    const pv = bound ? dig<string>(claim, 'spec', 'volumeName') : undefined
-    const volumeObject =
-      pv === undefined ? undefined : store.find({ resource: store.kind('PersistentVolume'), name: pv })
-    return [
-      {
-        claim: name,
-        pv,
-        handle: dig(volumeObject, 'spec', 'csi', 'volumeHandle'),
-        fsType: dig(volumeObject, 'spec', 'csi', 'fsType') ?? 'ext4',
-        readOnly: (dig<string[]>(volumeObject, 'spec', 'mountOptions') ?? []).includes('ro'),
-        paths: digList(pod, 'spec', 'containers').flatMap(c =>
-          digList(c, 'volumeMounts')
-            .filter(m => m.name === volume.name)
-            .map(m => String(m.mountPath)),
-        ),
-      },
-    ]
-  })
-}
-
-/** A disk can be attached to one node at a time: pods that share one go where it is. */
-function mayAttach(volumes: PodVolume[], node: string, { store }: Controlled): boolean {
-  return volumes.every(volume =>
-    store
-      .all('Pod')
-      .filter(p => dig(p, 'status', 'phase') === 'Running')
-      .every(
-        p =>
-          dig(p, 'status', 'nodeName') === node ||
-          !volumesOf(store, p).some(v => v.handle !== undefined && v.handle === volume.handle),
-      ),
-  )
-}
-
-/** Logs each node out of every disk that no pod of its own uses any more. */
-function detach({ store, nas, machines }: Controlled): void {
-  const used = new Set<string>()
-  for (const pod of store.all('Pod')) {
-    const phase = dig(pod, 'status', 'phase')
-    if (phase === 'Succeeded' || phase === 'Failed') continue
-    const node = dig(pod, 'spec', 'nodeName') ?? dig(pod, 'status', 'nodeName')
-    for (const { handle } of volumesOf(store, pod)) used.add(`${handle} ${node}`)
-  }
-  for (const pv of store.all('PersistentVolume')) {
-    const handle = dig<string>(pv, 'spec', 'csi', 'volumeHandle')
-    if (handle === undefined) continue
-    for (const machine of machines.nodes())
-      if (!used.has(`${handle} ${machine.name}`)) nas.logout(handle, machine.initiator)
-  }
-}
-
-function secretsOf(pod: Stored): string[] {
-  const names = [
-    ...digList(pod, 'spec', 'volumes').flatMap(v => [
-      dig(v, 'secret', 'optional') === true ? undefined : dig<string>(v, 'secret', 'secretName'),
-    ]),
-    ...[...digList(pod, 'spec', 'containers'), ...digList(pod, 'spec', 'initContainers')].flatMap(c => [
-      ...digList(c, 'envFrom').map(e =>
-        dig(e, 'secretRef', 'optional') === true ? undefined : dig<string>(e, 'secretRef', 'name'),
-      ),
-      ...digList(c, 'env').map(e =>
-        dig(e, 'valueFrom', 'secretKeyRef', 'optional') === true
-          ? undefined
-          : dig<string>(e, 'valueFrom', 'secretKeyRef', 'name'),
-      ),
-    ]),
-  ]
-  return [...new Set(names.filter(n => n !== undefined))]
 }

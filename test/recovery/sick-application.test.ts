@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest'
+import type { Whereabouts } from '../../runbooks/connect.ts'
+import { applied, damageOf, failuresOf, faultsOf, homeOf, rehearseAt, resumeAt } from './home.ts'
+
+/** Whoever waits for an application gives up after some seconds: nobody mends anything while a test waits. */
+const impatient = (where: Whereabouts): Whereabouts => ({
+  ...where,
+  scaleLimit: ms => Math.min(where.scaleLimit?.(ms) ?? ms, ms === 30 * 60_000 ? 6_000 : 30_000),
+})
+
+test('sick applications are told with their causes, hold nobody else up, and a resume finishes', async context => {
+  const home = homeOf(context)
+  const first = await rehearseAt(home, {
+    faults: [
+      { name: 'application-degraded', target: 'grafana' },
+      { name: 'application-hook-fails', target: 'photos' },
+      { name: 'application-out-of-sync', target: 'scratch' },
+    ],
+    where: impatient,
+  })
+  expect(failuresOf(first)).toEqual({
+    'applications/release[grafana]': 'application-degraded',
+    'applications/release[photos]': 'application-hook-failed',
+    'applications/release[scratch]': 'application-out-of-sync',
+  })
+  const said = faultsOf(first).map(f => f.message)
+  expect(said).toContainEqual(
+    expect.stringMatching(
+      /^grafana is degraded\. Deployment grafana\/grafana: pod grafana-0: CrashLoopBackOff: back-off/,
+    ),
+  )
+  expect(said).toContainEqual(
+    expect.stringMatching(
+      /^the PreSync hook Job photos\/photos-before-sync of photos failed: Job has reached .*exit code 1: migration failed/,
+    ),
+  )
+  expect(said).toContainEqual(
+    expect.stringMatching(/^scratch was synced and differs from Git again in \S+ \S+ \(set right 5 times\)/),
+  )
+  const notes = first.events.flatMap(e => (e.code === 'step-note' ? [e.text] : []))
+  expect(notes).toContainEqual(expect.stringMatching(/told to \(1 of 3\): the PreSync hook Job/))
+  const done = first.events.flatMap(e => (e.code === 'step-done' ? [e.step] : []))
+  expect(done).toContain('applications/release[miniflux]')
+  expect(done).toContain('applications/settle[synology-csi]')
+  expect(first.events.filter(e => e.code === 'step-left')).toMatchObject([
+    {
+      step: 'applications/release[root]',
+      because: expect.stringMatching(/^it comes after "Release \w+", which failed$/),
+    },
+  ])
+  const second = await resumeAt(home)
+  expect(second.result?.failures).toEqual([])
+  expect(second.result?.state).toBe('finished')
+  expect(applied(second)).not.toContain('applications/release[miniflux]')
+  expect(damageOf(home)).toEqual([])
+})
