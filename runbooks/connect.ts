@@ -1,6 +1,7 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connectWeb, type WebRoute } from '../src/checks/http.ts'
+import { connectNames } from '../src/checks/names.ts'
 import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import type { Cluster } from '../src/cluster/load.ts'
 import { evidenceIn } from '../src/hosts/evidence.ts'
@@ -109,6 +110,7 @@ export function connect(
     secrets: where.secrets,
     wantedSecrets: where.wantedSecrets,
     web,
+    names: connectNames(where.web === undefined),
     ignition,
     evidence: evidenceIn(run.folder),
     login: {

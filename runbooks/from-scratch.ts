@@ -7,6 +7,7 @@ import { whatWaits } from './applications/what-waits.ts'
 import { applyPart } from './bootstrap/apply-part.ts'
 import { holdApplication } from './bootstrap/hold-applications.ts'
 import { nodesReady } from './bootstrap/nodes-ready.ts'
+import { proveNetwork } from './bootstrap/prove-network.ts'
 import { proveOnePassword } from './bootstrap/prove-onepassword.ts'
 import { unlockOnePassword } from './bootstrap/unlock-onepassword.ts'
 import { mapTheVolumes } from './evidence/map-volumes.ts'
@@ -17,6 +18,7 @@ import { installFlatcar } from './hosts/install-flatcar.ts'
 import { startControllers } from './kubernetes/controllers.ts'
 import { fetchAccess } from './kubernetes/kubeconfig.ts'
 import { joinWorkers } from './kubernetes/workers.ts'
+import { checkBootstrap } from './preflight/check-bootstrap.ts'
 import { checkIgnitions } from './preflight/check-ignition.ts'
 import { checkImages } from './preflight/check-images.ts'
 import { checkLadder } from './preflight/check-ladder.ts'
@@ -45,6 +47,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     checkLadder,
     checkTang,
     checkManifests,
+    checkBootstrap,
     checkSecrets,
     reachNas,
   ]),
@@ -56,6 +59,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     unlockOnePassword,
     applyPart,
     nodesReady,
+    proveNetwork,
     proveOnePassword,
     whatWaits,
     holdApplication,

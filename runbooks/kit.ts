@@ -1,3 +1,4 @@
+import type { Names } from '../src/checks/names.ts'
 import type { Cluster } from '../src/cluster/load.ts'
 import type { EvidenceReader, EvidenceWriter } from '../src/hosts/evidence.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
@@ -112,6 +113,7 @@ export interface Readers {
   /** What this home needs from there to be reached at all. */
   wantedSecrets: readonly { secret: string; field: string }[]
   web: Web
+  names: Names
   /** A host's Ignition config, compiled from the person's file; the same text for the whole run. Never printed. */
   ignition(host: string, signal: AbortSignal): Promise<CompiledIgnition>
   /** What this run has kept of its machines before it changed them. */

@@ -16,6 +16,7 @@ import { done, due } from '../../src/runbook/step.ts'
 import { step } from '../kit.ts'
 import { joinWorkers } from '../kubernetes/workers.ts'
 import { eachPart } from './each-part.ts'
+import { untilDelivered } from './onepassword-delivery.ts'
 import { unlockOnePassword } from './unlock-onepassword.ts'
 
 /**
@@ -59,7 +60,8 @@ export const applyPart = step({
       )
     return due(...(open.length > 6 ? [...open.slice(0, 5), `and ${open.length - 5} more`] : open))
   },
-  async apply({ part, manifests, kubernetes, signal, progress, note, wait }) {
+  async apply(act) {
+    const { part, manifests, kubernetes, signal, progress, note, wait } = act
     const objects = await manifests(part.name, signal)
     const applied = await applyAll(kubernetes, objects, {
       policy: part.conflicts,
@@ -67,6 +69,10 @@ export const applyPart = step({
     })
     note(`${part.name}: ${countsOf(applied)}`)
     for (const object of orderForApply(objects)) {
+      if (object.kind === 'OnePasswordItem') {
+        await untilDelivered(refOf(object), itemPathOf(object), act)
+        continue
+      }
       let missing = ''
       try {
         await wait(`${showRef(refOf(object))} to work`, async () => {
@@ -98,6 +104,10 @@ async function notReady(
     remedy: 'Look at its pods and events (kubectl describe); then run `recover resume`',
     cause,
   })
+}
+
+function itemPathOf(item: KubernetesObject): string {
+  return (item.spec as { itemPath?: string } | undefined)?.itemPath ?? showRef(refOf(item))
 }
 
 function countsOf(applied: readonly Applied[]): string {

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { blocked, done } from '../../src/runbook/step.ts'
+import { inForm } from '../../src/secrets/connect-manifests.ts'
 import { variableOf } from '../../src/secrets/environment.ts'
+import { ownSecretsOf } from '../bootstrap/own-secrets.ts'
 import { step } from '../kit.ts'
 
 /** Every secret that the run will need can be had, before anything depends on it. No value is kept. */
@@ -11,15 +13,12 @@ export const checkSecrets = step({
   danger: 'reads',
   bounds: { expected: '5s', limit: '5m' },
   output: z.strictObject({ secrets: z.array(z.string()) }),
-  async observe({ cluster, secrets, wantedSecrets }) {
+  async observe(look) {
+    const { cluster, secrets, wantedSecrets } = look
+    const own = await ownSecretsOf(look)
     const wanted = [
       ...wantedSecrets,
-      ...(cluster.onePassword === undefined
-        ? []
-        : [
-            { secret: 'onepassword', field: 'credentials' },
-            { secret: 'onepassword', field: 'token' },
-          ]),
+      ...[...new Set(own.map(o => o.field))].map(field => ({ secret: 'onepassword', field })),
     ]
     const missing: { name: string; variable: string }[] = []
     for (const { secret, field } of wanted)
@@ -31,6 +30,7 @@ export const checkSecrets = step({
         `no source of secrets knows ${missing.map(m => m.name).join(', ')}`,
         `Put them into one of ${cluster.entry.secrets.from.join(', ')} (secrets.from in recover.yaml); in the environment they are ${missing.map(m => m.variable).join(', ')}`,
       )
+    for (const { field, form } of own) inForm({ field, form }, await secrets.field('onepassword', field))
     const names = wanted.map(w => `${w.secret}.${w.field}`)
     return done({ secrets: names }, `${names.length} secrets can be had: ${names.join(', ')}`)
   },

@@ -170,4 +170,11 @@ export const faults: LabFault[] = [
     explains:
       '1Password’s operator says nothing about its items, as when it is rate-limited. The run stops and says when to go on.',
   },
+  {
+    name: 'onepassword-token-refused',
+    target: 'onepassword',
+    strikes: lasting,
+    explains:
+      '1Password no longer takes the token of its operator. The run stops and says that it is the token, not a limit.',
+  },
 ]

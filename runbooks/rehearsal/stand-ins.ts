@@ -31,10 +31,22 @@ const recipes: [RegExp, (namespace: string) => KubernetesObject[]][] = [
     namespace => [
       definition('onepassword.com', 'v1', 'OnePasswordItem', 'onepassworditems'),
       deployment('onepassword-connect', namespace, {
+        containers: [{ name: 'connect-api', image: '1password/connect-api' }],
         volumes: [{ name: 'credentials', secret: { secretName: 'op-credentials' } }],
       }),
       deployment('onepassword-connect-operator', namespace, {
-        volumes: [{ name: 'token', secret: { secretName: 'onepassword-token' } }],
+        containers: [
+          {
+            name: 'onepassword-connect',
+            image: '1password/onepassword-operator',
+            env: [
+              {
+                name: 'OP_CONNECT_TOKEN',
+                valueFrom: { secretKeyRef: { name: 'onepassword-token', key: 'token' } },
+              },
+            ],
+          },
+        ],
       }),
     ],
   ],

@@ -11,7 +11,9 @@ export interface BootstrapPart {
   /** Who is right where its manifests and somebody else want a field to be different. */
   conflicts: ConflictPolicy
   /** Its manifests, rendered; or the folder of the kustomization that must be rendered first. */
-  from: { objects: FoundObject[] } | { folder: string; objects: FoundObject[]; remote: RemoteDependency[] }
+  from:
+    | { file: string; objects: FoundObject[] }
+    | { folder: string; objects: FoundObject[]; remote: RemoteDependency[] }
 }
 
 /** The bootstrap as recover.yaml names it: rendered files, or a kustomization whose folders are the parts. */
@@ -22,7 +24,7 @@ export function bootstrapOf(entry: ClusterFile, resolve: (path: string) => strin
     return bootstrap.map(part => ({
       name: part.name,
       conflicts: part.conflicts ?? 'by-manager',
-      from: { objects: readManifests(resolve(part.rendered), part.rendered) },
+      from: { file: resolve(part.rendered), objects: readManifests(resolve(part.rendered), part.rendered) },
     }))
   return bootstrapFolders(resolve(bootstrap)).map(folder => {
     const { objects, remote } = renderLocal(folder, root)

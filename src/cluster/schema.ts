@@ -202,6 +202,11 @@ export const clusterFile = z
       from: z.array(z.enum(['environment', 'onepassword', 'bundle', 'file'])).min(1),
       vault: text.optional(),
       file: path.optional(),
+      probe: text
+        .optional()
+        .describe(
+          'Item by which 1Password in the cluster is proven (vaults/VAULT/items/ITEM); the first that Git asks for by default',
+        ),
     }),
     volumes: z
       .object({ default: strategy })

@@ -41,6 +41,13 @@ export function connectApi(access: ApiAccess): {
       return items.map(item => ({ ...item, apiVersion: kind.apiVersion, kind: kind.kind }))
     },
     serves: async kind => (await api.discover(kind)) !== undefined,
+    async log({ namespace, name }, container, lines) {
+      const path = `/api/v1/namespaces/${namespace}/pods/${name}/log?container=${container}&tailLines=${lines}`
+      const { status, value } = await api.ask('GET', path)
+      // 400: the container waits. 404: the pod is gone. 5xx: its kubelet does not answer.
+      if (status !== 200) return undefined
+      return typeof value === 'string' ? value : JSON.stringify(value)
+    },
   }
   return {
     reader,

@@ -35,6 +35,8 @@ export interface KubernetesReader {
   list(kind: { apiVersion: string; kind: string; namespace?: string }): Promise<KubernetesObject[]>
   /** Whether the server knows a kind. Fault `aggregated-api-away` when nobody can tell now. */
   serves(kind: { apiVersion: string; kind: string }): Promise<boolean>
+  /** The last lines of what a pod’s container wrote; undefined where there is nothing to read (yet). */
+  log(pod: { namespace: string; name: string }, container: string, lines: number): Promise<string | undefined>
 }
 
 /** What changes a cluster. */

@@ -60,3 +60,19 @@ function troubleOfPod(pod: KubernetesObject): string | undefined {
   const unmet = status.conditions?.find(c => c.status === 'False' && c.message)
   return unmet && `${unmet.reason ?? unmet.type}: ${unmet.message}`
 }
+
+/** The last lines of every container of a workload’s pods, one log after the other; empty where nothing can be read. */
+export async function logsOf(
+  kubernetes: KubernetesReader,
+  workload: KubernetesObject,
+  lines = 50,
+): Promise<string> {
+  const logs: string[] = []
+  for (const pod of await podsOf(kubernetes, workload)) {
+    const { containers } = (pod.spec ?? {}) as { containers?: { name: string }[] }
+    const { namespace = 'default', name = '' } = pod.metadata
+    for (const container of containers ?? [])
+      logs.push((await kubernetes.log({ namespace, name }, container.name, lines)) ?? '')
+  }
+  return logs.join('\n')
+}

@@ -86,9 +86,10 @@ const endings: Record<
   },
   'onepassword-rate-limited': {
     target: 'recover-probe',
-    ends: { 'bootstrap/prove-onepassword': 'onepassword-silent' },
+    ends: { 'bootstrap/prove-onepassword': 'onepassword-rate-limited' },
     hastens: 'bootstrap/prove-onepassword',
   },
+  'onepassword-token-refused': { ends: { 'bootstrap/apply[argocd]': 'onepassword-token-refused' } },
 }
 
 test('every fault of the lab is rehearsed here', () => {

@@ -92,6 +92,9 @@ export class KubernetesEmulator {
           'kube-apiserver',
         )
     }
+    const dns = clusterDns()
+    const ref = { resource: store.kind('Deployment'), namespace: 'kube-system', name: 'coredns' }
+    if (!store.find(ref)) store.create(ref.resource, dns, 'k0s')
     for (const { apiVersion, kind, namespaced } of this.world.blueprint.kinds ?? []) {
       const [group = '', version = ''] = apiVersion.split('/')
       const plural = `${kind.toLowerCase()}s`
@@ -123,6 +126,24 @@ export class KubernetesEmulator {
     return (
       dig(store.find({ resource: store.kind('Namespace'), name: 'kube-system' }), 'metadata', 'uid') ?? ''
     )
+  }
+}
+
+/** k0s brings CoreDNS by itself. */
+function clusterDns(): KubernetesObject {
+  const labels = { 'k8s-app': 'kube-dns' }
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'coredns', namespace: 'kube-system', labels },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: { containers: [{ name: 'coredns', image: 'quay.io/k0sproject/coredns' }] },
+      },
+    },
   }
 }
 

@@ -9,6 +9,7 @@ import type { Pki } from '../pki.ts'
 import type { MachinesSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { type Page, Pages } from './pages.ts'
+import { podLog } from './pod-log.ts'
 import { builtIn, groupVersionOf, type ResourceType, topLevelOf } from './resources.ts'
 import { type ObjectStore, type Ref, StatusError, type Stored, type StoreEvent } from './store.ts'
 
@@ -113,6 +114,9 @@ export class ApiServer {
       response.end()
       return
     }
+    const log = /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)\/log$/.exec(path)
+    if (log && request.method === 'GET')
+      return text(response, podLog(this.store(), this.world, log[1] ?? '', log[2] ?? '', url.searchParams))
     const discovered = this.discovery(path)
     if (discovered) return json(response, 200, discovered)
     await this.resource(request, response, url)

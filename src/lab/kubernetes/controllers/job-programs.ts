@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { networkProbe, probeRefusals } from '../../../kubernetes/network-probe.ts'
 import { copyProgram, copyRefusals, measureProgram } from '../../../volumes/programs.ts'
 
 /** What a container left behind. */
@@ -31,6 +32,7 @@ export function runProgram(
   script: string,
   environment: Record<string, string>,
   mounts: Record<string, string>,
+  dnsIsUp = true,
 ): ProgramEnd {
   if (script === measureProgram) {
     const data = mounts['/data']
@@ -38,6 +40,10 @@ export function runProgram(
       ? { code: 2, message: "cd: can't cd to /data" }
       : { code: 0, message: JSON.stringify(measureFolder(data)) }
   }
+  if (script === networkProbe)
+    return dnsIsUp
+      ? { code: 0, message: `${environment.NAME} is 10.96.0.1, and answers at port ${environment.PORT}` }
+      : { code: probeRefusals.nameUnknown, message: `the cluster's DNS does not know ${environment.NAME}` }
   if (script === copyProgram) return copy(mounts['/src'] ?? '', mounts['/dst'] ?? '', environment.RUN ?? '')
   return { code: 127, message: 'the lab runs no programs but recover’s own' }
 }

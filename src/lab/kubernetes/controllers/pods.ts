@@ -209,7 +209,8 @@ function finish(store: ObjectStore, pod: Stored, node: string, mounts: Record<st
   const environment = Object.fromEntries(
     digList(container, 'env').map(e => [String(e.name), String(e.value)]),
   )
-  const end = runProgram(String(dig(container, 'command', 2)), environment, mounts)
+  const script = String(dig(container, 'command', 2))
+  const end = runProgram(script, environment, mounts, runs(store, /^coredns$/))
   store.setStatus(refOf(store, pod), {
     phase: end.code === 0 ? 'Succeeded' : 'Failed',
     nodeName: node,

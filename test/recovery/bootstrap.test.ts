@@ -1,0 +1,170 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { proveNetwork } from '../../runbooks/bootstrap/prove-network.ts'
+import { checkBootstrap } from '../../runbooks/preflight/check-bootstrap.ts'
+import { loadCluster } from '../../src/cluster/load.ts'
+import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
+import { eventually, startCluster } from '../lab/kubernetes/cluster.ts'
+import { failuresOf, type Home, homeOf, rehearseAt } from './home.ts'
+
+/** Changes a file of the home. */
+function edit(home: Home, file: string, change: (text: string) => string): void {
+  const path = join(home.file, '..', file)
+  const before = readFileSync(path, 'utf8')
+  const after = change(before)
+  if (after === before) throw new Error(`nothing was changed in ${file}`)
+  writeFileSync(path, after)
+}
+
+/** What preflight says of the home's bootstrap, where names resolve as told. */
+async function checked(home: Home, names: Record<string, string[]> = {}) {
+  const cluster = loadCluster(home.file)
+  return checkBootstrap.observe({
+    cluster,
+    names: { addresses: async (host: string) => names[host] ?? [] },
+    manifests: async (name: string) =>
+      cluster.bootstrap
+        .find(p => p.name === name)!
+        .from.objects.map(o => o.value as unknown as KubernetesObject),
+    signal: new AbortController().signal,
+  })
+}
+
+test('an address of the API that the cluster itself must bring is refused, with its place', async context => {
+  const home = homeOf(context)
+  expect(await checked(home)).toMatchObject({ state: 'done', output: { apiHosts: ['192.0.2.11'] } })
+  for (const [host, why] of [
+    ['kubernetes.default.svc.cluster.local', 'a name of the cluster’s own DNS'],
+    ['grafana.example.net', 'which an Ingress of this cluster serves'],
+    ['api.home.example.net', 'which does not resolve now'],
+  ] as const) {
+    const before = loadCluster(home.file).bootstrap[0]!.from.objects
+    const [known] = JSON.stringify(before).match(/(?<="KUBERNETES_SERVICE_HOST","value":")[^"]+/) ?? []
+    edit(home, 'bootstrap/cilium.yaml', text => text.replaceAll(known!, host))
+    expect(await checked(home)).toMatchObject({
+      state: 'blocked',
+      code: 'cilium-api-circular',
+      reason: expect.stringMatching(new RegExp(`bootstrap/cilium.yaml:\\d+:\\d+: .*${host}, ${why}`)),
+    })
+  }
+  expect(await checked(home, { 'api.home.example.net': ['192.0.2.11'] })).toMatchObject({
+    state: 'done',
+    warnings: [{ code: 'cilium-api-by-name' }],
+  })
+})
+
+test('Cilium that is not told where the API is, while kube-proxy is off, is refused', async context => {
+  const home = homeOf(context)
+  edit(home, 'bootstrap/cilium.yaml', text => text.replaceAll('KUBERNETES_SERVICE_HOST', 'OTHER'))
+  expect(await checked(home)).toMatchObject({ state: 'blocked', code: 'cilium-api-unknown' })
+  edit(home, 'k0sctl.yaml', text => text.replace('disabled: true', 'disabled: false'))
+  expect(await checked(home)).toMatchObject({ state: 'done' })
+})
+
+test('logins and Secrets that would go with what they are for are told', async context => {
+  const home = homeOf(context)
+  edit(
+    home,
+    'bootstrap/argocd.yaml',
+    text =>
+      `${text}---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: argocd-cm, namespace: argocd }\ndata: { admin.enabled: "false" }\n`,
+  )
+  edit(home, 'applications/miniflux/secret.yaml', text =>
+    text.replace('name: miniflux', 'name: op-credentials\n  namespace: 1password'),
+  )
+  edit(home, 'applications/miniflux/kustomization.yaml', text => text.replace('namespace: miniflux\n', ''))
+  const seen = await checked(home)
+  expect(seen).toMatchObject({
+    state: 'done',
+    warnings: [
+      {
+        code: 'argocd-admin-off',
+        message: expect.stringMatching(/^bootstrap\/argocd.yaml:\d+:\d+: Argo CD’s admin may not log in/),
+      },
+      {
+        code: 'onepassword-item-owns-credentials',
+        message: expect.stringMatching(/secret.yaml:\d+:\d+: the OnePasswordItem op-credentials /),
+      },
+    ],
+  })
+})
+
+test('a chart that wants its credentials in base64 gets them so', async context => {
+  const home = homeOf(context)
+  edit(home, 'bootstrap/1password.yaml', text =>
+    text.replace(
+      '- { name: connect-api, image: "docker.io/1password/connect-api:1.8.1" }',
+      '- { name: connect-api, image: "docker.io/1password/connect-api:1.5.0", env: [{ name: OP_SESSION, valueFrom: { secretKeyRef: { name: op-credentials, key: creds } } }] }',
+    ),
+  )
+  const part = await rehearseAt(home)
+  expect(failuresOf(part)).toEqual({})
+  expect(part.result?.state).toBe('finished')
+})
+
+test('a CiliumNode without a node is deleted, and no other; a pod proves names and Services', async context => {
+  const cluster = await startCluster()
+  context.onTestFinished(() => cluster.close())
+  const { reader, writer } = cluster.api
+  await writer.apply({
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'ciliumnodes.cilium.io' },
+    spec: {
+      group: 'cilium.io',
+      scope: 'Cluster',
+      names: {
+        kind: 'CiliumNode',
+        plural: 'ciliumnodes',
+        singular: 'ciliumnode',
+        listKind: 'CiliumNodeList',
+      },
+      versions: [
+        {
+          name: 'v2',
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+        },
+      ],
+    },
+  })
+  const labels = { 'k8s-app': 'cilium' }
+  await writer.apply({
+    apiVersion: 'apps/v1',
+    kind: 'DaemonSet',
+    metadata: { name: 'cilium', namespace: 'kube-system' },
+    spec: {
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: { hostNetwork: true, containers: [{ name: 'cilium-agent', image: 'x' }] },
+      },
+    },
+  })
+  for (const name of ['lithium', 'beryllium'])
+    await writer.apply({ apiVersion: 'cilium.io/v2', kind: 'CiliumNode', metadata: { name }, spec: {} })
+  const notes: string[] = []
+  const look = {
+    kubernetes: writer,
+    cluster: { jobImage: 'alpine' },
+    note: (text: string) => notes.push(text),
+  }
+  expect(await proveNetwork.observe(look)).toMatchObject({
+    state: 'due',
+    changes: expect.arrayContaining(['delete the CiliumNode beryllium: there is no node of that name']),
+  })
+  await proveNetwork.apply!({
+    ...look,
+    wait: (what: string, probe: () => Promise<unknown>) => eventually(what, probe),
+  })
+  expect(notes).toEqual(['The CiliumNode beryllium is of a node that is no more; it is deleted'])
+  const left = await reader.list({ apiVersion: 'cilium.io/v2', kind: 'CiliumNode' })
+  expect(left.map(n => n.metadata.name)).toEqual(['lithium'])
+  expect(await proveNetwork.observe(look)).toMatchObject({
+    state: 'done',
+    output: { proven: true },
+    evidence: expect.stringContaining('kubernetes.default.svc is 10.96.0.1'),
+  })
+})
