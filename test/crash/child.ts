@@ -14,15 +14,14 @@ import { Fault } from '../../src/runbook/fault.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 
 /**
- * One process's part of a rehearsal, for the crash tests: `node child.js rehearse|resume|plan FOLDER POINT`. Runs are kept
- * below XDG_STATE_HOME. Ends itself with SIGKILL at POINT: `#N` is the N-th point that it meets, other text names one
+ * One process's part of a rehearsal, for the crash tests: `node child.js rehearse|resume|plan FOLDER POINT HOME [PHASE]`. Runs
+ * are kept below XDG_STATE_HOME. Ends itself with SIGKILL at POINT: `#N` is the N-th point that it meets, other text names one
  * (`before record 12`, `after-effect hosts/install-flatcar[lithium]`), nothing lets it run to its end. What it met and
  * what it told lies in FOLDER afterwards, one line each, whole up to the very point where it died.
  *
  * Exit codes: 0 finished, 3 there is no run to go on with, 4 it stopped with failures, 5 it could not begin.
  */
-const [part = 'rehearse', folder = '', last = ''] = process.argv.slice(2)
-const home = 'examples/home'
+const [part = 'rehearse', folder = '', last = '', home = '', phase] = process.argv.slice(2)
 let met = 0
 const never = new AbortController().signal
 const told = new Map<string, number>()
@@ -54,7 +53,7 @@ try {
     const { state, failures } =
       part === 'resume'
         ? await resumeAny(undefined, { ...session, accept: [], redo: [] })
-        : await rehearse(home, session)
+        : await rehearse(home, { ...session, ...(phase === undefined ? {} : { only: [phase] }) })
     for (const { step, fault } of failures) tell('faults.ndjson', JSON.stringify({ step, ...fault.toJSON() }))
     process.exitCode = state === 'finished' ? 0 : 4
   }

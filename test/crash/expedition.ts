@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { judge } from './judge.ts'
-import { child, Place } from './place.ts'
+import { child, Place, type Rehearsed } from './place.ts'
 import type { ComparableWorld } from './world.ts'
 
 /** A run that nothing broke off: every point that it met, and the world that it left. */
 export interface Golden {
+  what: Rehearsed | undefined
   points: string[]
   /** Those of them at which a crash leaves something behind that a crash at no other one does. */
   distinct: string[]
@@ -12,13 +13,13 @@ export interface Golden {
 }
 
 /** Rehearses once without a crash. Throws when that run itself is not well, since nothing can be compared with it. */
-export async function rehearseWhole(): Promise<Golden> {
+export async function rehearseWhole(what?: Rehearsed): Promise<Golden> {
   if (!existsSync(child)) throw new Error('the test needs the build: npm run setup')
-  const place = new Place()
+  const place = new Place(what)
   try {
     const end = await place.live('rehearse')
     if (end !== 0) throw new Error(`the run without a crash ended with ${end}: ${place.complaints}`)
-    const golden = { points: place.points, distinct: distinctOf(place), world: place.world }
+    const golden = { what, points: place.points, distinct: distinctOf(place), world: place.world }
     const wrong = judge(place, golden.world)
     if (wrong.length > 0) throw new Error(`the run without a crash is wrong: ${wrong.join('; ')}`)
     return golden
@@ -45,21 +46,21 @@ function distinctOf({ points }: Place): string[] {
  * that run side by side took a note less than the golden run and ended before that point.
  */
 export async function crash(
-  golden: Golden | Promise<Golden>,
+  golden: Golden,
   point: string,
   meanwhile?: (place: Place) => Promise<string[]>,
 ): Promise<{ unmet: boolean; wrong: string[] }> {
-  const place = new Place()
+  const place = new Place(golden.what)
   try {
     const end = await place.live('rehearse', point)
-    if (end === 0) return { unmet: true, wrong: judge(place, (await golden).world) }
+    if (end === 0) return { unmet: true, wrong: judge(place, golden.world) }
     if (end !== 'SIGKILL')
       return { unmet: false, wrong: [`the first process ended with ${end}: ${place.complaints}`] }
     const looked = (await meanwhile?.(place)) ?? []
     const last = await place.toTheEnd()
     const wrong =
       last === 0
-        ? judge(place, (await golden).world)
+        ? judge(place, golden.world)
         : [`the process that resumed ended with ${last}: ${place.complaints}`]
     return { unmet: false, wrong: [...looked, ...wrong] }
   } finally {

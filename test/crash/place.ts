@@ -24,10 +24,23 @@ const fast = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 /** How a process ended: its exit code, or the signal that ended it. */
 export type End = number | NodeJS.Signals | null
 
+/** What is rehearsed. */
+export interface Rehearsed {
+  /** The folder of recover.yaml. */
+  home: string
+  /** The one phase of the runbook that is done; all of it, when absent. */
+  phase?: string
+}
+
 /** One rehearsal with a state folder of its own, lived by several processes one after another. */
 export class Place {
   readonly folder = mkdtempSync(join(fast, 'recover-crash-'))
   private readonly state = join(this.folder, 'state')
+  private readonly what: Rehearsed
+
+  constructor(what: Rehearsed = { home: join(root, 'examples/home') }) {
+    this.what = what
+  }
 
   /** Lets one process live; with `point` it dies there at the latest. */
   live(part: 'rehearse' | 'resume' | 'plan', point = ''): Promise<End> {
@@ -35,7 +48,9 @@ export class Place {
   }
 
   begin(part: 'rehearse' | 'resume' | 'plan', point = ''): { process: ChildProcess; end: Promise<End> } {
-    const process_ = spawn(process.execPath, [child, part, this.folder, point], {
+    const { home, phase } = this.what
+    const args = [child, part, this.folder, point, home, ...(phase === undefined ? [] : [phase])]
+    const process_ = spawn(process.execPath, args, {
       cwd: root,
       env: { ...process.env, XDG_STATE_HOME: this.state },
       stdio: ['ignore', 'ignore', 'inherit'],

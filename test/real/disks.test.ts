@@ -22,7 +22,7 @@ describeReal('disks of a real kernel', () => {
   beforeAll(async () => {
     network = openNetwork()
     login = makeLogin()
-    machine = await makeVirtualMachine(network, {
+    machine = makeVirtualMachine(network, {
       name: 'hydrogen',
       number: 12,
       disks: ['EMPTY', 'LVM-A', 'LVM-B', 'CRYPT', 'RAID-A', 'RAID-B'].map(serial => ({
@@ -48,7 +48,7 @@ describeReal('disks of a real kernel', () => {
     })
   }, 300_000)
   afterAll(async () => {
-    await machine?.close()
+    machine?.press('off')
     await router?.close()
     network?.close()
   })

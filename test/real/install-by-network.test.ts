@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type BareMachine, during, makeBareMachine, minutes, proven } from './harness/bare-machine.ts'
+import { type Switch, startIpmiBmc } from './harness/bmc.ts'
 import { run, until } from './harness/commands.ts'
 import { imageVersion } from './harness/disk-image.ts'
 import { makeHome } from './harness/home.ts'
@@ -10,9 +11,11 @@ import { hashOf } from './harness/virtual-machine.ts'
 // types it: BMC, DHCP beside the router's, iPXE, an installer in memory, the image, Ignition, and the proof.
 describeReal('from a machine that is off to its new system', () => {
   let bare: BareMachine
+  let bmc: Switch
 
   beforeAll(async () => {
     bare = await makeBareMachine('lithium')
+    bmc = await bare.attach(startIpmiBmc)
   })
   afterAll(async () => {
     await bare?.close()
@@ -21,9 +24,9 @@ describeReal('from a machine that is off to its new system', () => {
   test(
     'installed by its signed image, proven, and its other disk untouched',
     async () => {
-      const { machine, network, login } = bare
+      const { machine } = bare
       const before = hashOf(machine.disks[1]!)
-      const home = await makeHome(network, machine, login, 'signature')
+      const home = await makeHome(bare, { trust: 'signature', install: ['pxe'], by: bmc })
       const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       await during('the system to be proven', program, () => proven(home), 12 * minutes)
       expect(await program.ended, program.said()).toBe(0)
@@ -38,13 +41,11 @@ describeReal('from a machine that is off to its new system', () => {
       expect(hashOf(machine.disks[1]!)).toBe(before)
 
       // Disarmed: a firmware that tries the network first gets no answer for it, and boots the disk.
-      const { address, username, password } = machine.bmc
+      const { ipmi } = bmc.power
+      const { username, password } = bmc.login!
+      const how = ['-I', 'lanplus', '-C', '3', '-H', String(ipmi), '-U', username, '-P', password]
       for (const order of ['bootdev pxe', 'power cycle'])
-        run(
-          'ipmitool',
-          ...['-I', 'lanplus', '-C', '3', '-H', address, '-U', username, '-P', password, 'chassis'],
-          ...order.split(' '),
-        )
+        run('ipmitool', ...how, 'chassis', ...order.split(' '))
       const again = await until(
         'the disk to be booted',
         4 * minutes,
@@ -63,9 +64,9 @@ describeReal('from a machine that is off to its new system', () => {
   test(
     'the system that runs goes over to the installer by kexec, without its BMC, and becomes another run’s',
     async () => {
-      const { machine, network, login } = bare
+      const { machine } = bare
       const [before, old, orders] = [hashOf(machine.disks[1]!), await bare.look(), machine.orders()]
-      const home = await makeHome(network, machine, login, 'hash', ['kexec'])
+      const home = await makeHome(bare, { trust: 'hash', install: ['kexec'], by: bmc })
       const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       await during('the system to be proven', program, () => proven(home), 12 * minutes)
       expect(await program.ended, program.said()).toBe(0)

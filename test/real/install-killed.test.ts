@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type BareMachine, during, makeBareMachine, minutes, proven } from './harness/bare-machine.ts'
+import { startIpmiBmc } from './harness/bmc.ts'
 import { makeHome } from './harness/home.ts'
 import { describeReal } from './harness/place.ts'
 import { hashOf } from './harness/virtual-machine.ts'
@@ -17,9 +18,10 @@ describeReal('an installation whose recover is killed', () => {
   test(
     'kill -9 while the disk is written: resumed, finished, proven',
     async () => {
-      const { machine, network, login } = bare
+      const { machine } = bare
+      const by = await bare.attach(startIpmiBmc)
       const before = hashOf(machine.disks[1]!)
-      const home = await makeHome(network, machine, login, 'signature')
+      const home = await makeHome(bare, { trust: 'signature', install: ['pxe'], by })
       const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       await during('the disk to be written', first, () => bare.written() > 40 << 20, 12 * minutes)
       first.kill()

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type BareMachine, during, makeBareMachine, minutes, proven } from './harness/bare-machine.ts'
+import { startEar } from './harness/bmc.ts'
 import { makeHome } from './harness/home.ts'
 import { describeReal } from './harness/place.ts'
 import { hashOf } from './harness/virtual-machine.ts'
@@ -18,9 +19,10 @@ describeReal('an installation whose line is cut', () => {
   test(
     'the line cut while the disk is written: found again, finished, proven',
     async () => {
-      const { machine, network, login } = bare
+      const { machine } = bare
+      const by = await bare.attach(startEar)
       const before = hashOf(machine.disks[1]!)
-      const home = await makeHome(network, machine, login, 'hash')
+      const home = await makeHome(bare, { trust: 'hash', install: ['pxe'], by })
       const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       await during('the disk to be written', program, () => bare.written() > 40 << 20, 12 * minutes)
       machine.link('down')

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import type { HostFacts } from '../../../src/hosts/facts.ts'
 import { connectReader } from '../../../src/hosts/host.ts'
 import type { JournalRecord } from '../../../src/runbook/replay.ts'
+import type { Switch } from './bmc.ts'
 import { run, until } from './commands.ts'
 import type { Home, Started } from './home.ts'
 import { type Login, makeLogin } from './login.ts'
@@ -17,6 +18,8 @@ export interface BareMachine {
   network: Network
   machine: VirtualMachine
   login: Login
+  /** Gives it somebody who switches it, until it is closed. */
+  attach(start: (network: Network, machine: VirtualMachine) => Switch | Promise<Switch>): Promise<Switch>
   /** Facts of whatever answers, as the person's key is let in. */
   look(): Promise<HostFacts>
   /** Bytes of the named disk that were written so far. */
@@ -25,12 +28,16 @@ export interface BareMachine {
 }
 
 /** Makes one; its named disk is the first. */
-export async function makeBareMachine(name: string): Promise<BareMachine> {
+export async function makeBareMachine(
+  name: string,
+  { firmware = 'bios' }: { firmware?: VirtualMachine['firmware'] } = {},
+): Promise<BareMachine> {
   const network = openNetwork()
   const login = makeLogin()
-  const machine = await makeVirtualMachine(network, {
+  const machine = makeVirtualMachine(network, {
     name,
     number: 21,
+    firmware,
     disks: [
       { serial: 'NAMED', megabytes: 600 },
       { serial: 'OTHER', megabytes: 64 },
@@ -38,10 +45,16 @@ export async function makeBareMachine(name: string): Promise<BareMachine> {
   })
   run('mke2fs', '-q', '-F', '-t', 'ext4', '-L', 'family', machine.disks[1]!.file)
   const router: Router = await startRouter(network, [machine])
+  const switches: Switch[] = []
   return {
     network,
     machine,
     login,
+    async attach(start) {
+      const by = await start(network, machine)
+      switches.push(by)
+      return by
+    },
     async look() {
       const line = await connectReader({
         name,
@@ -60,7 +73,8 @@ export async function makeBareMachine(name: string): Promise<BareMachine> {
     },
     written: () => statSync(machine.disks[0]!.file).blocks * 512,
     async close() {
-      await machine.close()
+      machine.press('off')
+      for (const by of switches) await by.close()
       await router.close()
       network.close()
     },
@@ -70,6 +84,19 @@ export async function makeBareMachine(name: string): Promise<BareMachine> {
 /** The record that says that the new system was proven. */
 export function proven(home: Home): JournalRecord | undefined {
   return home.journal().find(r => r.kind === 'checkpoint' && r.step.startsWith('hosts/install-flatcar'))
+}
+
+/** What the newest run noted, in order. */
+export function notes(home: Home): string[] {
+  return home.journal().flatMap(r => (r.kind === 'note' ? [r.text] : []))
+}
+
+/** Waits until the new system is proven and the run has ended well; gives the facts of the system. */
+export async function installed(bare: BareMachine, home: Home, program: Started): Promise<HostFacts> {
+  await during('the system to be proven', program, () => proven(home), 12 * minutes)
+  const code = await program.ended
+  if (code !== 0) throw new Error(`recover ended with ${code}:\n${program.said().slice(-6000)}`)
+  return bare.look()
 }
 
 /** Waits for a part of a run, and ends at once when the run does. */

@@ -8,6 +8,7 @@ const packages = [
   'cryptsetup-bin',
   'dbus',
   'e2fsprogs',
+  'efibootmgr',
   'fdisk',
   'gpg',
   'ignition',

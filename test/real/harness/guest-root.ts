@@ -48,6 +48,7 @@ const modules = [
   'xts',
   'raid1',
   'algif_skcipher',
+  'efivarfs',
 ]
 
 /** Modules without which a disk cannot be found. */

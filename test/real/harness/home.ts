@@ -6,12 +6,11 @@ import { parse, stringify } from 'yaml'
 import type { RungName } from '../../../src/cluster/schema.ts'
 import type { JournalRecord } from '../../../src/runbook/replay.ts'
 import { root } from '../../cli/program.ts'
+import type { BareMachine } from './bare-machine.ts'
+import type { Switch } from './bmc.ts'
 import { imageVersion } from './disk-image.ts'
-import type { Login } from './login.ts'
-import type { Network } from './network.ts'
 import { place } from './place.ts'
 import { signedImage } from './signed-image.ts'
-import type { VirtualMachine } from './virtual-machine.ts'
 
 /** A person's files for one machine, and a folder for what recover keeps. */
 export interface Home {
@@ -31,16 +30,19 @@ export interface Started {
   kill(): void
 }
 
-/**
- * Makes a home with one machine, which is to be installed by way of the network unless told otherwise. There is no NAS: nobody asks it for machines alone.
- * @param trust whether the image is known by its publisher's signature, and then fetched by the machine, or by its hash
- */
+/** How the machine of a home is installed. */
+export interface HomeOptions {
+  /** Whether the image is known by its publisher's signature, and then fetched by the machine, or by its hash. */
+  trust: 'signature' | 'hash'
+  install: RungName[]
+  /** Who switches the machine; nobody where nothing is said. */
+  by?: Switch
+}
+
+/** Makes a home with one machine. There is no NAS: nobody asks it for machines alone. */
 export async function makeHome(
-  network: Network,
-  machine: VirtualMachine,
-  login: Login,
-  trust: 'signature' | 'hash',
-  install: RungName[] = ['pxe'],
+  { network, machine, login }: Pick<BareMachine, 'network' | 'machine' | 'login'>,
+  { trust, install, by }: HomeOptions,
 ): Promise<Home> {
   const folder = mkdtempSync(join(place().folder, 'home-'))
   const environment: Record<string, string> = {
@@ -50,8 +52,10 @@ export async function makeHome(
     NO_COLOR: '1',
     COLUMNS: '200',
     USER: 'person',
-    RECOVER_SECRET_BMC_USERNAME: machine.bmc.username,
-    RECOVER_SECRET_BMC_PASSWORD: machine.bmc.password,
+    ...(by?.login && {
+      RECOVER_SECRET_BMC_USERNAME: by.login.username,
+      RECOVER_SECRET_BMC_PASSWORD: by.login.password,
+    }),
     // Nobody needs these for machines alone.
     RECOVER_SECRET_NAS_USERNAME: 'nobody',
     RECOVER_SECRET_NAS_PASSWORD: 'nothing',
@@ -109,18 +113,13 @@ export async function makeHome(
         },
         disk: { serial: machine.disks[0]!.serial },
         install,
-        power: {
-          ipmi: machine.bmc.address,
-          credentials: 'bmc',
-          cipher: 3,
-          firmware: 'bios',
-          machine: machine.uuid,
-        },
+        ...(by && { power: by.power }),
       },
     }
     document.installer = {
       kernel: artifact(installer.kernel),
       initrd: artifact(installer.initrd),
+      iso: artifact(installer.iso),
       arguments: 'console=ttyS0 quiet',
     }
     document.netboot = { address: network.own }

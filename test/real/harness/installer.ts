@@ -1,14 +1,16 @@
-import { copyFileSync, rmSync, symlinkSync } from 'node:fs'
+import { copyFileSync, linkSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached } from './cache.ts'
-import { runWith } from './commands.ts'
+import { run, runWith } from './commands.ts'
 import { contentsOf, makeGuestRoot, writeInto } from './guest-root.ts'
 import type { Kernel } from './kernel.ts'
 
-/** A system that runs from memory and from which a disk can be written, as kernel and initrd. */
+/** A system that runs from memory and from which a disk can be written. */
 export interface Installer {
   kernel: string
   initrd: string
+  /** Both on a CD that boots, as Flatcar publishes it. */
+  iso: string
 }
 
 const unit = `[Unit]
@@ -69,8 +71,41 @@ export function makeInstaller(
       )
       rmSync(root, { recursive: true })
       copyFileSync(kernel.image, join(made, 'vmlinuz'))
+      makeCd(made)
     },
     tell,
   )
-  return { kernel: join(folder, 'vmlinuz'), initrd: join(folder, 'initrd') }
+  return { kernel: join(folder, 'vmlinuz'), initrd: join(folder, 'initrd'), iso: join(folder, 'cd.iso') }
+}
+
+/** A CD in the shape of Flatcar's: ISOLINUX, its config in a folder of its own, Rock Ridge and Joliet; BIOS boots it. */
+function makeCd(made: string): void {
+  const tree = join(made, 'cd')
+  writeInto(tree, {
+    'isolinux/isolinux.cfg': 'INCLUDE /syslinux/syslinux.cfg\n',
+    'syslinux/syslinux.cfg':
+      'default flatcar\nprompt 1\ntimeout 15\n\nlabel flatcar\n  menu default\n  kernel /flatcar/vmlinuz\n  append initrd=/flatcar/cpio.gz console=ttyS0 quiet\n',
+  })
+  mkdirSync(join(tree, 'flatcar'))
+  linkSync(join(made, 'vmlinuz'), join(tree, 'flatcar/vmlinuz'))
+  linkSync(join(made, 'initrd'), join(tree, 'flatcar/cpio.gz'))
+  copyFileSync('/usr/lib/ISOLINUX/isolinux.bin', join(tree, 'isolinux/isolinux.bin'))
+  copyFileSync('/usr/lib/syslinux/modules/bios/ldlinux.c32', join(tree, 'isolinux/ldlinux.c32'))
+  const boot = ['-b', 'isolinux/isolinux.bin', '-c', 'isolinux/boot.cat', '-no-emul-boot']
+  const table = ['-boot-load-size', '4', '-boot-info-table']
+  run(
+    'xorriso',
+    '-as',
+    'mkisofs',
+    '-quiet',
+    '-l',
+    '-r',
+    '-J',
+    '-o',
+    join(made, 'cd.iso'),
+    ...boot,
+    ...table,
+    tree,
+  )
+  rmSync(tree, { recursive: true })
 }

@@ -27,7 +27,7 @@ export interface Place {
 const programs = [
   ...['ip', 'nft', 'mmdebstrap', 'systemd-nspawn', 'ssh-keygen', 'unshare', 'nsenter'],
   ...['qemu-system-x86_64', 'ipmi_sim', 'ipmitool', 'dnsmasq', 'busybox', 'cpio', 'zstd', 'lbzip2', 'gpg'],
-  ...['sfdisk', 'extlinux', 'mke2fs', 'losetup', 'depmod'],
+  ...['sfdisk', 'syslinux', 'mcopy', 'mkfs.fat', 'mke2fs', 'losetup', 'depmod', 'xorriso', 'socat'],
 ]
 
 /** Fills the caches, for which the network is needed: the tests themselves have none. */

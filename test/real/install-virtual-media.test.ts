@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  type BareMachine,
+  during,
+  installed,
+  makeBareMachine,
+  minutes,
+  notes,
+} from './harness/bare-machine.ts'
+import { startRedfishBmc } from './harness/bmc.ts'
+import { makeHome } from './harness/home.ts'
+import { describeReal } from './harness/place.ts'
+import { hashOf } from './harness/virtual-machine.ts'
+
+// The lab's own Redfish service in front of a real machine: SeaBIOS and ISOLINUX read a CD in the shape of Flatcar's, block
+// by block over HTTP from the process that is killed here, with this run's arguments in its boot loader's config.
+describeReal('a machine whose BMC has a virtual drive', () => {
+  let bare: BareMachine
+
+  beforeAll(async () => {
+    bare = await makeBareMachine('boron')
+  })
+  afterAll(async () => {
+    await bare?.close()
+  })
+
+  test(
+    'kill -9 while it reads the CD, the line cut while it writes: resumed, ejected, proven',
+    async () => {
+      const { machine } = bare
+      const before = hashOf(machine.disks[1]!)
+      const by = await bare.attach(startRedfishBmc)
+      const home = await makeHome(bare, { trust: 'hash', install: ['virtual-media'], by })
+      const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
+      const reads = () => machine.isOn() && machine.readFromCd() > 10 << 20
+      await during('the CD to be read', first, reads, 12 * minutes)
+      first.kill()
+      await first.ended
+      expect(machine.chassis('get', 'cd')).toContain('cd:http://')
+
+      const second = home.recover('resume')
+      await during('the disk to be written', second, () => bare.written() > 40 << 20, 12 * minutes)
+      expect(machine.chassis('get', 'cd')).toBe('cd:\n')
+      machine.link('down')
+      // Longer than a silent line is believed in.
+      await sleep(50_000)
+      machine.link('up')
+      const facts = await installed(bare, home, second)
+      expect(facts.run?.host).toBe(machine.name)
+      expect(facts.disks.find(d => d.boot)?.serial).toBe(machine.disks[0]!.serial)
+      expect(machine.chassis('get', 'cd', 'boot')).toBe('cd:\nboot:none\n')
+      expect(machine.orders()).toContain('set boot cdrom')
+      expect(hashOf(machine.disks[1]!)).toBe(before)
+    },
+    20 * minutes,
+  )
+})
