@@ -5,7 +5,7 @@ import { reviewRun } from '../runbooks/review.ts'
 import { BaseCommand, onlyFlag, phasesOf, runFlags } from '../src/cli/base-command.ts'
 import { withSession } from '../src/cli/session.ts'
 import { Fault } from '../src/runbook/fault.ts'
-import { tellPlan } from '../src/views/terminal.ts'
+import { tellPlan, tellWaiting } from '../src/views/terminal.ts'
 
 export default class Cluster extends BaseCommand {
   static override summary = 'Bring the cluster back from blank disks to healthy applications with their data'
@@ -45,7 +45,7 @@ export default class Cluster extends BaseCommand {
     const { args, flags } = await this.parse(Cluster)
     const only = phasesOf(flags.only)
     if (flags['dry-run']) {
-      const plan = await planInEarnest(args.where, new AbortController().signal, only)
+      const plan = await planInEarnest(args.where, new AbortController().signal, only, tellWaiting)
       if (flags['save-plan'] !== undefined) keep(flags['save-plan'], `${JSON.stringify(plan, null, 2)}\n`)
       if (!this.jsonEnabled()) tellPlan(plan)
       this.endWithPlan(plan)

@@ -6,11 +6,16 @@ import { clusterFileIn } from './rehearse.ts'
 import { beginRun, bookOf, planRun, type RunResult, type SessionOptions } from './session.ts'
 
 /** Plans the recovery of the real home: looks at everything, changes nothing. */
-export async function planInEarnest(where: string, now: AbortSignal, only?: string[]): Promise<Plan> {
+export async function planInEarnest(
+  where: string,
+  now: AbortSignal,
+  only?: string[],
+  waiting?: (titles: string[]) => void,
+): Promise<Plan> {
   const cluster = loadCluster(clusterFileIn(where))
   const noFolder: RunFolder = { run: 'plan', path: '', journal: '' }
   const whereabouts = await inEarnest(cluster, noFolder)
-  return whereabouts.secrets.mask.json(await planRun(cluster, whereabouts, now, bookOf(only)))
+  return whereabouts.secrets.mask.json(await planRun(cluster, whereabouts, now, bookOf(only), waiting))
 }
 
 /** Recovers the real home. */

@@ -89,7 +89,7 @@ export function connect(
     hostKey: (host: string) => mintHostKey(run.secret, host),
     hostKeys: (host: string) => mintHostKeys(run.secret, host),
   }
-  const ignition = connectIgnition(cluster, where.secrets)
+  const { ignition, otherIgnition } = connectIgnition(cluster, where.secrets)
   const hosts = connectHosts(cluster, run, identity, where, ignition)
   const nas = connectSynology({ ...where.nas, signal, pace: where.pace })
   const kubeconfig = run.folder === undefined ? '' : join(run.folder, 'kubeconfig')
@@ -112,6 +112,7 @@ export function connect(
     web,
     names: connectNames(where.web === undefined),
     ignition,
+    otherIgnition,
     evidence: evidenceIn(run.folder),
     login: {
       user: (host: string) => where.host(host).user,

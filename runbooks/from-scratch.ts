@@ -19,6 +19,7 @@ import { startControllers } from './kubernetes/controllers.ts'
 import { fetchAccess } from './kubernetes/kubeconfig.ts'
 import { joinWorkers } from './kubernetes/workers.ts'
 import { checkBootstrap } from './preflight/check-bootstrap.ts'
+import { checkDisk } from './preflight/check-disk.ts'
 import { checkIgnitions } from './preflight/check-ignition.ts'
 import { checkImages } from './preflight/check-images.ts'
 import { checkLadder } from './preflight/check-ladder.ts'
@@ -45,6 +46,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     checkImages,
     checkIgnitions,
     checkLadder,
+    checkDisk,
     checkTang,
     checkManifests,
     checkBootstrap,

@@ -3,6 +3,7 @@ import type { Cluster } from '../src/cluster/load.ts'
 import type { EvidenceReader, EvidenceWriter } from '../src/hosts/evidence.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
 import type { CompiledIgnition } from '../src/hosts/ignition/compile.ts'
+import type { IgnitionConfig } from '../src/hosts/ignition/config.ts'
 import type { TangReader } from '../src/hosts/ignition/tang.ts'
 import type { VerifiedArtifact } from '../src/hosts/install/artifact.ts'
 import type { RungOutlook } from '../src/hosts/install/ladder.ts'
@@ -20,6 +21,7 @@ import type { PowerReader, PowerWriter } from '../src/hosts/power/power.ts'
 import type { Probe } from '../src/hosts/ssh.ts'
 import type { KubernetesObject, KubernetesReader, KubernetesWriter } from '../src/kubernetes/kubernetes.ts'
 import type { NasReader, NasWriter } from '../src/nas/nas.ts'
+import type { Fault } from '../src/runbook/fault.ts'
 import { kit } from '../src/runbook/step.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 
@@ -109,13 +111,21 @@ export interface Readers {
   nas: NasReader
   kubernetes: KubernetesReader
   /** Where secret values come from; nothing that it gives may be printed or kept. */
-  secrets: Pick<Secrets, 'field' | 'has'>
+  secrets: Pick<Secrets, 'field' | 'has' | 'sealed'>
   /** What this home needs from there to be reached at all. */
   wantedSecrets: readonly { secret: string; field: string }[]
   web: Web
   names: Names
   /** A host's Ignition config, compiled from the person's file; the same text for the whole run. Never printed. */
   ignition(host: string, signal: AbortSignal): Promise<CompiledIgnition>
+  /**
+   * The same config by the compiler that is not used: a program butane on PATH, or the built-in one where recover.yaml
+   * names a program. Undefined for what is not compiled, and where there is no other.
+   */
+  otherIgnition(
+    host: string,
+    signal: AbortSignal,
+  ): Promise<({ by: string } & ({ config: IgnitionConfig } | { fault: Fault })) | undefined>
   /** What this run has kept of its machines before it changed them. */
   evidence: EvidenceReader
   /** Whom recover logs in as, and the public keys that the person holds; undefined where nobody can tell. */

@@ -66,13 +66,22 @@ export async function planRun(
   where: Whereabouts,
   now: AbortSignal,
   book: Runbook = fromScratch,
+  waiting?: (titles: string[]) => void,
 ): Promise<Plan> {
   const connections = connect(cluster, { id: 'plan', secret: randomBytes(32) }, where, now)
   try {
-    return where.secrets.mask.json(await makePlan({ runbook: book, readers: connections.readers, now }))
+    return where.secrets.mask.json(
+      await makePlan({ runbook: book, readers: connections.readers, now, waiting }),
+    )
   } finally {
     await connections.close()
   }
+}
+
+/** Says by events what a plan still waits for. */
+function stillLooking(sink: EventSink): (titles: string[]) => void {
+  return titles =>
+    sink({ code: 'notice', about: 'plan', text: `Still looking: ${titles.join('; ')}`, atMs: 0 })
 }
 
 /** Says what going on with a run would do now. Reads the world and the run's folder, writes nothing. */
@@ -150,7 +159,7 @@ export async function beginRun(
     writeFileSync(join(folder.path, 'recover.yaml'), readFileSync(path), { mode: 0o600 })
     const where = await reach(cluster, folder)
     const { mask } = where.secrets
-    const plan = await planRun(cluster, where, options.now, book)
+    const plan = await planRun(cluster, where, options.now, book, stillLooking(options.sink))
     writeFileSync(join(folder.path, 'plan.json'), JSON.stringify(mask.json(plan), null, 2), { mode: 0o600 })
     const answer = await approval(plan, options)
     const began: RecordBody = {

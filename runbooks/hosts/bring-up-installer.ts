@@ -5,6 +5,7 @@ import { fingerprintOfText } from '../../src/hosts/ssh.ts'
 import { blocked, done, due } from '../../src/runbook/step.ts'
 import { keepHostFiles } from '../evidence/survey-hosts.ts'
 import { step } from '../kit.ts'
+import { checkDisk } from '../preflight/check-disk.ts'
 import { checkIgnitions } from '../preflight/check-ignition.ts'
 import { checkImages } from '../preflight/check-images.ts'
 import { checkLadder } from '../preflight/check-ladder.ts'
@@ -24,6 +25,7 @@ export const bringUpInstaller = step({
     checkImages,
     checkIgnitions,
     checkLadder,
+    checkDisk,
     checkTang,
     checkManifests,
     checkSecrets,

@@ -1,4 +1,4 @@
-import type { FaultText } from '../../src/runbook/fault.ts'
+import type { Fault, FaultText } from '../../src/runbook/fault.ts'
 import { blocked } from '../../src/runbook/step.ts'
 
 /** What must be mended: a fault, or as much of one. */
@@ -9,4 +9,9 @@ export function refused([first, ...others]: [Told, ...Told[]]): ReturnType<typeo
   const all = [first, ...others]
   const remedies = [...new Set(all.map(f => f.remedy))]
   return blocked(first.code, all.map(f => f.message).join('\n'), remedies.join('; '))
+}
+
+/** What would be a fault elsewhere and is none here. */
+export function asWarning(fault: Fault, message: string): Told {
+  return { code: fault.code, blame: fault.blame, message, remedy: fault.remedy }
 }

@@ -17,7 +17,7 @@ export const exitMeanings: Record<number, string> = {
   0: 'done',
   1: 'a bug of ours; of `recover hosts ignition`, as of butane: the file does not compile',
   2: 'the command, recover.yaml or a file that it names is wrong; nothing was changed',
-  3: 'a person must act before it can go on: consent is missing, something is in the way',
+  3: 'a person must act before it can go on: consent is missing, something is in the way; of `recover doctor`: something would stop a recovery',
   4: 'a step failed; `recover resume` goes on once its cause is mended',
   5: 'something was proven to be wrong with the result',
   6: 'somebody else holds the lock',

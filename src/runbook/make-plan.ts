@@ -19,7 +19,12 @@ export interface PlanOptions<R extends object> {
   claims?: Pick<Claims, 'steps' | 'fanOuts'>
   /** How many looks at once; default 16. */
   atOnce?: number
+  /** Told every few seconds what is still looked at: titles of steps. */
+  waiting?: ((titles: string[]) => void) | undefined
 }
+
+/** A person who sees nothing for longer thinks that it hangs. */
+const tellEveryMs = 5_000
 
 /**
  * Observes every step and says what a run would do. Never rejects for what a step finds: what can't be looked at yet
@@ -41,7 +46,12 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
   const deadlines = new Deadlines(options.now)
   const lacking = new Lacking(graph)
 
+  const under = new Set<Instance>()
+  const { waiting } = options
+  const teller = waiting && setInterval(() => waiting([...under].map(i => i.title)), tellEveryMs).unref()
+
   const observe = async (instance: Instance): Promise<void> => {
+    under.add(instance)
     const { step } = instance
     const limit = deadlines.begin(milliseconds(step.bounds.limit), instance.title)
     let output: { output: unknown } | undefined
@@ -87,6 +97,7 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
         : { ...face, state: 'blocked', fault: toFault(thrown, instance.title).toJSON() }
     } finally {
       limit.clear()
+      under.delete(instance)
     }
     seen.set(instance.id, entry)
     lacking.note(instance, entry)
@@ -108,7 +119,10 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
       if (running === 0 && ready.length === 0) resolve()
     }
     pump()
-  }).finally(() => deadlines.close())
+  }).finally(() => {
+    clearInterval(teller)
+    deadlines.close()
+  })
 
   const entries: PlanEntry[] = []
   const unexpanded = new Map([...graph.unexpanded()].map(u => [u.step.id, u]))

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { Fault } from '../runbook/fault.ts'
 import { bundleSource } from './bundle.ts'
 import { environmentSource, variableOf } from './environment.ts'
@@ -34,8 +35,24 @@ export interface Secrets {
    * throttled), nobody can tell, and `secret-missing` is thrown as by `field`.
    */
   has(secret: string, field: string): Promise<boolean>
+  /**
+   * Whether the sealed bundle, which is for the day when nothing else answers, opens and holds all of these; undefined
+   * where `secrets.from` has none.
+   */
+  sealed(wanted: readonly { secret: string; field: string }[]): Promise<SealedState | undefined>
   /** Knows every value that was handed out, and what opens the sources. */
   readonly mask: Mask
+}
+
+/** The sealed bundle as it is today. */
+export interface SealedState {
+  file: string
+  /** When the file was last written. */
+  written: Date
+  /** Fields that it does not hold: `nas.password`. */
+  lacks: string[]
+  /** Why it cannot be opened. */
+  locked?: Fault
 }
 
 /**
@@ -61,8 +78,30 @@ export function openSecrets(options: SecretsOptions): Secrets {
     return asked
   }
 
+  const bundle = sources.find(s => s.name === 'bundle')
   return {
     mask,
+    async sealed(wanted) {
+      const { file } = options
+      if (bundle === undefined || file === undefined) return undefined
+      const state: SealedState = {
+        file,
+        written: statSync(file, { throwIfNoEntry: false })?.mtime ?? new Date(0),
+        lacks: [],
+      }
+      try {
+        for (const { secret, field } of wanted) {
+          const found = await ask([bundle], secret, field, mask, options.open ?? [])
+          if ('value' in found) continue
+          if (!found.certain) throw found.cause
+          state.lacks.push(`${secret}.${field}`)
+        }
+        return state
+      } catch (thrown) {
+        if (!(thrown instanceof Fault)) throw thrown
+        return { ...state, locked: thrown }
+      }
+    },
     async field(secret, field) {
       const found = await find(secret, field)
       if ('value' in found) return found.value
@@ -78,7 +117,10 @@ export function openSecrets(options: SecretsOptions): Secrets {
 }
 
 /** `certain`: every source could be asked. */
-type Found = { value: string } | { missing: Fault; certain: boolean }
+type Found =
+  | { value: string }
+  | { missing: Fault; certain: true }
+  | { missing: Fault; certain: false; cause: Fault }
 
 async function ask(
   sources: readonly SecretSource[],
@@ -88,7 +130,7 @@ async function ask(
   open: readonly string[],
 ): Promise<Found> {
   const reasons: { source: SecretSource; fault: Fault }[] = []
-  let certain = true
+  let cause: Fault | undefined
   for (const source of sources) {
     try {
       const answer = await source.find(secret, field)
@@ -102,11 +144,12 @@ async function ask(
     } catch (error) {
       // An exposed secret is for the person to mend, not to be stepped over because another source answers.
       if (!(error instanceof Fault) || error.code === 'secret-file-readable') throw error
-      certain = false
+      cause ??= error
       reasons.push({ source, fault: error })
     }
   }
-  return { missing: missing(secret, field, reasons, mask), certain }
+  const known = missing(secret, field, reasons, mask)
+  return cause ? { missing: known, certain: false, cause } : { missing: known, certain: true }
 }
 
 function missing(

@@ -1,6 +1,6 @@
 import type { ConsentDesk } from '../runbook/consent.ts'
 import type { Plan } from '../runbook/plan.ts'
-import { wrap } from './ink.ts'
+import { marks, wrap } from './ink.ts'
 import { linesView } from './lines.ts'
 import { liveView } from './live.ts'
 import { oneLine } from './live-fit.ts'
@@ -70,6 +70,13 @@ export function tellLines(lines: string[]): void {
 export function tellOn(make: (page: { columns: number; colour: boolean }) => string): void {
   const screen = terminal()
   screen.write(make(screen))
+}
+
+/** What is still looked at, for whoever sits before a terminal: a plan or a check-up may have to wait for silence. */
+export function tellWaiting(titles: string[]): void {
+  if (process.stderr.isTTY !== true || titles.length === 0) return
+  const { columns, write } = terminal()
+  write(`${wrap(`${marks.waits} still looking: ${titles.map(oneLine).join('; ')}`, columns, 2)}\n`)
 }
 
 /** Writes text for people. */

@@ -267,7 +267,7 @@ test.concurrent('a rehearsal that fails ends with 3 and names step, code and rem
     state: 'failed',
     failures: [
       {
-        step: 'hosts/bring-up-installer[lithium]',
+        step: 'preflight/check-disk[lithium]',
         fault: {
           code: 'disk-not-found',
           blame: 'operator',

@@ -33,7 +33,7 @@ const endings: Record<
     ends: { 'hosts/install-flatcar[lithium]': 'ssh-throttled' },
     writes: 2,
   },
-  'wrong-disk': { target: 'lithium', ends: { 'hosts/bring-up-installer[lithium]': 'disk-not-found' } },
+  'wrong-disk': { target: 'lithium', ends: { 'preflight/check-disk[lithium]': 'disk-not-found' } },
   'host-key-differs': {
     target: 'lithium',
     ends: { 'hosts/install-flatcar[lithium]': 'wrong-system-answers' },

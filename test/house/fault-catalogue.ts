@@ -30,6 +30,7 @@ export interface Catalogue {
 /** Places that hand on a code which another place has given: the file, and how it writes the code. */
 const handsOn = new Set([
   'runbooks/preflight/findings.ts first.code',
+  'runbooks/preflight/findings.ts fault.code',
   'src/runbook/execute.ts seen.code',
   'src/runbook/fault.ts this.code',
   'src/runbook/make-plan.ts code',

@@ -20,6 +20,8 @@ export interface IgnitionSource {
   spec?: IgnitionSpec | undefined
   /** Program that compiles Butane files instead of the built-in compiler. */
   program?: string | undefined
+  /** Bound on that program, milliseconds. */
+  programTimeoutMs?: number | undefined
   /** What `${NAME}` in a Butane file stands for. */
   lookup: Lookup
   /** Takes secrets out of a text: a compiler quotes the lines that it complains about. */
@@ -50,7 +52,8 @@ export function isButane(file: string): boolean {
 
 /**
  * Reads a host's config. A Butane file gets the values of its variables and is compiled; a ready-made config is taken
- * as it is. Faults: those of `substitute`, `ignition-unreadable`, `ignition-invalid`, `butane-failed`.
+ * as it is. Faults: those of `substitute`, `ignition-unreadable`, `ignition-invalid`,
+ * `butane-failed`, and those of the program.
  */
 export async function hostIgnition(source: IgnitionSource, signal: AbortSignal): Promise<CompiledIgnition> {
   const { file, shown } = source
@@ -82,6 +85,7 @@ export async function hostIgnition(source: IgnitionSource, signal: AbortSignal):
       shown,
       conceal: source.conceal,
       signal,
+      timeoutMs: source.programTimeoutMs,
     })
     return {
       ...compiled,

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Something that a kustomization takes from elsewhere. */
@@ -75,6 +75,12 @@ export function inKit(kit: string | undefined, remote: RemotePart): boolean {
   if (kit === undefined) return false
   const place = join(kit, placeInKit(remote))
   return remote.kind === 'chart' ? existsSync(join(place, 'Chart.yaml')) : existsSync(place)
+}
+
+/** When a part was put into a kit; undefined where it is not in it. */
+export function inKitSince(kit: string | undefined, remote: RemotePart): Date | undefined {
+  if (kit === undefined || !inKit(kit, remote)) return undefined
+  return statSync(join(kit, placeInKit(remote))).mtime
 }
 
 /** A name that is one segment of a path, whatever stood in a URL. */

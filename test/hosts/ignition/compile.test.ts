@@ -128,6 +128,21 @@ describe('a program butane', () => {
       hostIgnition(source('a.bu', head, { program: '/nowhere/butane' }), never),
     ).rejects.toMatchObject({ code: 'butane-missing' })
   })
+
+  test('that comes to no end, or is no butane at all, is told as what it is', async () => {
+    const run = (says: string) =>
+      hostIgnition(
+        source('a.bu', `${head}# \${TOKEN}\n`, { program: program(says).program, programTimeoutMs: 300 }),
+        never,
+      ).catch(e => e)
+    const hangs = await run('exec sleep 60')
+    expect(hangs).toMatchObject({ code: 'butane-silent', message: expect.stringContaining('within 0.3 s') })
+    for (const says of ['echo welcome', "echo '{}'", `echo '"${token}"'`, 'true']) {
+      const strange = await run(says)
+      expect(strange).toMatchObject({ code: 'butane-strange', remedy: expect.stringContaining('--version') })
+      expect(`${strange.message}${strange.cause}`).not.toContain(token)
+    }
+  })
 })
 
 test('variables come from the environment by their own names, except those of every shell; names of hosts are no secret', async () => {
