@@ -34,6 +34,7 @@ import { whatRemains } from './proof/what-remains.ts'
 import { fenceVolume } from './protect/fence.ts'
 import { snapshotVolume } from './protect/snapshot.ts'
 import { adoptVolume } from './volumes/adopt.ts'
+import { cloneVolume } from './volumes/clone.ts'
 import { copyVolume } from './volumes/copy.ts'
 import { dropClone } from './volumes/drop-clone.ts'
 import { letThrough } from './volumes/let-through.ts'
@@ -66,7 +67,15 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     whatWaits,
     holdApplication,
   ]),
-  phase('volumes', 'Volumes', [letThrough, measureVolume, adoptVolume, copyVolume, verifyVolume, dropClone]),
+  phase('volumes', 'Volumes', [
+    letThrough,
+    measureVolume,
+    adoptVolume,
+    cloneVolume,
+    copyVolume,
+    verifyVolume,
+    dropClone,
+  ]),
   phase('applications', 'Applications', [releaseApplication, settleApplication, releaseSet, checkAnswer]),
   phase('proof', 'Proof', [disarm, tidyUp, resumeOsUpdates, whatRemains]),
 ])

@@ -3,9 +3,10 @@ import { isHeld } from '../../src/gitops/application.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { holdApplication } from '../bootstrap/hold-applications.ts'
 import { step } from '../kit.ts'
-import { adoptVolume, boundToAnother } from '../volumes/adopt.ts'
+import { boundToAnother } from '../volumes/bind.ts'
 import { bindingOf } from '../volumes/binding.ts'
-import { copyVolume } from '../volumes/copy.ts'
+import { expectedDisks } from '../volumes/expected.ts'
+import { noStrangers } from '../volumes/no-strangers.ts'
 import { verifyVolume } from '../volumes/verify.ts'
 import { eachApplication } from './each-application.ts'
 import { lookAt, untilWell } from './well.ts'
@@ -30,9 +31,11 @@ export const releaseApplication = step({
     if (seen.state === 'held') return due(`let Argo CD have ${name}`)
     return seen.state === 'well' ? done({}, seen.evidence) : due(`wait for ${name}: ${seen.why}`)
   },
-  async apply({ application, cluster, kubernetes, outputs, wait, note }) {
+  async apply(act) {
+    const { application, cluster, kubernetes, outputs, wait, note } = act
     const { name, claims } = application
-    const expected = new Map([...outputs(adoptVolume), ...outputs(copyVolume)])
+    await noStrangers(act)
+    const expected = expectedDisks(outputs)
     for (const claim of claims) {
       const wanted = expected.get(claim)
       if (!wanted) continue
@@ -42,5 +45,6 @@ export const releaseApplication = step({
     }
     await kubernetes.apply(cluster.applicationManifest(name), { force: true })
     await untilWell(application, kubernetes, { wait, note })
+    await noStrangers(act)
   },
 })

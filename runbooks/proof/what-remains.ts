@@ -23,9 +23,9 @@ export const whatRemains = step({
     for (const volume of volumes)
       if (volume.lun && (await nas.snapshots(volume.lun.uuid)).some(s => s.name === `recover-${run.id}`))
         snapshots.push(volume.lun.name)
-    const copied = volumes.filter(v => v.strategy === 'copy' && v.lun)
+    const replaced = volumes.filter(v => v.strategy !== 'adopt' && v.strategy !== 'new' && v.lun)
     const remains = [
-      ...copied.map(
+      ...replaced.map(
         v =>
           `The old disk of ${v.claim}, ${v.lun!.name}, is kept with its target off: delete it when you are sure of the new one`,
       ),

@@ -98,6 +98,14 @@ export const faults: LabFault[] = [
       'An old machine stays logged in to its disk although it was fenced. Nothing is written until it is off.',
   },
   {
+    name: 'forgotten-machine',
+    target: 'namespace/claim',
+    needsTarget: true,
+    strikes: lasting,
+    explains:
+      'A machine that stands in no file logs in to the claim’s old disk as soon as its target is on. The target is switched off again and nothing is written.',
+  },
+  {
     name: 'api-away',
     target: 'kubernetes',
     strikes: 12,

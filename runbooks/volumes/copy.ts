@@ -5,9 +5,14 @@ import { jobState, runJob } from '../../src/volumes/jobs.ts'
 import { copyJob, persistentVolumeClaim } from '../../src/volumes/objects.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
-import { boundToAnother } from './adopt.ts'
+import { fenceVolume } from '../protect/fence.ts'
+import { fenced } from '../protect/fenced.ts'
+import { boundToAnother } from './bind.ts'
 import { bindingOf } from './binding.ts'
-import { measureVolume, sourceOf } from './measure.ts'
+import { modesOf } from './disk.ts'
+import { measureVolume } from './measure.ts'
+import { noStrangers } from './no-strangers.ts'
+import { sourceOf } from './source.ts'
 
 /** A new disk under the final claim's name, and every file of the old one on it. The old disk is only read, as a clone. */
 export const copyVolume = step({
@@ -17,7 +22,7 @@ export const copyVolume = step({
     'Apply the claim under its final name (a new disk), mount it beside the clone’s claim in a Job, and `rsync -aHAXS --numeric-ids --delete /src/ /dst/`.',
   each: eachVolume,
   only: volume => volume.strategy === 'copy' && volume.lun !== undefined,
-  needs: [measureVolume],
+  needs: [measureVolume, fenceVolume],
   danger: 'changes',
   bounds: { expected: '2m', limit: '24h' },
   retry: { times: 4, delay: '5s' },
@@ -40,10 +45,14 @@ export const copyVolume = step({
       `copy every file in the Job ${namespace}/${jobs.copy} and compare both`,
     )
   },
-  async apply({ volume, cluster, kubernetes, run, wait }) {
+  async apply(act) {
+    const { volume, cluster, kubernetes, run, note, wait } = act
     const { namespace, name, source, jobs, labels } = sourceOf(volume, run)
     const claim = cluster.inventory.claims.find(c => c.id === volume.claim)
-    const accessModes = claim?.accessModes.length ? claim.accessModes : ['ReadWriteOnce']
+    const accessModes = modesOf(cluster, volume.claim)
+    await noStrangers(act)
+    // What an old writer adds after the snapshot would be missing from the copy.
+    note(`fence of ${volume.claim}: ${await fenced(volume, act)}`)
     await kubernetes.apply(
       persistentVolumeClaim(
         { namespace, name },

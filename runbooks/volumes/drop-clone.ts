@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { done, due } from '../../src/runbook/step.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
-import { measureVolume, sourceOf } from './measure.ts'
+import { measureVolume } from './measure.ts'
+import { sourceOf } from './source.ts'
 import { verifyVolume } from './verify.ts'
 
 /**

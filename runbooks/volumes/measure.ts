@@ -1,67 +1,16 @@
 import { z } from 'zod'
-import { cloneName } from '../../src/nas/nas.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
-import type { MappedVolume } from '../../src/volumes/map.ts'
-import {
-  measureJob,
-  persistentVolume,
-  persistentVolumeClaim,
-  runLabel,
-  shortId,
-  volumeLabel,
-} from '../../src/volumes/objects.ts'
+import { measureJob, persistentVolume, persistentVolumeClaim } from '../../src/volumes/objects.ts'
 import { parseMeasurement } from '../../src/volumes/programs.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
-import { type Readers, step } from '../kit.ts'
+import { step } from '../kit.ts'
 import { snapshotVolume } from '../protect/snapshot.ts'
+import { diskOf } from './disk.ts'
 import { letThrough } from './let-through.ts'
+import { sourceOf } from './source.ts'
 
 export const measurement = z.strictObject({ files: z.number(), bytes: z.number(), sha256: z.string() })
-
-/** What stands for the old disk while its data is proven: a clone of its snapshot, so that the disk itself is not touched. */
-export function sourceOf(volume: MappedVolume, run: { id: string }) {
-  const id = shortId(volume.claim)
-  const [namespace = '', name = ''] = volume.claim.split('/')
-  return {
-    id,
-    namespace,
-    name,
-    clone: cloneName(run.id, id),
-    /** The name of the clone's own PersistentVolume and claim. */
-    source: `recover-src-${id}`,
-    jobs: {
-      before: `recover-before-${id}-${run.id.slice(-4)}`,
-      copy: `recover-copy-${id}-${run.id.slice(-4)}`,
-      after: `recover-after-${id}-${run.id.slice(-4)}`,
-    },
-    labels: { [runLabel]: run.id, [volumeLabel]: id },
-  }
-}
-
-/** Driver, file system and attributes of a claim's class, as the CSI driver wants them in a static volume. */
-export function diskOf(
-  cluster: Readers['cluster'],
-  volume: MappedVolume,
-  lun: { uuid: string; sizeBytes: number },
-) {
-  const storageClass = cluster.inventory.storageClasses.find(c => c.name === volume.storageClass)
-  const stated = cluster.inventory.volumes.find(v => v.claim === volume.claim)
-  return {
-    driver: stated?.driver || storageClass?.provisioner || 'csi.san.synology.com',
-    handle: lun.uuid,
-    fsType: stated?.fsType ?? storageClass?.parameters.fsType ?? 'ext4',
-    sizeBytes: lun.sizeBytes,
-    attributes: stated?.attributes ?? {
-      dsm: storageClass?.parameters.dsm ?? '',
-      protocol: 'iscsi',
-      source: '',
-      baseDir: '',
-      formatOptions: storageClass?.parameters.formatOptions ?? '',
-      mountPermissions: '',
-    },
-  }
-}
 
 /** The hashes of everything on the old disk, before anybody writes: taken from a clone of its snapshot. */
 export const measureVolume = step({

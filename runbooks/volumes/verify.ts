@@ -6,9 +6,11 @@ import { measureJob } from '../../src/volumes/objects.ts'
 import { parseMeasurement } from '../../src/volumes/programs.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
-import { adoptVolume } from './adopt.ts'
-import { copyVolume } from './copy.ts'
-import { measurement, measureVolume, sourceOf } from './measure.ts'
+import { fenced } from '../protect/fenced.ts'
+import { waysBack } from './expected.ts'
+import { measurement, measureVolume } from './measure.ts'
+import { sourceOf } from './source.ts'
+import { twinsApart } from './twins-apart.ts'
 
 /** What the claim holds now, hashed through the very volume that its application will mount, is what it held before. */
 export const verifyVolume = step({
@@ -17,7 +19,7 @@ export const verifyVolume = step({
   byHand: 'Hash the claim’s files as before; the two hashes must be equal.',
   each: eachVolume,
   only: volume => volume.lun !== undefined,
-  needs: [measureVolume, adoptVolume, copyVolume],
+  needs: [measureVolume, ...waysBack],
   danger: 'changes',
   bounds: { expected: '1m', limit: '12h' },
   retry: { times: 4, delay: '5s' },
@@ -43,11 +45,14 @@ export const verifyVolume = step({
       `${volume.claim} holds the same ${after.files} files as before, sha256 ${after.sha256.slice(0, 12)}…`,
     )
   },
-  async apply({ volume, cluster, kubernetes, run, wait }) {
+  async apply(act) {
+    const { volume, cluster, kubernetes, run, wait } = act
     const { namespace, name, jobs, labels } = sourceOf(volume, run)
+    await fenced(volume, act)
+    const awayFrom = await twinsApart(volume, act)
     await runJob(
       kubernetes,
-      measureJob(jobs.after, { namespace, name }, labels, cluster.jobImage),
+      measureJob(jobs.after, { namespace, name }, labels, cluster.jobImage, awayFrom),
       (what, probe) => wait(what, probe, { every: '2s' }),
       `the files of ${volume.claim} to be hashed again`,
     )

@@ -14,7 +14,7 @@ const fingerprint = z
 const duration = z.string().regex(/^\d+(\.\d+)?(ms|s|m|h)$/, 'expected a duration like 90s or 10m')
 
 /** How a volume comes back. */
-export const strategies = ['adopt', 'copy', 'new'] as const
+export const strategies = ['adopt', 'clone', 'copy', 'new'] as const
 export type Strategy = (typeof strategies)[number]
 
 /** The rungs of the install ladder, by name. */
@@ -23,7 +23,9 @@ export type RungName = (typeof rungs)[number]
 
 const strategy = z
   .enum(strategies)
-  .describe('adopt: the old disk itself; copy: its files to a new one; new: an empty disk')
+  .describe(
+    'adopt: the old disk itself; clone: a clone of it, made on the NAS; copy: its files to a new one; new: an empty disk',
+  )
 
 const mac = z
   .string()

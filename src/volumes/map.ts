@@ -4,7 +4,7 @@ import { z } from 'zod'
 export const mappedVolume = z.strictObject({
   /** `namespace/name`. */
   claim: z.string(),
-  strategy: z.enum(['adopt', 'copy', 'new']),
+  strategy: z.enum(['adopt', 'clone', 'copy', 'new']),
   sizeBytes: z.number(),
   storageClass: z.string(),
   /** The disk that holds its data; absent for a new one. */

@@ -101,10 +101,28 @@ export function measureJob(
   claim: { namespace: string; name: string },
   labels: Record<string, string>,
   image: string,
+  /** A node that it should rather not run on. */
+  awayFrom?: string,
 ): KubernetesObject {
-  return job(name, claim.namespace, labels, image, measureProgram, {}, [
+  const made = job(name, claim.namespace, labels, image, measureProgram, {}, [
     { path: '/data', claim: claim.name, readOnly: true },
   ])
+  if (awayFrom === undefined) return made
+  const { spec } = (made.spec as { template: { spec: Record<string, unknown> } }).template
+  spec.affinity = elsewhere(awayFrom)
+  return made
+}
+
+/** Preferred, not required: where there is one node alone, it has to do. */
+function elsewhere(node: string): object {
+  const other = { key: 'kubernetes.io/hostname', operator: 'NotIn', values: [node] }
+  return {
+    nodeAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        { weight: 100, preference: { matchExpressions: [other] } },
+      ],
+    },
+  }
 }
 
 /** A Job that copies one claim to another of the same namespace and compares both. */

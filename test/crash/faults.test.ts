@@ -58,6 +58,10 @@ const endings: Record<
     },
   },
   'zombie-host': { target: 'hydrogen', ends: { 'protect/fence[photos/library]': 'old-writer-alive' } },
+  'forgotten-machine': {
+    target: 'photos/library',
+    ends: { 'volumes/adopt[photos/library]': 'old-writer-alive' },
+  },
   'api-away': { ends: 'by itself' },
   'api-throttled': { ends: 'by itself' },
   'kubeconfig-expired': { ends: 'by itself' },

@@ -9,6 +9,9 @@ export interface Method {
   run(store: NasStore, call: Call): unknown
 }
 
+/** Of a machine that stands in no file: an old worker that was taken out of the cluster and never switched off. */
+const forgottenInitiator = 'iqn.2016-04.com.open-iscsi:forgotten'
+
 const reads = (run: Method['run']): Method => ({ changes: false, run })
 const changes = (run: Method['run']): Method => ({ changes: true, run })
 
@@ -154,7 +157,12 @@ export const methods: Record<string, Method> = {
     return {}
   }),
   'SYNO.Core.ISCSI.Target enable': changes((store, call) => {
-    store.target(call.target_id).enabled = true
+    const target = store.target(call.target_id)
+    target.enabled = true
+    // One that nobody thought of tries again for ever, and is there before anybody else.
+    const claims = target.mappings.map(m => store.lun(m.lun).description)
+    if (claims.some(claim => store.world.suffers('forgotten-machine', claim)))
+      target.sessions.push({ iqn: forgottenInitiator, ip: '192.0.2.99' })
     return {}
   }),
   'SYNO.Core.ISCSI.Target disable': changes((store, call) => {

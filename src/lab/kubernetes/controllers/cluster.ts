@@ -37,7 +37,7 @@ export const nodes: Controller = ({ store, machines }) => {
         { type: 'InternalIP', address },
         { type: 'Hostname', address: name },
       ],
-      nodeInfo: { kubeletVersion, osImage: 'Flatcar Container Linux' },
+      nodeInfo: { kubeletVersion, osImage: 'Flatcar Container Linux', kernelVersion: '6.12.51-flatcar' },
     })
   }
 }

@@ -1,0 +1,41 @@
+import { assertSameMachine } from '../../src/hosts/power/identity.ts'
+import { lacks } from '../../src/kubernetes/readiness.ts'
+import { proveFence, type Standing } from '../../src/volumes/fence.ts'
+import type { MappedVolume } from '../../src/volumes/map.ts'
+import type { Readers } from '../kit.ts'
+
+type Look = Pick<Readers, 'cluster' | 'hosts' | 'kubernetes' | 'nas' | 'run'> & { signal: AbortSignal }
+
+/**
+ * The fence of a volume's old disk, proven anew from the machines and the NAS. Every step that writes for the sake of a
+ * volume asks for it right before it does; throws what {@link proveFence} throws. Nothing is asked for a volume that has
+ * no old disk.
+ */
+export async function fenced(volume: MappedVolume, look: Look): Promise<string> {
+  if (!volume.lun) return 'it has no old disk'
+  const { cluster, nas } = look
+  const hosts = await Promise.all(cluster.k0sctl.hosts.map(({ name }) => standingOf(name, look)))
+  // Last of all: sessions change from one moment to the next.
+  return proveFence({ claim: volume.claim, lun: volume.lun, targets: await nas.targets(), hosts })
+}
+
+async function standingOf(
+  host: string,
+  { hosts, kubernetes, run, signal }: Omit<Look, 'cluster' | 'nas'>,
+): Promise<Standing> {
+  const probe = await hosts.probe(host, signal)
+  if (probe.state === 'answers') {
+    const facts = await hosts.ours(host, signal, h => h.facts(signal))
+    if (facts.run?.run === run.id) return { host, is: 'reinstalled', initiator: facts.initiator }
+  }
+  const node = await kubernetes.get({ apiVersion: 'v1', kind: 'Node', name: host }).catch(() => undefined)
+  if (node && lacks(node) === undefined) return { host, is: 'member' }
+  const power = hosts.power(host)
+  if (power && power.kind !== 'wake-on-lan' && (await power.state(signal)) === 'off') {
+    // Another machine's being off would prove nothing.
+    const { known, vouched } = await hosts.situation(host, signal)
+    assertSameMachine(host, power.where, await power.identity(signal), known, vouched)
+    return { host, is: 'off' }
+  }
+  return { host, is: 'unknown', why: power ? 'it is not switched off' : 'nobody can ask whether it is off' }
+}

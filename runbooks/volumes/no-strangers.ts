@@ -1,0 +1,46 @@
+import type { Looking } from '../../src/runbook/step.ts'
+import { strangerFault, strangers } from '../../src/volumes/strangers.ts'
+import { mapTheVolumes } from '../evidence/map-volumes.ts'
+import type { Readers } from '../kit.ts'
+import { bindingOf } from './binding.ts'
+import { keptCloneName } from './source.ts'
+
+/**
+ * Raises the alarm when somebody had an empty disk made for a claim whose data lies elsewhere. Asked before and while
+ * claims are bound and applications released. Throws Fault `empty-disk-made`.
+ */
+export async function noStrangers({
+  kubernetes,
+  nas,
+  run,
+  output,
+}: Pick<Readers, 'kubernetes' | 'nas' | 'run'> & Pick<Looking, 'output'>): Promise<void> {
+  const { volumes, ownerless } = output(mapTheVolumes)
+  const luns = await nas.luns()
+  const claims = await Promise.all(
+    volumes
+      .filter(v => v.lun !== undefined)
+      .map(async volume => {
+        // This run has new disks made for what it copies: whatever such a claim is bound to is its own.
+        const copied = volume.strategy !== 'adopt' && volume.strategy !== 'clone'
+        const binding = copied ? await bindingOf(kubernetes, volume.claim) : undefined
+        const kept = luns.find(l => l.name === keptCloneName(volume, run))
+        return {
+          claim: volume.claim,
+          known: [
+            volume.lun!.uuid,
+            ...(kept ? [kept.uuid] : []),
+            ...(binding?.state === 'bound' ? [binding.handle] : []),
+          ],
+          // Between the making of its disk and its being bound a copy's claim cannot be told from a stranger's.
+          making: copied && binding?.state !== 'bound',
+        }
+      }),
+  )
+  const found = strangers(
+    luns,
+    claims.filter(c => !c.making),
+    ownerless,
+  )
+  if (found.length > 0) throw strangerFault(found)
+}

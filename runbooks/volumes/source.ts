@@ -1,0 +1,31 @@
+import { cloneName } from '../../src/nas/nas.ts'
+import type { MappedVolume } from '../../src/volumes/map.ts'
+import { runLabel, shortId, volumeLabel } from '../../src/volumes/objects.ts'
+
+/** What stands for the old disk while its data is proven: a clone of its snapshot, so that the disk itself is not touched. */
+export function sourceOf(volume: MappedVolume, run: { id: string }) {
+  const id = shortId(volume.claim)
+  const [namespace = '', name = ''] = volume.claim.split('/')
+  return {
+    id,
+    namespace,
+    name,
+    clone: cloneName(run.id, id),
+    /** The name of the clone's own PersistentVolume and claim. */
+    source: `recover-src-${id}`,
+    jobs: {
+      before: `recover-before-${id}-${run.id.slice(-4)}`,
+      copy: `recover-copy-${id}-${run.id.slice(-4)}`,
+      after: `recover-after-${id}-${run.id.slice(-4)}`,
+    },
+    labels: { [runLabel]: run.id, [volumeLabel]: id },
+  }
+}
+
+/**
+ * Name of the clone that becomes a claim's disk for good. Begins otherwise than clones that a run drops again, and as the
+ * CSI driver's LUNs do, which looks at no others.
+ */
+export function keptCloneName(volume: MappedVolume, run: { id: string }): string {
+  return `k8s-csi-clone-${shortId(volume.claim)}-${run.id}`
+}

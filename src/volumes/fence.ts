@@ -1,0 +1,74 @@
+import { Fault } from '../runbook/fault.ts'
+
+/** An iSCSI target as far as a fence goes by it. */
+export interface FencedTarget {
+  name: string
+  enabled: boolean
+  mappings: { lun: string }[]
+  sessions: { initiator: string; ip: string }[]
+  /** 0 means no bound. */
+  maxSessions: number
+}
+
+/** Why a machine that may have written to the old disk cannot write to it now; `unknown` where nobody can tell. */
+export type Standing =
+  | { host: string; is: 'reinstalled'; initiator: string }
+  | { host: string; is: 'off' }
+  | { host: string; is: 'member' }
+  | { host: string; is: 'unknown'; why: string }
+
+/** What is asked before a disk that holds data is written to or handed to a writer. */
+export interface FenceQuestion {
+  claim: string
+  lun: { uuid: string; name: string }
+  /** As the NAS lists them now. */
+  targets: readonly FencedTarget[]
+  hosts: readonly Standing[]
+}
+
+/**
+ * Proves that no old writer can write to a disk, from what is so now, and gives the evidence as one sentence. An empty
+ * list of sessions proves only "not now", since open-iscsi reconnects for ever: every machine of the old cluster has to
+ * be accounted for as well. Throws Fault `old-writer-alive` for a session that is none of this run's machines', and
+ * `fence-missing` for a machine that may still be at work.
+ */
+export function proveFence({ claim, lun, targets, hosts }: FenceQuestion): string {
+  const leading = targets.filter(t => t.mappings.some(m => m.lun === lun.uuid))
+  const ours = new Set(hosts.flatMap(h => (h.is === 'reinstalled' ? [h.initiator] : [])))
+  const foreign = leading.flatMap(t => t.sessions).filter(s => !ours.has(s.initiator))
+  if (foreign.length > 0)
+    throw new Fault({
+      code: 'old-writer-alive',
+      blame: 'host',
+      message: `${foreign.map(s => `${s.initiator} at ${s.ip}`).join(', ')} is logged in to the disk of ${claim} (${lun.name}) and is none of this run’s machines; nothing was written to it`,
+      remedy: 'Switch that machine off (pull its plug if it does not listen), then run `recover resume`',
+    })
+  const loose = hosts.filter(h => h.is === 'unknown')
+  if (loose.length > 0)
+    throw new Fault({
+      code: 'fence-missing',
+      blame: 'host',
+      message: `nobody can say that ${loose.map(h => `${h.host} (${h.why})`).join(', ')} does not write to the disk of ${claim} any more; nothing was written to it`,
+      remedy: 'Switch that machine off, or install it anew with this run; then run `recover resume`',
+    })
+  const machines = hosts.map(h => `${h.host} ${words[h.is]}`)
+  const reach = leading.map(
+    t => `target ${t.name} is ${t.enabled ? 'on' : 'off'} with ${sessionsOf(t)} and ${boundOf(t)}`,
+  )
+  return [...machines, ...(reach.length > 0 ? reach : [`${lun.name} is mapped to no target`])].join('; ')
+}
+
+const words = {
+  reinstalled: 'was installed anew by this run',
+  off: 'is switched off',
+  member: 'is a node of this cluster, which does not mount it',
+  unknown: 'may be at work',
+}
+
+function sessionsOf({ sessions }: FencedTarget): string {
+  return sessions.length === 0 ? 'no session' : `${sessions.length} session(s) of this run’s machines`
+}
+
+function boundOf({ maxSessions }: FencedTarget): string {
+  return maxSessions === 0 ? 'no bound of sessions' : `room for ${maxSessions} session(s)`
+}

@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest'
+import { type ListedLun, type ListedTarget, unfitness } from '../../src/volumes/static-volume.ts'
+import { strangers } from '../../src/volumes/strangers.ts'
+import { twinRule } from '../../src/volumes/twins.ts'
+
+const lun: ListedLun = { uuid: 'u-1', name: 'k8s-csi-pvc-1', status: 'normal', locked: false, sizeBytes: 1 }
+const target: ListedTarget = {
+  name: 't-1',
+  mappings: [{ lun: 'u-1', index: 1 }],
+  authenticated: false,
+  maxSessions: 1,
+}
+const wanted = { claim: 'a/b', lun: 'u-1', driver: 'csi.san.synology.com', accessModes: ['ReadWriteOnce'] }
+
+test.each<[string, Partial<ListedLun>, Partial<ListedTarget>[], RegExp]>([
+  ['another name', { name: 'old-data' }, [{}], /does not begin with k8s-csi/],
+  ['a crashed LUN', { status: 'crashed' }, [{}], /says that it is crashed/],
+  ['a LUN at work', { locked: true }, [{}], /still at work/],
+  ['no target', {}, [], /mapped to no target/],
+  ['two targets', {}, [{}, { name: 't-2' }], /mapped to 2 targets \(t-1, t-2\)/],
+  [
+    'a target with two LUNs',
+    {},
+    [
+      {
+        mappings: [
+          { lun: 'other', index: 1 },
+          { lun: 'u-1', index: 2 },
+        ],
+      },
+    ],
+    /would mount the first, whichever it is/,
+  ],
+  ['CHAP', {}, [{ authenticated: true }], /wants a password/],
+  ['no bound of sessions', {}, [{ maxSessions: 0 }], /any number of machines/],
+])('%s keeps the driver from mounting it', (_, change, targets, says) => {
+  const found = unfitness(
+    wanted,
+    [{ ...lun, ...change }],
+    targets.map(t => ({ ...target, ...t })),
+  )
+  expect(found).toHaveLength(1)
+  expect(found[0]).toMatch(says)
+})
+
+test('what fits has nothing against it', () => {
+  expect(unfitness(wanted, [lun], [target, { ...target, name: 'other', mappings: [] }])).toEqual([])
+  expect(unfitness({ ...wanted, lun: 'u-9' }, [lun], [target])).toEqual(['the NAS has no LUN u-9'])
+  // Claims that many mount have targets without a bound; another driver has other names.
+  const shared = { ...wanted, accessModes: ['ReadWriteMany'], driver: 'org.democratic-csi.iscsi' }
+  expect(unfitness(shared, [{ ...lun, name: 'zvol' }], [{ ...target, maxSessions: 0 }])).toEqual([])
+})
+
+test('a clone and its original may meet where their file system bears it', () => {
+  const on = (kernel: string) => [{ node: 'lithium', kernel }]
+  expect(twinRule('ext4', []).together).toBe(true)
+  expect(twinRule('xfs', on('6.12.51')).together).toBe(false)
+  expect(twinRule('btrfs', on('6.12.51-flatcar')).together).toBe(true)
+  expect(twinRule('btrfs', on('6.7.0')).together).toBe(true)
+  expect(twinRule('btrfs', on('6.6.95-flatcar'))).toMatchObject({ together: false, why: /lithium has 6\.6/ })
+  expect(twinRule('btrfs', [...on('6.12.1'), ...on('5.15.0')]).together).toBe(false)
+  expect(twinRule('btrfs', on('')).together).toBe(false)
+  expect(twinRule('btrfs', []).together).toBe(false)
+})
+
+test('a LUN that carries a mapped claim’s name and was not there is a stranger', () => {
+  const claims = [{ claim: 'a/b', known: ['u-1', 'clone'] }]
+  const luns = [
+    { uuid: 'u-1', name: 'k8s-csi-pvc-1', description: 'a/b' },
+    { uuid: 'clone', name: 'k8s-csi-clone', description: 'a/b' },
+    { uuid: 'orphan', name: 'k8s-csi-pvc-0', description: 'a/b' },
+    { uuid: 'other', name: 'k8s-csi-pvc-3', description: 'c/d' },
+    { uuid: 'fresh', name: 'k8s-csi-pvc-2', description: 'a/b' },
+  ]
+  expect(strangers(luns, claims, ['k8s-csi-pvc-0'])).toEqual([
+    { claim: 'a/b', uuid: 'fresh', name: 'k8s-csi-pvc-2' },
+  ])
+})
