@@ -2,6 +2,7 @@ import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connectWeb, type WebRoute } from '../src/checks/http.ts'
 import { connectNames } from '../src/checks/names.ts'
+import { takesConnections } from '../src/checks/tcp.ts'
 import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import type { Cluster } from '../src/cluster/load.ts'
 import { evidenceIn } from '../src/hosts/evidence.ts'
@@ -14,6 +15,7 @@ import { connectPower, type PowerAccess } from '../src/hosts/power/connect-power
 import { readerOf } from '../src/hosts/power/power.ts'
 import type { OpenSsh, SshAccess } from '../src/hosts/ssh.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
+import { connectExec } from '../src/kubernetes/exec.ts'
 import { applyK0sctl, fetchKubeconfig, type K0sctlRoute, routed } from '../src/kubernetes/k0sctl.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { connectSynology } from '../src/nas/synology/synology.ts'
@@ -102,6 +104,7 @@ export function connect(
       : { renew: () => k0sctl.fetchKubeconfig(signal, () => {}) }),
   })
   const web = connectWeb(where.web)
+  const exec = run.onlyLooks ? undefined : connectExec({ kubeconfig, signal })
   const tang = connectTang(where.tang)
   const rendered = new Map<string, Promise<KubernetesObject[]>>()
   const common = {
@@ -109,8 +112,14 @@ export function connect(
     run: identity,
     secrets: where.secrets,
     wantedSecrets: where.wantedSecrets,
-    web,
     names: connectNames(where.web === undefined),
+    web: {
+      get: web.get,
+      // In a lab nobody listens but its ingress.
+      takesConnections: (place: { address: string; port: number }, signal: AbortSignal) =>
+        takesConnections(where.web ?? place, signal),
+    },
+    pods: exec,
     ignition,
     otherIgnition,
     evidence: evidenceIn(run.folder),
@@ -140,7 +149,14 @@ export function connect(
       k0sctl,
     },
     close: async () => {
-      await Promise.all([nas.close(), kubernetes.close(), web.close(), hosts.close(), tang.close()])
+      await Promise.all([
+        nas.close(),
+        kubernetes.close(),
+        exec?.close(),
+        web.close(),
+        hosts.close(),
+        tang.close(),
+      ])
     },
   }
 }

@@ -1,3 +1,4 @@
+import type { WebAnswer, WebQuestion } from '../src/checks/http.ts'
 import type { Names } from '../src/checks/names.ts'
 import type { Cluster } from '../src/cluster/load.ts'
 import type { EvidenceReader, EvidenceWriter } from '../src/hosts/evidence.ts'
@@ -19,6 +20,7 @@ import type { Writing } from '../src/hosts/install/write-disk.ts'
 import type { HostKey } from '../src/hosts/keys.ts'
 import type { PowerReader, PowerWriter } from '../src/hosts/power/power.ts'
 import type { Probe } from '../src/hosts/ssh.ts'
+import type { PodCommands } from '../src/kubernetes/exec.ts'
 import type { KubernetesObject, KubernetesReader, KubernetesWriter } from '../src/kubernetes/kubernetes.ts'
 import type { NasReader, NasWriter } from '../src/nas/nas.ts'
 import type { Fault } from '../src/runbook/fault.ts'
@@ -98,9 +100,13 @@ export interface K0sctlWriter {
   fetchKubeconfig(signal: AbortSignal, note: (text: string) => void): Promise<void>
 }
 
-/** What a person's browser would see. Never throws for an address that does not answer: `why` says what happened. */
-export interface Web {
-  get(url: string, signal: AbortSignal): Promise<{ status: number; text: string; why: string }>
+/** What can be asked from outside the cluster. Never throws for what does not answer: `why` says what happened. */
+export interface Outside {
+  get(question: WebQuestion, signal: AbortSignal): Promise<WebAnswer>
+  takesConnections(
+    place: { address: string; port: number },
+    signal: AbortSignal,
+  ): Promise<{ open: boolean; why: string }>
 }
 
 /** What observing may reach. Nothing here can change anything. */
@@ -114,8 +120,13 @@ export interface Readers {
   secrets: Pick<Secrets, 'field' | 'has' | 'sealed'>
   /** What this home needs from there to be reached at all. */
   wantedSecrets: readonly { secret: string; field: string }[]
-  web: Web
   names: Names
+  web: Outside
+  /**
+   * Runs a person's own checks in pods; recover.yaml says that they only look. Undefined while a plan is made: nobody can
+   * promise for them.
+   */
+  pods: PodCommands | undefined
   /** A host's Ignition config, compiled from the person's file; the same text for the whole run. Never printed. */
   ignition(host: string, signal: AbortSignal): Promise<CompiledIgnition>
   /**

@@ -68,7 +68,7 @@ export async function planRun(
   book: Runbook = fromScratch,
   waiting?: (titles: string[]) => void,
 ): Promise<Plan> {
-  const connections = connect(cluster, { id: 'plan', secret: randomBytes(32) }, where, now)
+  const connections = connect(cluster, { id: 'plan', secret: randomBytes(32), onlyLooks: true }, where, now)
   try {
     return where.secrets.mask.json(
       await makePlan({ runbook: book, readers: connections.readers, now, waiting }),

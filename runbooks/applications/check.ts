@@ -1,59 +1,55 @@
 import { z } from 'zod'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
-import { fanOut, step } from '../kit.ts'
+import { step } from '../kit.ts'
+import { ask } from './ask.ts'
+import { checkNow, eachCheck } from './each-check.ts'
 import { releaseApplication } from './release.ts'
 import { settleApplication } from './settle.ts'
 
-/** The person's own checks, from recover.yaml. */
-export const eachCheck = fanOut({
-  name: 'check',
-  schema: z.strictObject({ http: z.string(), status: z.number(), contains: z.string() }),
-  key: check => check.http,
-  subjects: ({ cluster }) =>
-    (cluster.entry.checks ?? []).map(({ http, status, contains }) => ({
-      http,
-      status: status ?? 200,
-      contains: contains ?? '',
-    })),
-})
-
-/** What the person would try first, tried: the very addresses that their family uses. */
+/** What the person would try first, tried: the very addresses that their family uses, their own databases. */
 export const checkAnswer = step({
   id: 'applications/check',
-  title: check => `Check ${check.http}`,
-  byHand: 'Open it in a browser.',
+  title: check => `Check ${check.name}`,
+  byHand: 'Open it in a browser; run the command or the query of the check with `kubectl exec`.',
   each: eachCheck,
   needs: [settleApplication, releaseApplication],
   danger: 'reads',
-  bounds: { expected: '5s', limit: '10m' },
+  // Each check has its own limit below this one.
+  bounds: { expected: '5s', limit: '24h' },
   retry: { times: 3, delay: '5s' },
-  output: z.strictObject({ status: z.number() }),
-  async observe({ check, web, signal }) {
-    const { status, text, why } = await web.get(check.http, signal)
-    if (status === check.status && text.includes(check.contains))
-      return done(
-        { status },
-        `${check.http} answers ${status}${check.contains ? ' with the text that it should hold' : ''}`,
-      )
-    return due(`wait for ${check.http} to answer ${check.status}: ${why}`)
+  output: z.strictObject({ says: z.string() }),
+  async observe({ check, pods, web, kubernetes, cluster, signal }) {
+    const now = checkNow(check, cluster)
+    if (!now) return done({ says: '' }, 'recover.yaml does not ask this any more')
+    const { name, entry } = now
+    if (!pods) return due(`ask whether all is well: ${name}`)
+    const { well, says } = await ask(entry, { web, kubernetes, cluster }, pods, signal)
+    return well ? done({ says }, `${name}: ${says}`) : due(`wait for ${name}: ${says}`)
   },
-  async settle({ check, web, signal, wait }) {
+  async settle({ check, pods, web, kubernetes, cluster, signal, wait }) {
+    const now = checkNow(check, cluster)
+    if (!pods || !now) return
+    const { name, entry } = now
     let last = ''
     try {
-      await wait(`${check.http} to answer ${check.status}`, async () => {
-        const { status, text, why } = await web.get(check.http, signal)
-        last = status === check.status ? `the text ${JSON.stringify(check.contains)} is not in it` : why
-        return (status === check.status && text.includes(check.contains)) || undefined
-      })
+      await wait(
+        `${name} to answer as it should`,
+        async () => {
+          const said = await ask(entry, { web, kubernetes, cluster }, pods, signal)
+          last = said.says
+          return said.well || undefined
+        },
+        { every: '2s', limit: (entry.within ?? '5m') as `${number}m` },
+      )
     } catch (thrown) {
       if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
       throw new Fault({
         code: 'check-answers-wrong',
         blame: 'network',
-        message: `${check.http} does not answer as it should: ${last}`,
+        message: `${name} does not answer as it should: ${last}`,
         remedy:
-          'Try it in a browser; look at its application, its Ingress and its DNS name; then run `recover resume`',
+          'Try it yourself; look at its application, its Service or Ingress and its DNS name; then run `recover resume`',
         cause: thrown,
       })
     }

@@ -4,6 +4,7 @@ import type { HostEntry, PowerEntry } from '../../src/cluster/schema.ts'
 import { type KnownMachine, machineNamed } from '../../src/hosts/power/identity.ts'
 import type { Blueprint, HostBlueprint, KubernetesObject, PowerBlueprint } from '../../src/lab/blueprint.ts'
 import { ownAddress } from '../../src/lab/world.ts'
+import { sqlCommand } from '../applications/ask.ts'
 import { standIns } from './stand-ins.ts'
 
 /**
@@ -89,6 +90,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
     repository: repositoryOf(cluster),
     items: itemsOf(cluster),
     kinds: unknownKinds(cluster),
+    answers: answersTo(cluster),
     publicNames: [...new Set(cluster.inventory.hosts.map(h => h.host))],
     latency: { ssh: 0, install: 0, boot: 0, nas: 0, api: 0, controllers: 0 },
   }
@@ -161,6 +163,25 @@ function unknownKinds(cluster: Cluster): NonNullable<Blueprint['kinds']> {
     if (!own) found.set(`${apiVersion} ${kind}`, { apiVersion, kind, namespaced: namespace !== undefined })
   }
   return [...found.values()]
+}
+
+/** What a person's checks in pods expect to hear, which their own programs would say. */
+function answersTo(cluster: Cluster): NonNullable<Blueprint['answers']> {
+  return (cluster.entry.checks ?? []).flatMap(check => {
+    if (!('in' in check)) return []
+    const { namespace } = check.in
+    const command = 'exec' in check ? check.exec : sqlCommand(check)
+    const exit = 'exec' in check ? (check.exit ?? 0) : 0
+    const stdout = ('sql' in check ? check.equals : check.contains) ?? fitting(check.matches) ?? ''
+    return [{ namespace, command, exit, stdout }]
+  })
+}
+
+/** A text that a pattern fits: its own without signs, or what checks mostly look for. */
+function fitting(pattern: string | undefined): string | undefined {
+  if (pattern === undefined) return undefined
+  const plain = pattern.replaceAll(/[\\^$*+?()[\]{}|]/g, '')
+  return [plain, '1', '42', 'true', 't', 'ok', 'OK'].find(text => new RegExp(pattern, 'm').test(text))
 }
 
 /** A few files whose content depends on the claim alone, so that one volume's data is never taken for another's. */

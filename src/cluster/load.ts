@@ -153,14 +153,28 @@ function problemsOf(error: z.ZodError, document: YamlDocument): Problem[] {
   })
 }
 
-/** A union's failure says nothing by itself; the branch that came furthest says what is wrong. */
+/** A union's failure says nothing by itself; the branch whose keys are there and that came furthest says what is wrong. */
 function flatten(issues: z.core.$ZodIssue[], above: PropertyKey[] = []): z.core.$ZodIssue[] {
   return issues.flatMap(issue => {
     const path = [...above, ...issue.path]
     if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [{ ...issue, path }]
-    const deepest = [...issue.errors].sort((a, b) => depth(b) - depth(a))[0] ?? []
-    return flatten(deepest, path)
+    const [meant = []] = [...issue.errors].sort((a, b) => foreign(a) - foreign(b) || depth(b) - depth(a))
+    return flatten(meant, path)
   })
+}
+
+/** Keys that a branch does not know or misses: of another branch, most likely. */
+function foreign(issues: z.core.$ZodIssue[]): number {
+  return issues.reduce(
+    (sum, issue) =>
+      sum +
+      (issue.code === 'unrecognized_keys'
+        ? issue.keys.length
+        : issue.code === 'invalid_type' && issue.input === undefined
+          ? 1
+          : 0),
+    0,
+  )
 }
 
 function depth(issues: z.core.$ZodIssue[]): number {
@@ -221,6 +235,9 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
     files.push([[...where, 'file'], file])
     if (signature) files.push([[...where, 'signature'], signature])
   }
+  for (const [i, check] of (entry.checks ?? []).entries())
+    if ('http' in check && typeof check.tls === 'object' && 'authority' in check.tls)
+      files.push([['checks', i, 'tls', 'authority'], check.tls.authority])
   if (entry.ssh?.config) files.push([['ssh', 'config'], entry.ssh.config])
   if (entry.secrets.file) files.push([['secrets', 'file'], entry.secrets.file])
   if (entry.tools?.k0sctl) files.push([['tools', 'k0sctl'], entry.tools.k0sctl])

@@ -1,17 +1,7 @@
 import { z } from 'zod'
 import { conflictPolicies } from '../kubernetes/field-owners.ts'
-
-const text = z.string().min(1)
-const path = text.describe('Path, relative to this file')
-const sha256 = z
-  .string()
-  .regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in 64 lower-case hex digits')
-  .describe('SHA-256 in hex')
-const fingerprint = z
-  .string()
-  .regex(/^sha256:[0-9a-f]{64}$/, 'expected a fingerprint like sha256:0123… with 64 hex digits')
-  .describe('SHA-256 of the certificate; nothing is sent to a server that shows another one')
-const duration = z.string().regex(/^\d+(\.\d+)?(ms|s|m|h)$/, 'expected a duration like 90s or 10m')
+import { check } from './check-schema.ts'
+import { duration, fingerprint, path, sha256, text } from './schema-texts.ts'
 
 /** How a volume comes back. */
 export const strategies = ['adopt', 'clone', 'copy', 'new'] as const
@@ -107,12 +97,6 @@ const bootstrapPart = z.strictObject({
     .describe(
       'Who is right where somebody else manages a field: by-manager (the default: people’s and deployment tools’ values are replaced, controllers keep theirs), take, leave or stop',
     ),
-})
-
-const check = z.strictObject({
-  http: z.url().describe('Address that must answer when all is well'),
-  status: z.int().optional().describe('Expected status; 200 by default'),
-  contains: text.optional().describe('Text that the answer must hold'),
 })
 
 /** recover.yaml: what cannot be read in the person's other files. No transforms: editors get the same schema. */
@@ -244,7 +228,6 @@ export type ClusterFile = z.infer<typeof clusterFile>
 export type HostEntry = z.infer<typeof host>
 export type ArtifactEntry = z.infer<typeof artifact>
 export type PowerEntry = z.infer<typeof power>
-export type CheckEntry = z.infer<typeof check>
 
 /** JSON Schema for editors. */
 export function clusterFileJsonSchema(): object {

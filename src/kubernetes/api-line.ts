@@ -16,10 +16,15 @@ export interface ApiAccess {
   renew?: () => Promise<void>
 }
 
-interface Line {
+/** What a kubeconfig says of a server, as Node's own clients want it. */
+export interface ApiWhereabouts {
   server: string
-  dispatcher: Agent
+  tls: Record<string, unknown>
   headers: Record<string, string>
+}
+
+interface Line extends ApiWhereabouts {
+  dispatcher: Agent
 }
 
 /** A server that throttles or restarts says when to come again; beyond this the step decides. */
@@ -53,6 +58,12 @@ export class ApiLine {
         await this.sleep(Math.min(retryAfterMs, patience.longestMs))
       else return answer
     }
+  }
+
+  /** For what does not go as a request and an answer. */
+  async whereabouts(): Promise<ApiWhereabouts> {
+    const { server, tls, headers } = await this.open()
+    return { server, tls, headers }
   }
 
   private async once(
@@ -153,17 +164,18 @@ export class ApiLine {
     const options: Record<string, unknown> & { headers?: Record<string, string> } = {}
     await config.applyToHTTPSOptions(options as never)
     const { ca, cert, key, rejectUnauthorized, servername } = options as Record<string, never>
+    const tls = {
+      ...(ca ? { ca } : {}),
+      ...(cert ? { cert } : {}),
+      ...(key ? { key } : {}),
+      ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
+      ...(servername ? { servername } : {}),
+    }
     return {
       server: config.getCurrentCluster()?.server ?? '',
+      tls,
       dispatcher: new Agent({
-        connect: {
-          ...(ca ? { ca } : {}),
-          ...(cert ? { cert } : {}),
-          ...(key ? { key } : {}),
-          ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
-          ...(servername ? { servername } : {}),
-          timeout: 5_000,
-        },
+        connect: { ...tls, timeout: 5_000 },
         // A control plane that restarts leaves dead connections behind; short-lived ones are noticed sooner.
         keepAliveTimeout: 1_000,
       }),

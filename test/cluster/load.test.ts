@@ -151,13 +151,33 @@ test('what is said of applications is held against what there is', () => {
   )
   expect(problems(file)).toEqual([
     expect.stringMatching(
-      /^recover\.yaml:40:3 applications\.grafanna: no such Application; did you mean grafana\?$/,
+      /^recover\.yaml:42:3 applications\.grafanna: no such Application; did you mean grafana\?$/,
     ),
-    'recover.yaml:41:13 applications.photos.hold: it cannot be let through before the volumes are there: its data is in Deployment photos/photos',
+    'recover.yaml:43:13 applications.photos.hold: it cannot be let through before the volumes are there: its data is in Deployment photos/photos',
     expect.stringMatching(
-      /^recover\.yaml:41:44 applications\.photos\.after\.1: no such Application; there are: /,
+      /^recover\.yaml:43:44 applications\.photos\.after\.1: no such Application; there are: /,
     ),
-    'recover.yaml:43:19 applications.synology-csi.hold: it cannot wait for the volumes: they need it',
-    'recover.yaml:41:26 applications.photos.after: these wait for each other: photos after miniflux after photos',
+    'recover.yaml:45:19 applications.synology-csi.hold: it cannot wait for the volumes: they need it',
+    'recover.yaml:43:26 applications.photos.after: these wait for each other: photos after miniflux after photos',
+  ])
+})
+
+test('a check that is no check is told by its place', () => {
+  const file = changed(
+    text => `${text}  - { http: https://x.example.net/, matches: '(' }
+  - { sql: select 1, program: sqlplus, in: { namespace: a, pod: b } }
+  - { exec: [ls], in: { namespace: a } }
+  - { tcp: nowhere }
+  - { sql: select 1, program: psql, password: 'hunter 2', in: { namespace: a, pod: b } }
+`,
+  )
+  expect(problems(file)).toEqual([
+    expect.stringMatching(/^recover\.yaml:41:\d+ checks\.4\.matches: expected a regular expression$/),
+    expect.stringMatching(/^recover\.yaml:42:\d+ checks\.5\.program: /),
+    expect.stringMatching(/^recover\.yaml:43:\d+ checks\.6\.in: needs either a pod or a selector$/),
+    expect.stringMatching(/^recover\.yaml:44:\d+ checks\.7\.tcp: expected ADDRESS:PORT/),
+    expect.stringMatching(
+      /^recover\.yaml:45:\d+ checks\.8\.password: expected the name of an environment variable$/,
+    ),
   ])
 })

@@ -5,6 +5,8 @@ import type { ApiSeam, MachinesSeam, NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { dig, digList } from './controllers/context.ts'
 import { Reconciler } from './controllers/reconcile.ts'
+import { ExecServer } from './exec-server.ts'
+import { runInPod } from './pod-programs.ts'
 import { ApiServer } from './server.ts'
 import { ObjectStore } from './store.ts'
 
@@ -27,7 +29,10 @@ export class KubernetesEmulator {
   constructor(world: World, pki: Pki, machines: MachinesSeam, nas: NasSeam) {
     this.world = world
     this.machines = machines
-    this.server = new ApiServer(world, pki, machines, () => this.store())
+    const exec = new ExecServer((store, pod, container, command) =>
+      runInPod({ store, nas, world }, pod, container, command),
+    )
+    this.server = new ApiServer(world, pki, machines, () => this.store(), exec)
     this.reconciler = new Reconciler(
       { world, machines, nas },
       () => this.store(),

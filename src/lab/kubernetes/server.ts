@@ -8,6 +8,7 @@ import type { KubernetesObject } from '../blueprint.ts'
 import type { Pki } from '../pki.ts'
 import type { MachinesSeam } from '../seams.ts'
 import type { World } from '../world.ts'
+import type { ExecServer } from './exec-server.ts'
 import { type Page, Pages } from './pages.ts'
 import { podLog } from './pod-log.ts'
 import { builtIn, groupVersionOf, type ResourceType, topLevelOf } from './resources.ts'
@@ -25,7 +26,8 @@ export class ApiServer {
   private readonly sockets = new Set<Duplex>()
   private readonly pages = new Pages()
 
-  constructor(world: World, pki: Pki, machines: MachinesSeam, store: () => ObjectStore) {
+  /** @param exec runs commands in pods; refused where it is not given */
+  constructor(world: World, pki: Pki, machines: MachinesSeam, store: () => ObjectStore, exec?: ExecServer) {
     this.world = world
     this.machines = machines
     this.store = store
@@ -52,6 +54,19 @@ export class ApiServer {
       socket.on('close', () => this.sockets.delete(socket))
     })
     this.server.on('tlsClientError', () => {})
+    this.server.on('upgrade', (request, socket, head) => {
+      try {
+        this.world.spokenToAt = performance.now()
+        mustBeAdmin(request)
+        if (!exec) throw new StatusError(404, 'NotFound', 'nobody runs commands in pods here')
+        exec.upgrade(request, socket, head, this.store())
+      } catch (error) {
+        const body = JSON.stringify(statusOf(asStatus(error)))
+        socket.end(
+          `HTTP/1.1 ${asStatus(error).code} Refused\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+        )
+      }
+    })
   }
 
   /** Listens at the world's address; with port 0 the system chooses. Resolves with the port. */
@@ -99,13 +114,7 @@ export class ApiServer {
     }
     if (this.world.strikes('kubeconfig-expired', 'kubernetes'))
       throw new StatusError(401, 'Unauthorized', 'Unauthorized')
-    const socket = request.socket as TLSSocket
-    // A resumed TLS session counts as authorized, certificate or none.
-    const { subject } = socket.getPeerCertificate()
-    if (!socket.authorized || !subject) throw new StatusError(401, 'Unauthorized', 'Unauthorized')
-    const groups = subject.O as string | string[] | undefined
-    if (![groups].flat().includes('system:masters'))
-      throw new StatusError(403, 'Forbidden', 'only system:masters may do anything in this lab')
+    mustBeAdmin(request)
     // Described as holding nothing: clients then validate nothing themselves.
     if (path === '/openapi/v2') {
       response.writeHead(200, {
@@ -405,12 +414,11 @@ export class ApiServer {
   }
 
   private refuse(response: ServerResponse, error: unknown): void {
-    const known = error instanceof StatusError ? error : undefined
     if (response.headersSent) {
       response.destroy()
       return
     }
-    const status = known ?? new StatusError(500, 'InternalError', String((error as Error)?.stack ?? error))
+    const status = asStatus(error)
     json(response, status.code, statusOf(status))
   }
 }
@@ -641,6 +649,23 @@ function mustFit(
       'BadRequest',
       `the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`,
     )
+}
+
+function asStatus(error: unknown): StatusError {
+  return error instanceof StatusError
+    ? error
+    : new StatusError(500, 'InternalError', String((error as Error)?.stack ?? error))
+}
+
+/** Throws StatusError for whoever shows no client certificate, or none of the masters'. */
+function mustBeAdmin(request: IncomingMessage): void {
+  const socket = request.socket as TLSSocket
+  // A resumed TLS session counts as authorized, certificate or none.
+  const { subject } = socket.getPeerCertificate()
+  if (!socket.authorized || !subject) throw new StatusError(401, 'Unauthorized', 'Unauthorized')
+  const groups = subject.O as string | string[] | undefined
+  if (![groups].flat().includes('system:masters'))
+    throw new StatusError(403, 'Forbidden', 'only system:masters may do anything in this lab')
 }
 
 /** As the real server names a manager that names itself nothing: the first word of its user agent. */
