@@ -4,6 +4,7 @@ import { cached } from './cache.ts'
 import { run, runWith } from './commands.ts'
 
 const packages = [
+  'btrfs-progs',
   'bzip2',
   'cryptsetup-bin',
   'dbus',

@@ -48,6 +48,9 @@ const modules = [
   'xts',
   'raid1',
   'algif_skcipher',
+  'sd_mod',
+  'iscsi_tcp',
+  'btrfs',
   'efivarfs',
 ]
 

@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { run, until } from './commands.ts'
+import { place } from './place.ts'
+
+/** Who may log in to a target. CHAP wants a secret of 12 characters at least. */
+export interface Chap {
+  user: string
+  password: string
+}
+
+/** A real iSCSI target in user space: the block devices of a NAS. */
+export interface IscsiTarget {
+  /** `ADDRESS:3260`. */
+  portal: string
+  /** Shows a file as a disk behind an IQN of its own. */
+  share(disk: { iqn: string; file: string; serial: string }): void
+  /** Initiators that are logged in to an IQN now. */
+  sessions(iqn: string): string[]
+  close(): Promise<void>
+}
+
+/** The control socket that the next one takes; several may run side by side. */
+let next = 1
+
+/** Starts Debian's `tgtd` at an address of the tests' own network. */
+export async function startIscsiTarget(address: string, chap: Chap): Promise<IscsiTarget> {
+  const control = String(next)
+  next += 1
+  mkdirSync('/var/run/tgtd', { recursive: true })
+  const log = join(mkdtempSync(join(place().folder, 'tgtd-')), 'log')
+  const out = openSync(log, 'a')
+  const portal = `${address}:3260`
+  const daemon = spawn('tgtd', ['-f', '-C', control, '--iscsi', `portal=${portal}`], {
+    stdio: ['ignore', out, out],
+  })
+  let over = false
+  const ended = new Promise<void>(resolve =>
+    daemon.once('exit', () => {
+      over = true
+      resolve()
+    }),
+  )
+  const tgtadm = (...args: string[]) => run('tgtadm', '-C', control, '--lld', 'iscsi', ...args)
+  await until('tgtd', 20_000, () => tgtadm('--op', 'show', '--mode', 'target') && true, {
+    dead: () => (over ? readFileSync(log, 'utf8') : undefined),
+  }).catch(thrown => {
+    // It says nothing while there is no target; that it answers is enough.
+    if (over) throw thrown
+  })
+  tgtadm('--op', 'new', '--mode', 'account', '--user', chap.user, '--password', chap.password)
+  const numbers = new Map<string, string>()
+  return {
+    portal,
+    share({ iqn, file, serial }) {
+      const tid = String(numbers.size + 1)
+      numbers.set(iqn, tid)
+      const lun = ['--mode', 'logicalunit', '--tid', tid, '--lun', '1']
+      tgtadm('--op', 'new', '--mode', 'target', '--tid', tid, '-T', iqn)
+      tgtadm('--op', 'new', ...lun, '-b', file)
+      tgtadm('--op', 'update', ...lun, '--params', `scsi_sn=${serial}`)
+      tgtadm('--op', 'bind', '--mode', 'account', '--tid', tid, '--user', chap.user)
+      tgtadm('--op', 'bind', '--mode', 'target', '--tid', tid, '-I', 'ALL')
+    },
+    sessions(iqn) {
+      const said = tgtadm('--op', 'show', '--mode', 'conn', '--tid', numbers.get(iqn)!)
+      return [...said.matchAll(/Initiator: (\S+)/g)].map(found => found[1]!)
+    },
+    async close() {
+      daemon.kill('SIGKILL')
+      await ended
+    },
+  }
+}
