@@ -1,4 +1,3 @@
-import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connectWeb, type WebRoute } from '../src/checks/http.ts'
 import { connectNames } from '../src/checks/names.ts'
@@ -9,21 +8,20 @@ import { evidenceIn } from '../src/hosts/evidence.ts'
 import { type HostReader, type HostWriter, hostReader, hostWriter } from '../src/hosts/host.ts'
 import { connectTang, type TangRoute } from '../src/hosts/ignition/tang.ts'
 import { mintHostKey, mintHostKeys } from '../src/hosts/keys.ts'
-import { knownHostLines, knownHostsFile } from '../src/hosts/known-hosts.ts'
 import { keepLines } from '../src/hosts/line.ts'
 import { connectPower, type PowerAccess } from '../src/hosts/power/connect-power.ts'
 import { readerOf } from '../src/hosts/power/power.ts'
 import type { OpenSsh, SshAccess } from '../src/hosts/ssh.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
 import { connectExec } from '../src/kubernetes/exec.ts'
-import { applyK0sctl, fetchKubeconfig, type K0sctlRoute, routed } from '../src/kubernetes/k0sctl.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { connectSynology } from '../src/nas/synology/synology.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 import { connectIgnition } from './connect-ignition.ts'
+import { connectK0sctl } from './connect-k0sctl.ts'
 import { connectLadder, installerAccess, type NetbootPlace } from './connect-ladder.ts'
-import type { HostsReader, HostsWriter, K0sctlWriter, Readers, Writers } from './kit.ts'
+import type { HostsReader, HostsWriter, Readers, Writers } from './kit.ts'
 
 /** Where everything is: the real home, or the lab that stands in for it. */
 export interface Whereabouts {
@@ -42,6 +40,8 @@ export interface Whereabouts {
   wantedSecrets: readonly { secret: string; field: string }[]
   /** The program k0sctl and what stands before its arguments. */
   k0sctl: readonly string[]
+  /** The API at the literal address of a controller: `https://192.0.2.11:6443`. */
+  api(): string
   /** Renders what is not rendered yet. */
   manifests(part: BootstrapPart, signal: AbortSignal): Promise<KubernetesObject[]>
   web?: WebRoute
@@ -101,7 +101,7 @@ export function connect(
     signal,
     ...(run.folder === undefined || run.onlyLooks
       ? {}
-      : { renew: () => k0sctl.fetchKubeconfig(signal, () => {}) }),
+      : { renew: () => k0sctl.fetchKubeconfig(undefined, signal, () => {}) }),
   })
   const web = connectWeb(where.web)
   const exec = run.onlyLooks ? undefined : connectExec({ kubeconfig, signal })
@@ -140,7 +140,13 @@ export function connect(
     },
   }
   return {
-    readers: { ...common, hosts: hosts.reader, nas: nas.reader, kubernetes: kubernetes.reader },
+    readers: {
+      ...common,
+      hosts: hosts.reader,
+      nas: nas.reader,
+      kubernetes: kubernetes.reader,
+      k0sctl: { version: k0sctl.version },
+    },
     writers: {
       ...common,
       hosts: hosts.writer,
@@ -237,62 +243,6 @@ function connectHosts(
     close: async () => {
       await ladder.close()
       await Promise.all([lines.close(), ...[...powers.values()].map(p => p.close())])
-    },
-  }
-}
-
-function connectK0sctl(
-  { k0sctl }: Cluster,
-  identity: Identity,
-  where: Whereabouts,
-  folder: string,
-  kubeconfig: string,
-): K0sctlWriter {
-  const program = {
-    command: where.k0sctl,
-    folder: join(folder, 'k0sctl'),
-    knownHosts: knownHostsFile(folder),
-  }
-  const { pace } = where
-  const routes = (): K0sctlRoute[] => {
-    const { openssh } = where
-    const login = openssh ?? where.login()
-    // What an agent holds may be behind a passphrase in its file.
-    const keyFile = 'agent' in login ? undefined : login.keyFile
-    return k0sctl.hosts.map(({ name }) => {
-      const { address, port, user } = where.host(name)
-      return {
-        address,
-        port,
-        user,
-        ...(keyFile === undefined ? {} : { keyFile }),
-        ...(openssh && {
-          openssh: {
-            name,
-            knownHosts: knownHostsFile(folder),
-            ...(openssh.config === undefined ? {} : { config: openssh.config }),
-          },
-        }),
-        knownHost: knownHostLines({ address, port, keys: identity.hostKeys(name) }),
-      }
-    })
-  }
-  const document = (which: 'controllers' | 'all') =>
-    routed(k0sctl.document, routes(), i => which === 'all' || k0sctl.hosts[i]?.role !== 'worker')
-  const options = (signal: AbortSignal, note: (text: string) => void) => ({
-    signal,
-    pace,
-    onPhase: (phase: string) => note(`k0sctl: ${phase}`),
-  })
-  return {
-    apply: (which, signal, note) => applyK0sctl(program, document(which), routes(), options(signal, note)),
-    async fetchKubeconfig(signal, note) {
-      const text = await fetchKubeconfig(program, document('all'), routes(), options(signal, note))
-      // Renamed into place: a kubeconfig is there whole or not at all.
-      if (existsSync(folder)) {
-        writeFileSync(`${kubeconfig}.new`, text, { mode: 0o600 })
-        renameSync(`${kubeconfig}.new`, kubeconfig)
-      }
     },
   }
 }

@@ -22,6 +22,7 @@ import { checkBootstrap } from './preflight/check-bootstrap.ts'
 import { checkDisk } from './preflight/check-disk.ts'
 import { checkIgnitions } from './preflight/check-ignition.ts'
 import { checkImages } from './preflight/check-images.ts'
+import { checkK0sctl } from './preflight/check-k0sctl.ts'
 import { checkLadder } from './preflight/check-ladder.ts'
 import { checkManifests } from './preflight/check-manifests.ts'
 import { checkSecrets } from './preflight/check-secrets.ts'
@@ -49,6 +50,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     checkLadder,
     checkDisk,
     checkTang,
+    checkK0sctl,
     checkManifests,
     checkBootstrap,
     checkSecrets,

@@ -53,6 +53,12 @@ export const inEarnest: Reach = async (cluster, folder) => {
       ...new Set([entry.nas.credentials, ...Object.values(entry.hosts).flatMap(bmcSecret)]),
     ].flatMap(secret => ['username', 'password'].map(field => ({ secret, field }))),
     k0sctl: [entry.tools?.k0sctl === undefined ? 'k0sctl' : cluster.resolve(entry.tools.k0sctl)],
+    api() {
+      const first = k0sctl.hosts.find(h => h.role !== 'worker')?.name ?? ''
+      const address =
+        entry.hosts[first]?.address ?? k0sctl.hosts.find(h => h.name === first)?.address ?? first
+      return `https://${address.includes(':') ? `[${address}]` : address}:${k0sctl.apiPort}`
+    },
     manifests: (part, signal) => bootstrapManifests(cluster, part, folder.path, signal),
     pace: 1,
   }

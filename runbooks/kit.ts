@@ -21,6 +21,7 @@ import type { HostKey } from '../src/hosts/keys.ts'
 import type { PowerReader, PowerWriter } from '../src/hosts/power/power.ts'
 import type { Probe } from '../src/hosts/ssh.ts'
 import type { PodCommands } from '../src/kubernetes/exec.ts'
+import type { ApplyFlags } from '../src/kubernetes/k0sctl.ts'
 import type { KubernetesObject, KubernetesReader, KubernetesWriter } from '../src/kubernetes/kubernetes.ts'
 import type { NasReader, NasWriter } from '../src/nas/nas.ts'
 import type { Fault } from '../src/runbook/fault.ts'
@@ -92,12 +93,29 @@ export interface HostsWriter extends HostsReader, LadderWriter {
   power(host: string): PowerWriter | undefined
 }
 
+/** k0sctl, which is only asked who it is. */
+export interface K0sctlReader {
+  version(signal: AbortSignal): Promise<string>
+}
+
 /** k0sctl, told where the hosts are and which host keys they have. */
-export interface K0sctlWriter {
-  /** `k0sctl apply`, on the controllers alone or on all hosts. */
-  apply(hosts: 'controllers' | 'all', signal: AbortSignal, note: (text: string) => void): Promise<void>
-  /** Puts the admin kubeconfig where the API client looks for it. */
-  fetchKubeconfig(signal: AbortSignal, note: (text: string) => void): Promise<void>
+export interface K0sctlWriter extends K0sctlReader {
+  /**
+   * `k0sctl apply`, on the controllers alone or on all hosts. Returns what it says is wrong, undefined when it says that
+   * it is through; only a look at the hosts tells what is so.
+   */
+  apply(
+    hosts: 'controllers' | 'all',
+    flags: ApplyFlags,
+    signal: AbortSignal,
+    note: (text: string) => void,
+  ): Promise<Fault | undefined>
+  /** Puts the admin kubeconfig where the API client looks for it, once it has opened the cluster with this UID. */
+  fetchKubeconfig(
+    expectedUid: string | undefined,
+    signal: AbortSignal,
+    note: (text: string) => void,
+  ): Promise<void>
 }
 
 /** What can be asked from outside the cluster. Never throws for what does not answer: `why` says what happened. */
@@ -116,6 +134,7 @@ export interface Readers {
   hosts: HostsReader
   nas: NasReader
   kubernetes: KubernetesReader
+  k0sctl: K0sctlReader
   /** Where secret values come from; nothing that it gives may be printed or kept. */
   secrets: Pick<Secrets, 'field' | 'has' | 'sealed'>
   /** What this home needs from there to be reached at all. */

@@ -252,6 +252,7 @@ export function whereaboutsOf(lab: KeptLab, cluster: Cluster): Whereabouts {
     }),
     wantedSecrets: [],
     k0sctl: [process.execPath, labProgram('k0sctl')],
+    api: () => endpoints.kubernetes.url,
     manifests: async part => [
       ...part.from.objects.map(o => o.value as unknown as KubernetesObject),
       ...('folder' in part.from ? standIns(part.from.remote, namespaceOf(cluster, part.name)) : []),

@@ -26,7 +26,7 @@ export const fetchAccess = step({
     )
   },
   async apply({ k0sctl, kubernetes, signal, note, wait }) {
-    await k0sctl.fetchKubeconfig(signal, note)
+    await k0sctl.fetchKubeconfig(undefined, signal, note)
     await wait('the API to be ready', async () => (await kubernetes.ready()).ready || undefined)
   },
 })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { done, due } from '../../src/runbook/step.ts'
 import { step } from '../kit.ts'
+import { applyK0s } from './apply-k0s.ts'
 import { fetchAccess } from './kubeconfig.ts'
 
 /** Every machine is a node. Not Ready yet: there is no network before Cilium. */
@@ -10,7 +11,7 @@ export const joinWorkers = step({
   byHand: '`k0sctl apply --no-wait` with all hosts; `kubectl get nodes` lists them, NotReady.',
   needs: [fetchAccess],
   danger: 'changes',
-  bounds: { expected: '1m', limit: '20m' },
+  bounds: { expected: '1m', limit: '45m' },
   retry: { times: 3, delay: '5s' },
   uses: () => ['k0sctl'],
   output: z.strictObject({ nodes: z.array(z.string()) }),
@@ -23,7 +24,7 @@ export const joinWorkers = step({
       : due(`join ${missing.join(' and ')}`)
   },
   async apply({ k0sctl, kubernetes, cluster, signal, note, wait }) {
-    await k0sctl.apply('all', signal, note)
+    await applyK0s('all', { k0sctl, signal, note })
     const wanted = cluster.k0sctl.hosts.filter(h => h.role !== 'controller').length
     await wait(`${wanted} nodes to register`, async () => {
       if (!(await kubernetes.ready()).ready) return undefined

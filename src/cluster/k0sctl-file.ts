@@ -8,6 +8,8 @@ export interface K0sctlFile {
   version: string | undefined
   hosts: K0sHost[]
   apiAddress: string | undefined
+  /** Port of the API on each controller. */
+  apiPort: number
   /** Names and addresses in the API's certificate: names that this cluster answers to. */
   sans: string[]
   kineDataSource: string | undefined
@@ -98,6 +100,7 @@ export function readK0sctl(file: string, env: NodeJS.ProcessEnv = process.env, s
     version,
     hosts,
     apiAddress: typeof api.address === 'string' ? api.address : undefined,
+    apiPort: typeof api.port === 'number' ? api.port : 6443,
     sans: Array.isArray(api.sans) ? api.sans.map(String) : [],
     kineDataSource: ((storage.kine as Raw | undefined)?.dataSource as string | undefined) ?? undefined,
     document,

@@ -3,7 +3,9 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { applyK0sctl, fetchKubeconfig, type K0sctlRoute, routed } from '../../src/kubernetes/k0sctl.ts'
+import { applyK0sctl, checkKubeconfig, fetchKubeconfig } from '../../src/kubernetes/k0sctl.ts'
+import { type K0sctlRoute, routed } from '../../src/kubernetes/k0sctl-document.ts'
+import { k0sctlVersion, patienceAt } from '../../src/kubernetes/k0sctl-process.ts'
 import { scratch } from '../runbook/harness.ts'
 
 const document = {
@@ -41,7 +43,11 @@ function program(script: string) {
     folder: join(folder, 'own'),
     phases,
     k0sctl: { command: [path], folder: join(folder, 'own') },
-    options: { signal: new AbortController().signal, pace: 1, onPhase: (p: string) => phases.push(p) },
+    options: {
+      signal: new AbortController().signal,
+      patience: patienceAt(1),
+      onPhase: (p: string) => phases.push(p),
+    },
   }
 }
 
@@ -89,7 +95,7 @@ test('it gets its own home, its own known hosts, no terminal and no secrets; its
   )
   process.env.RECOVER_SECRET_NAS_PASSWORD = 'open sesame'
   try {
-    await applyK0sctl(k0sctl, document, routes, options)
+    await applyK0sctl(k0sctl, document, routes, {}, options)
   } finally {
     delete process.env.RECOVER_SECRET_NAS_PASSWORD
   }
@@ -104,23 +110,141 @@ test('it gets its own home, its own known hosts, no terminal and no secrets; its
   expect(environment).not.toContain('open sesame')
 })
 
-test('what an interrupted k0sctl left is installed over, once; any other failure is told in its own words', async () => {
-  const again = program(
-    `case "$*" in *--force*) exit 0;; esac; printf '%s' 'level=fatal msg="apply failed - log file saved to /x: failed on 1 hosts:\\n - 192.0.2.11:22: k0s has been installed as a service at /etc/systemd/system/k0scontroller.service - please remove it or start the service"'; exit 1`,
-  )
-  await applyK0sctl(again.k0sctl, document, routes, again.options)
-  const broken = program(
-    `printf '%s' 'level=fatal msg="apply failed - log file saved to /x: failed on 1 hosts:\\n - 192.0.2.12:2222: no space left on device"'; exit 1`,
-  )
-  await expect(applyK0sctl(broken.k0sctl, document, routes, broken.options)).rejects.toMatchObject({
-    code: 'k0sctl-failed',
-    message: 'k0sctl: failed on 1 hosts: - 192.0.2.12:2222: no space left on device',
-    transient: false,
+const fatal = (text: string) =>
+  `printf '%s' 'level=fatal msg="apply failed - log file saved to /x: ${text}"'; exit 1`
+
+test.for([
+  ['failed on 1 hosts:\\n - 192.0.2.12:2222: no space left on device', 'k0sctl-failed', false],
+  [
+    'failed on 1 hosts:\\n - 192.0.2.12:2222: remote command exited without exit status',
+    'k0sctl-failed',
+    true,
+  ],
+  ['spec.k0s.config validation failed: unknown field', 'k0s-config-invalid', false],
+  [
+    'failed on 1 hosts:\\n - 192.0.2.12:2222: connectivity check failed: context deadline exceeded\\nfailed to connect to kubernetes api using the join token - check networking: x',
+    'worker-cannot-reach-api',
+    false,
+  ],
+  [
+    'failed on 1 hosts:\\n - 192.0.2.12:2222: clock skew of 45s exceeds the maximum of 30s',
+    'clock-skew',
+    false,
+  ],
+] as const)('what it says at its end: %s', async ([text, code, transient]) => {
+  const { k0sctl, options } = program(fatal(text))
+  const wrong = await applyK0sctl(k0sctl, document, routes, {}, options)
+  expect(wrong).toMatchObject({
+    code,
+    transient,
+    message: `k0sctl: ${text.replaceAll('\\n', ' ').replaceAll(/ {2,}/g, ' ')}`,
   })
-  const missing = { command: ['/nowhere/k0sctl'], folder: broken.folder }
-  await expect(fetchKubeconfig(missing, document, routes, broken.options)).rejects.toMatchObject({
+})
+
+test('a program that is not there, or is another one', async () => {
+  const { k0sctl, options } = program('echo something else')
+  const missing = { command: ['/nowhere/k0sctl'], folder: k0sctl.folder }
+  await expect(fetchKubeconfig(missing, document, routes, undefined, options)).rejects.toMatchObject({
     code: 'k0sctl-missing',
   })
+  await expect(k0sctlVersion(missing, options.signal)).rejects.toMatchObject({ code: 'k0sctl-missing' })
+  await expect(k0sctlVersion(k0sctl, options.signal)).rejects.toMatchObject({ code: 'k0sctl-unusable' })
+  const real = program(`[ "$*" = version ] && printf 'version: v0.32.2\ncommit: abc\n'`)
+  expect(await k0sctlVersion(real.k0sctl, options.signal)).toBe('0.32.2')
+})
+
+test('one that says nothing more is ended with all that it has started, whatever it does with signals', async () => {
+  const { k0sctl, options } = program(
+    `trap '' TERM INT; echo 'level=info msg="==> Running phase: Install workers"'; cd "$HOME"; sh -c 'trap "" TERM; while :; do sleep 0.1; done' & while :; do sleep 0.1; done`,
+  )
+  const wrong = await applyK0sctl(
+    k0sctl,
+    document,
+    routes,
+    {},
+    { ...options, patience: { silence: 400, whole: 60_000, orderly: 100 } },
+  )
+  expect(wrong).toMatchObject({
+    code: 'k0sctl-hung',
+    message: 'k0sctl was ended in its phase “Install workers”: it said nothing for 0 s',
+  })
+  // What it had started held its output open: that it is over here means that both are.
+})
+
+test('one that somebody else ends is told from one that failed', async () => {
+  const { k0sctl, options } = program(`echo 'level=info msg="==> Running phase: Configure k0s"'; kill -9 $$`)
+  expect(await applyK0sctl(k0sctl, document, routes, {}, options)).toMatchObject({
+    code: 'k0sctl-killed',
+    message: 'k0sctl was ended by SIGKILL in its phase “Configure k0s”, and not by recover',
+  })
+})
+
+test('a person’s stop reaches it through us, and is thrown', async () => {
+  const { k0sctl, options } = program(
+    `echo 'level=info msg="==> Running phase: Configure k0s"'; exec sleep 60`,
+  )
+  const stop = new AbortController()
+  const running = applyK0sctl(
+    k0sctl,
+    document,
+    routes,
+    {},
+    { ...options, signal: stop.signal, onPhase: () => stop.abort(new Error('stop')) },
+  )
+  await expect(running).rejects.toThrow('stop')
+})
+
+test('a host key that it adds to those that it was given ends everything', async () => {
+  const { k0sctl, options } = program(`echo '|1|c2FsdA==|aGFzaA== ssh-ed25519 CCCC' >> "$SSH_KNOWN_HOSTS"`)
+  await expect(applyK0sctl(k0sctl, document, routes, {}, options)).rejects.toMatchObject({
+    code: 'k0sctl-trusts-stranger',
+    message: expect.stringContaining('accepted a host key that this run gave to no machine'),
+  })
+})
+
+const kubeconfig = (
+  // biome-ignore lint/suspicious/noExplicitAny: it is made wrong on purpose
+  change: (config: any) => void = () => {},
+) => {
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'home',
+    contexts: [{ name: 'home', context: { cluster: 'home', user: 'admin' } }],
+    clusters: [
+      { name: 'home', cluster: { server: 'https://192.0.2.11:6443', 'certificate-authority-data': 'Q0E=' } },
+    ],
+    users: [{ name: 'admin', user: { 'client-certificate-data': 'Q0U=', 'client-key-data': 'S0VZ' } }],
+  }
+  change(config)
+  return JSON.stringify(config)
+}
+
+test('a kubeconfig is asked for the literal address, and is whole or not taken', async () => {
+  const at = 'https://192.0.2.11:6443'
+  const good = program(`cd "$HOME"; echo "$@" > args; echo '${kubeconfig()}'`)
+  expect(await fetchKubeconfig(good.k0sctl, document, routes, at, good.options)).toContain(at)
+  expect(readFileSync(join(good.folder, 'args'), 'utf8')).toContain(`--address ${at}`)
+  for (const [text, why] of [
+    ['{', 'it is no YAML'],
+    ['', 'it is empty'],
+    [kubeconfig(c => c.clusters.pop()), 'it names no cluster'],
+    [
+      kubeconfig(c => {
+        c.clusters[0].cluster.server = 'https://cluster.home:6443'
+      }),
+      'it leads to https://cluster.home:6443 and not to https://192.0.2.11:6443',
+    ],
+    [
+      kubeconfig(c => {
+        delete c.users[0].user['client-key-data']
+      }),
+      'it has no credentials',
+    ],
+  ] as const)
+    expect(() => checkKubeconfig(text, at)).toThrow(
+      expect.objectContaining({ code: 'kubeconfig-unusable', message: expect.stringContaining(why) }),
+    )
 })
 
 test('a k0sctl that a killed run left behind is ended before another one begins, and nobody else’s process is', async () => {
@@ -136,11 +260,11 @@ test('a k0sctl that a killed run left behind is ended before another one begins,
   }
   const ours = left(join(folder, 'k0sctl.yaml'))
   writeFileSync(join(folder, 'pid'), String(ours.pid))
-  await applyK0sctl(k0sctl, document, routes, options)
+  await applyK0sctl(k0sctl, document, routes, {}, options)
   expect(await ours.ended).toBe('SIGTERM')
   const stranger = left('/home/somebody/k0sctl.yaml')
   writeFileSync(join(folder, 'pid'), String(stranger.pid))
-  await applyK0sctl(k0sctl, document, routes, options)
+  await applyK0sctl(k0sctl, document, routes, {}, options)
   expect(stranger.child.exitCode).toBe(null)
   stranger.child.kill('SIGKILL')
   expect(await stranger.ended).toBe('SIGKILL')

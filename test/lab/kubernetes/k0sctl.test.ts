@@ -5,7 +5,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { knownHostsLine, mintHostKey } from '../../../src/hosts/keys.ts'
 import { connectSsh } from '../../../src/hosts/ssh.ts'
-import { applyK0sctl, fetchKubeconfig, type K0sctlRoute, routed } from '../../../src/kubernetes/k0sctl.ts'
+import { applyK0sctl, fetchKubeconfig } from '../../../src/kubernetes/k0sctl.ts'
+import { type K0sctlRoute, routed } from '../../../src/kubernetes/k0sctl-document.ts'
+import { patienceAt } from '../../../src/kubernetes/k0sctl-process.ts'
 import { type Lab, startLab } from '../../../src/lab/lab.ts'
 import { labProgram } from '../../../src/lab/programs.ts'
 import { World } from '../../../src/lab/world.ts'
@@ -244,15 +246,21 @@ test('our driver understands it: phases, forced second attempt, failure, kubecon
   const options = {
     signal: new AbortController().signal,
     onPhase: (phase: string) => phases.push(phase),
-    pace: 1,
+    patience: patienceAt(1),
   }
   const driver = { command: [process.execPath, program], folder }
   const controllers = routed(document, ways, i => i === 0)
+  const everything = routed(document, ways, () => true)
+  const apply = (what: typeof controllers, flags = {}) => applyK0sctl(driver, what, ways, flags, options)
   await onMachine(lab.endpoints, 'lithium', async sudo => {
     await sudo('install -D -m 0750 /dev/stdin /opt/bin/k0s', 'v1.34.2+k0s.0')
     await sudo('/opt/bin/k0s install controller --enable-worker=true')
   })
-  await applyK0sctl(driver, controllers, ways, options)
+  expect(await apply(controllers)).toMatchObject({
+    code: 'k0sctl-failed',
+    message: expect.stringContaining('has been installed as a service'),
+  })
+  expect(await apply(controllers, { force: true })).toBe(undefined)
   expect(phases).toEqual([
     ...first,
     'Gather k0s facts',
@@ -262,28 +270,17 @@ test('our driver understands it: phases, forced second attempt, failure, kubecon
     'Initialize the k0s cluster',
     ...last,
   ])
-  expect(await fetchKubeconfig(driver, controllers, ways, options)).toContain('current-context: home')
+  const { url } = lab.endpoints.kubernetes
+  expect(await fetchKubeconfig(driver, controllers, ways, url, options)).toContain('current-context: home')
 
   world.arm('k0sctl-fails-half-way', 'helium', 1)
-  await expect(
-    applyK0sctl(
-      driver,
-      routed(document, ways, () => true),
-      ways,
-      options,
-    ),
-  ).rejects.toMatchObject({
+  expect(await apply(everything)).toMatchObject({
     code: 'k0sctl-failed',
     message: expect.stringMatching(
       /^k0sctl: failed on 1 hosts: .*: command failed: Job for k0sworker\.service failed/,
     ),
   })
-  await applyK0sctl(
-    driver,
-    routed(document, ways, () => true),
-    ways,
-    options,
-  )
+  expect(await apply(everything, { force: true })).toBe(undefined)
   expect((await k0sctl(['apply', '--no-wait'])).stdout).toContain(
     'is running k0s worker version v1.34.2+k0s.0',
   )

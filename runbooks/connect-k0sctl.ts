@@ -1,0 +1,92 @@
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Cluster } from '../src/cluster/load.ts'
+import { knownHostLines, knownHostsFile } from '../src/hosts/known-hosts.ts'
+import { connectApi } from '../src/kubernetes/api.ts'
+import { applyK0sctl, fetchKubeconfig } from '../src/kubernetes/k0sctl.ts'
+import { type K0sctlRoute, routed } from '../src/kubernetes/k0sctl-document.ts'
+import { k0sctlVersion, patienceAt } from '../src/kubernetes/k0sctl-process.ts'
+import type { Whereabouts } from './connect.ts'
+import type { K0sctlWriter, RunIdentity } from './kit.ts'
+import { refuseOtherCluster } from './kubernetes/other-cluster.ts'
+
+/** k0sctl with the hosts where they really are, in a folder of this run's. */
+export function connectK0sctl(
+  { k0sctl }: Cluster,
+  identity: RunIdentity,
+  where: Whereabouts,
+  folder: string,
+  kubeconfig: string,
+): K0sctlWriter {
+  const program = {
+    command: where.k0sctl,
+    folder: join(folder, 'k0sctl'),
+    knownHosts: knownHostsFile(folder),
+  }
+  const routes = (): K0sctlRoute[] => {
+    const { openssh } = where
+    const login = openssh ?? where.login()
+    // What an agent holds may be behind a passphrase in its file.
+    const keyFile = 'agent' in login ? undefined : login.keyFile
+    return k0sctl.hosts.map(({ name }) => {
+      const { address, port, user } = where.host(name)
+      return {
+        address,
+        port,
+        user,
+        ...(keyFile === undefined ? {} : { keyFile }),
+        ...(openssh && {
+          openssh: {
+            name,
+            knownHosts: knownHostsFile(folder),
+            ...(openssh.config === undefined ? {} : { config: openssh.config }),
+          },
+        }),
+        knownHost: knownHostLines({ address, port, keys: identity.hostKeys(name) }),
+      }
+    })
+  }
+  const document = (which: 'controllers' | 'all') =>
+    routed(k0sctl.document, routes(), i => which === 'all' || k0sctl.hosts[i]?.role !== 'worker')
+  const options = (signal: AbortSignal, note: (text: string) => void) => ({
+    signal,
+    patience: patienceAt(where.pace),
+    onPhase: (phase: string) => note(`k0sctl: ${phase}`),
+  })
+  return {
+    version: signal => k0sctlVersion(program, signal),
+    apply: (which, flags, signal, note) =>
+      applyK0sctl(program, document(which), routes(), flags, options(signal, note)),
+    async fetchKubeconfig(expectedUid, signal, note) {
+      const text = await fetchKubeconfig(
+        program,
+        document('all'),
+        routes(),
+        where.api(),
+        options(signal, note),
+      )
+      if (!existsSync(folder)) return
+      const fresh = `${kubeconfig}.new`
+      try {
+        writeFileSync(fresh, text, { mode: 0o600 })
+        await answersAs(expectedUid, fresh, signal)
+        // Renamed into place: a kubeconfig is there whole or not at all.
+        renameSync(fresh, kubeconfig)
+      } finally {
+        rmSync(fresh, { force: true })
+      }
+    },
+  }
+}
+
+/** A kubeconfig that opens another cluster than this run's is not kept. */
+async function answersAs(expectedUid: string | undefined, kubeconfig: string, signal: AbortSignal) {
+  if (expectedUid === undefined) return
+  const api = connectApi({ kubeconfig, signal })
+  try {
+    const system = await api.reader.get({ apiVersion: 'v1', kind: 'Namespace', name: 'kube-system' })
+    refuseOtherCluster(expectedUid, system?.metadata.uid)
+  } finally {
+    await api.close()
+  }
+}
