@@ -5,6 +5,7 @@ import { releaseSet } from './applications/release-set.ts'
 import { settleApplication } from './applications/settle.ts'
 import { whatWaits } from './applications/what-waits.ts'
 import { applyPart } from './bootstrap/apply-part.ts'
+import { giveSecrets } from './bootstrap/give-secrets.ts'
 import { holdApplication } from './bootstrap/hold-applications.ts'
 import { nodesReady } from './bootstrap/nodes-ready.ts'
 import { proveNetwork } from './bootstrap/prove-network.ts'
@@ -62,6 +63,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
   phase('kubernetes', 'Kubernetes', [startControllers, fetchAccess, joinWorkers]),
   phase('bootstrap', 'Bootstrap', [
     unlockOnePassword,
+    giveSecrets,
     applyPart,
     nodesReady,
     proveNetwork,

@@ -22,7 +22,7 @@ import { inEarnest } from './in-earnest.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
 import { type ArmedFault, faults } from './rehearsal/faults.ts'
 import { standIns } from './rehearsal/stand-ins.ts'
-import { madeUpVariables } from './rehearsal/variables.ts'
+import { madeUpSecrets, madeUpVariables } from './rehearsal/variables.ts'
 import {
   beginRun,
   bookOf,
@@ -248,6 +248,7 @@ export function whereaboutsOf(lab: KeptLab, cluster: Cluster): Whereabouts {
         RECOVER_SECRET_ONEPASSWORD_CREDENTIALS: '{"verifier":"of the lab","version":"2"}',
         RECOVER_SECRET_ONEPASSWORD_TOKEN: 'a token of the lab',
         ...madeUpVariables(cluster),
+        ...madeUpSecrets(cluster),
       },
     }),
     wantedSecrets: [],

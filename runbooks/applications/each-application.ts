@@ -2,9 +2,11 @@ import { type Hold, holdOf } from '../../src/cluster/hold.ts'
 import type { Cluster } from '../../src/cluster/load.ts'
 import { releaseOrder } from '../../src/cluster/release-order.ts'
 import { type KnownApplication, knownApplication } from '../../src/gitops/application.ts'
+import { delivererOf } from '../../src/gitops/delivery.ts'
+import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { fanOut } from '../kit.ts'
 
-/** Every Argo CD Application of the cluster. */
+/** Every Application (Argo CD) or Kustomization (Flux) of the cluster. */
 export const eachApplication = fanOut({
   name: 'application',
   schema: knownApplication,
@@ -21,11 +23,14 @@ export function knownApplications(cluster: Pick<Cluster, 'applications' | 'entry
   const held = cluster.applications.filter(a => holds.get(a.name)!.held)
   const order = releaseOrder(
     held,
-    new Map([...said].flatMap(([name, { after }]) => (after ? [[name, after]] : []))),
+    new Map(
+      cluster.applications.map(a => [a.name, [...new Set([...a.after, ...(said.get(a.name)?.after ?? [])])]]),
+    ),
   )
-  return cluster.applications.map(({ name, namespace, path, owned, parent, storage }) => ({
+  return cluster.applications.map(({ name, namespace, path, owned, parent, storage, manifest }) => ({
     name,
     namespace,
+    by: delivererOf(manifest as unknown as KubernetesObject) ?? 'argocd',
     path,
     claims: [...new Set(owned.map(o => o.claim))],
     parent,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isHeld } from '../../src/gitops/application.ts'
+import { deliveryBy } from '../../src/gitops/delivery.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { holdApplication } from '../bootstrap/hold-applications.ts'
 import { step } from '../kit.ts'
@@ -16,7 +17,7 @@ export const releaseApplication = step({
   id: 'applications/release',
   title: application => `Release ${application.name}`,
   byHand:
-    'Apply the Application as it is in Git, without the annotation, lowest sync wave first, the app of apps last; wait until it is Synced and Healthy.',
+    'Apply the Application as it is in Git, without the annotation (with Flux: without suspend), lowest sync wave first, the app of apps last; wait until it is Synced and Healthy.',
   each: eachApplication,
   only: isHeld,
   needs: [holdApplication, verifyVolume],
@@ -28,7 +29,7 @@ export const releaseApplication = step({
   async observe({ application, kubernetes }) {
     const { name } = application
     const seen = await lookAt(application, kubernetes)
-    if (seen.state === 'held') return due(`let Argo CD have ${name}`)
+    if (seen.state === 'held') return due(`let ${deliveryBy(application.by).name} have ${name}`)
     return seen.state === 'well' ? done({}, seen.evidence) : due(`wait for ${name}: ${seen.why}`)
   },
   async apply(act) {

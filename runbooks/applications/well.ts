@@ -1,29 +1,24 @@
 import type { KnownApplication } from '../../src/gitops/application.ts'
-import {
-  type ApplicationState,
-  applicationKind,
-  isHeldBack,
-  type Push,
-  pushPatch,
-  stateOf,
-} from '../../src/gitops/argocd.ts'
-import { type Ailment, diagnose } from '../../src/gitops/diagnosis.ts'
+import type { ApplicationState, Push } from '../../src/gitops/argocd.ts'
+import { deliveryBy } from '../../src/gitops/delivery.ts'
+import type { Ailment } from '../../src/gitops/diagnosis.ts'
 import { unwellObjects } from '../../src/gitops/unwell.ts'
 import type { KubernetesReader, KubernetesWriter } from '../../src/kubernetes/kubernetes.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import type { Acting } from '../../src/runbook/step.ts'
 
-type Named = Pick<KnownApplication, 'name' | 'namespace'>
+type Named = Pick<KnownApplication, 'name' | 'namespace' | 'by'>
 
 /** What Argo CD makes of an application: not let at it yet, not well for a reason, or well. */
 export async function lookAt(
-  { name, namespace }: Named,
+  { name, namespace, by }: Named,
   kubernetes: KubernetesReader,
 ): Promise<{ state: 'held' } | { state: 'unwell'; why: string } | { state: 'well'; evidence: string }> {
-  const live = await kubernetes.get({ ...applicationKind, namespace, name })
-  if (!live || isHeldBack(live)) return { state: 'held' }
-  const state = stateOf(live)
-  const ailment = diagnose(name, state)
+  const delivery = deliveryBy(by)
+  const live = await kubernetes.get({ ...delivery.kind, namespace, name })
+  if (!live || delivery.isHeld(live)) return { state: 'held' }
+  const state = delivery.state(live)
+  const ailment = delivery.diagnose(name, live)
   if (ailment) return { state: 'unwell', why: ailment.message }
   return { state: 'well', evidence: `${name} is ${state.sync} and ${state.health}` }
 }
@@ -32,10 +27,9 @@ export async function lookAt(
 const pushesAtMost = 3
 
 /** How each push is told. */
-const told: Record<Push, string> = {
-  sync: 'Argo CD does not sync it again by itself: told to',
-  refresh: 'Argo CD does not look at it again by itself: told to',
-  terminate: 'its sync is of an older commit than Git has now: ended',
+function told(who: string, push: Push): string {
+  if (push === 'terminate') return 'its sync is of an older commit than Git has now: ended'
+  return `${who} does not ${push === 'sync' ? 'sync it' : 'look at it'} again by itself: told to`
 }
 
 /**
@@ -48,8 +42,9 @@ export async function untilWell(
   kubernetes: KubernetesWriter,
   { wait, note }: Pick<Acting, 'wait' | 'note'>,
 ): Promise<void> {
-  const { name, namespace } = application
-  const ref = { ...applicationKind, namespace, name }
+  const { name, namespace, by } = application
+  const delivery = deliveryBy(by)
+  const ref = { ...delivery.kind, namespace, name }
   const pushes = new Pushes()
   let last: { ailment: Ailment; state: ApplicationState } | undefined
   try {
@@ -58,16 +53,16 @@ export async function untilWell(
       async () => {
         const live = await kubernetes.get(ref)
         if (!live) return undefined
-        const state = stateOf(live)
-        const ailment = diagnose(name, state)
+        const state = delivery.state(live)
+        const ailment = delivery.diagnose(name, live)
         if (!ailment) return true
         last = { ailment, state }
         const { push } = ailment
         const turn = push === undefined ? 'wait' : pushes.turn(push)
         if (ailment.lasting || turn === 'over') throw new Given()
         if (push !== undefined && turn === 'now') {
-          note(`${told[push]} (${pushes.given(push)} of ${pushesAtMost}): ${ailment.message}`)
-          await kubernetes.patch(ref, pushPatch(live, push))
+          note(`${told(delivery.name, push)} (${pushes.given(push)} of ${pushesAtMost}): ${ailment.message}`)
+          await kubernetes.patch(ref, delivery.push(live, push))
         }
         return undefined
       },

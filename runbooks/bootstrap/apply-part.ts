@@ -10,12 +10,15 @@ import {
   showRef,
 } from '../../src/kubernetes/kubernetes.ts'
 import { troubleOf } from '../../src/kubernetes/pods.ts'
+import { type Proof, proofLacks } from '../../src/kubernetes/proof.ts'
 import { lacks } from '../../src/kubernetes/readiness.ts'
 import { Fault } from '../../src/runbook/fault.ts'
-import { done, due } from '../../src/runbook/step.ts'
-import { step } from '../kit.ts'
+import { type Acting, done, due } from '../../src/runbook/step.ts'
+import { type Readers, step } from '../kit.ts'
 import { joinWorkers } from '../kubernetes/workers.ts'
+import { appliedOf } from './deliveries.ts'
 import { eachPart } from './each-part.ts'
+import { giveSecrets } from './give-secrets.ts'
 import { untilDelivered } from './onepassword-delivery.ts'
 import { unlockOnePassword } from './unlock-onepassword.ts'
 
@@ -29,7 +32,7 @@ export const applyPart = step({
   byHand:
     '`kubectl apply --server-side -f PART.yaml`; again after a minute for kinds that its operator brings; wait until its pods are ready.',
   each: eachPart,
-  needs: [joinWorkers, unlockOnePassword],
+  needs: [joinWorkers, unlockOnePassword, giveSecrets],
   after: part => part.before,
   danger: 'changes',
   bounds: { expected: '1m', limit: '20m' },
@@ -38,8 +41,8 @@ export const applyPart = step({
   holdsUntil: 'volumes/let-through',
   uses: () => ['api'],
   output: z.strictObject({ objects: z.number() }),
-  async observe({ part, manifests, kubernetes, signal }) {
-    const objects = await manifests(part.name, signal)
+  async observe({ part, cluster, manifests, kubernetes, signal }) {
+    const objects = appliedOf(cluster, await manifests(part.name, signal))
     const open: string[] = []
     for (const object of objects) {
       const live = await kubernetes.get(refOf(object))
@@ -53,6 +56,10 @@ export const applyPart = step({
         if (missing !== undefined) open.push(`wait for ${showRef(refOf(object))}: ${missing}`)
       }
     }
+    for (const proof of proofsOf(cluster, part.name)) {
+      const lack = await proofLacks(kubernetes, proof)
+      if (lack !== undefined) open.push(`wait for ${part.name} to be proven: ${lack}`)
+    }
     if (open.length === 0)
       return done(
         { objects: objects.length },
@@ -61,8 +68,8 @@ export const applyPart = step({
     return due(...(open.length > 6 ? [...open.slice(0, 5), `and ${open.length - 5} more`] : open))
   },
   async apply(act) {
-    const { part, manifests, kubernetes, signal, progress, note, wait } = act
-    const objects = await manifests(part.name, signal)
+    const { part, cluster, manifests, kubernetes, signal, progress, note, wait } = act
+    const objects = appliedOf(cluster, await manifests(part.name, signal))
     const applied = await applyAll(kubernetes, objects, {
       policy: part.conflicts,
       hands: { wait, note, progress },
@@ -86,8 +93,38 @@ export const applyPart = step({
         throw await notReady(part.name, object, missing, kubernetes, thrown)
       }
     }
+    for (const proof of proofsOf(cluster, part.name)) await untilProven(part.name, proof, kubernetes, wait)
   },
 })
+
+function proofsOf({ bootstrap }: Readers['cluster'], part: string): Proof[] {
+  return bootstrap.find(p => p.name === part)?.proof ?? []
+}
+
+async function untilProven(
+  part: string,
+  proof: Proof,
+  kubernetes: KubernetesReader,
+  wait: Acting['wait'],
+): Promise<void> {
+  let lack: string | undefined
+  try {
+    await wait(`${showRef(proof)} to prove ${part}`, async () => {
+      lack = await proofLacks(kubernetes, proof)
+      return lack === undefined || undefined
+    })
+  } catch (thrown) {
+    if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
+    throw new Fault({
+      code: 'bootstrap-unproven',
+      blame: 'host',
+      message: `${part} is applied, and its proof is not seen: ${lack}`,
+      remedy:
+        'Look at the object and at who should bring it about; mend that, or the proof in recover.yaml, then run `recover resume`',
+      cause: thrown,
+    })
+  }
+}
 
 async function notReady(
   part: string,

@@ -5,6 +5,7 @@ import { adminIsOff, ciliumApiHosts, replacesKubeProxy } from '../../src/kuberne
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { done } from '../../src/runbook/step.ts'
 import { ownSecrets } from '../../src/secrets/connect-manifests.ts'
+import { unknownDeliveries } from '../bootstrap/deliveries.ts'
 import { type Readers, step } from '../kit.ts'
 import { checkManifests } from './check-manifests.ts'
 import { refused, type Told } from './findings.ts'
@@ -42,6 +43,7 @@ export const checkBootstrap = step({
       }
       if (hosts.length === 0 && replacesKubeProxy(objects) && kubeProxyIsOff(cluster))
         wrong.push(noApiHost(cluster, part))
+      wrong.push(...unknownDeliveries(cluster, objects).map(what => startsApplications(part.name, what)))
       if (adminIsOff(objects)) warnings.push(adminOff(whereIn(cluster, part, 'admin.enabled')))
     }
     warnings.push(...pruningTraps(cluster, all))
@@ -107,6 +109,15 @@ function kubeProxyIsOff({ k0sctl }: Readers['cluster']): boolean {
     spec?: { k0s?: { config?: { spec?: { network?: { kubeProxy?: { disabled?: boolean } } } } } }
   }
   return spec?.k0s?.config?.spec?.network?.kubeProxy?.disabled === true
+}
+
+function startsApplications(part: string, what: string): Told {
+  return {
+    code: 'bootstrap-starts-applications',
+    blame: 'operator',
+    message: `${what} among the manifests of ${part} would start applications before their data is there: it is none of those that gitops.applications of recover.yaml leads to, so that nobody knows what it brings`,
+    remedy: 'Name the folder that it stands in as gitops.applications, or take it out of the bootstrap',
+  }
 }
 
 function adminOff(at: string): Told {

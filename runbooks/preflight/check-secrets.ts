@@ -21,6 +21,7 @@ export const checkSecrets = step({
     const wanted = [
       ...wantedSecrets,
       ...[...new Set(own.map(o => o.field))].map(field => ({ secret: 'onepassword', field })),
+      ...cluster.bootstrap.flatMap(part => part.secrets.flatMap(s => Object.values(s.data))),
     ]
     const missing: { name: string; variable: string }[] = []
     for (const { secret, field } of wanted)

@@ -21,6 +21,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
   return {
     address: ownAddress(),
     cluster: cluster.entry.cluster,
+    network: networkOf(cluster),
     kubernetesVersion: (cluster.k0sctl.version ?? '1.34.2').split('+')[0] ?? '1.34.2',
     hosts: cluster.k0sctl.hosts.map(({ name, role }) => {
       const entry = cluster.entry.hosts[name]
@@ -123,7 +124,15 @@ function powerOf(entry: PowerEntry, password: string): PowerBlueprint {
   return { kind: 'redfish' in entry ? 'redfish' : 'ipmi', account: 'recover', password }
 }
 
-/** What Argo CD finds in Git: each application's folder, and stand-ins for what it would fetch from elsewhere. */
+/** Who brings the network: k0s by itself, unless its config says `custom`. */
+function networkOf({ k0sctl }: Cluster): 'kube-router' | 'custom' {
+  const { spec } = k0sctl.document as {
+    spec?: { k0s?: { config?: { spec?: { network?: { provider?: string } } } } }
+  }
+  return spec?.k0s?.config?.spec?.network?.provider === 'custom' ? 'custom' : 'kube-router'
+}
+
+/** What Argo CD or Flux finds in Git: each application's folder, and stand-ins for what it would fetch from elsewhere. */
 function repositoryOf(cluster: Cluster): Blueprint['repository'] {
   return Object.fromEntries(
     cluster.applications.map(({ path, objects, remote, name }) => [
@@ -161,7 +170,7 @@ function unknownKinds(cluster: Cluster): NonNullable<Blueprint['kinds']> {
     const own =
       group.endsWith('.k8s.io') ||
       !group.includes('.') ||
-      ['argoproj.io', 'cilium.io', 'onepassword.com'].includes(group)
+      /^(argoproj\.io|cilium\.io|onepassword\.com|(kustomize|source)\.toolkit\.fluxcd\.io)$/.test(group)
     if (!own) found.set(`${apiVersion} ${kind}`, { apiVersion, kind, namespaced: namespace !== undefined })
   }
   return [...found.values()]

@@ -15,3 +15,11 @@ export function madeUpVariables(cluster: Cluster): Record<string, string> {
     ]),
   )
 }
+
+/** A made-up value for every Secret that a part of the bootstrap is given, likewise. */
+export function madeUpSecrets(cluster: Cluster): Record<string, string> {
+  const wanted = cluster.bootstrap.flatMap(part => part.secrets.flatMap(s => Object.values(s.data)))
+  return Object.fromEntries(
+    wanted.map(({ secret, field }) => [variableOf(secret, field), `made-up-${secret}-${field}`]),
+  )
+}

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isHeld } from '../../src/gitops/application.ts'
+import { deliveryBy } from '../../src/gitops/delivery.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { eachApplication } from '../applications/each-application.ts'
 import { lookAt, untilWell } from '../applications/well.ts'
@@ -24,7 +25,7 @@ export const letThrough = step({
     const { name, storage } = application
     const seen = await lookAt(application, kubernetes)
     if (seen.state === 'held') return due(`apply the Application ${name}`)
-    if (!storage) return done({}, `Argo CD works on ${name}`)
+    if (!storage) return done({}, `${deliveryBy(application.by).name} works on ${name}`)
     return seen.state === 'well'
       ? done({}, `${seen.evidence}: volumes can be attached`)
       : due(`wait for ${name}: ${seen.why}`)

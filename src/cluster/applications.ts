@@ -2,7 +2,14 @@ import { existsSync, statSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { foldersOf, foreseen } from './application-sets.ts'
 import { type OwnedClaim, ownershipOf } from './data-ownership.ts'
-import { type FoundObject, type RemoteDependency, type Rendered, renderLocal } from './kustomization.ts'
+import { fluxSpec, isFluxKustomization, renderFluxFolder } from './flux.ts'
+import {
+  type FoundObject,
+  isNamespaced,
+  type RemoteDependency,
+  type Rendered,
+  renderLocal,
+} from './kustomization.ts'
 import type { ClusterFile } from './schema.ts'
 
 /** An Argo CD Application of the cluster, as Git has it or as recover.yaml says to make it. */
@@ -20,6 +27,8 @@ export interface ApplicationSource {
   doubts: string[]
   /** Names of Applications that its folder brings; an ApplicationSet stands for those that it will make. */
   brings: string[]
+  /** Names of Applications that it says itself must be well before it: Flux's dependsOn. */
+  after: string[]
   /** It brings other Applications, which it would start by itself. */
   parent: boolean
   /** It brings what volumes need: a CSI driver, a StorageClass. */
@@ -37,10 +46,10 @@ export interface ApplicationSource {
 export function applicationsOf(entry: ClusterFile, resolve: (path: string) => string): ApplicationSource[] {
   const root = resolve(entry.gitops.repository)
   const { applications } = entry.gitops
-  const beside = typeof applications === 'string' ? renderLocal(resolve(applications), root).objects : []
+  const beside = besideOf(applications, resolve, root)
   const found = new Map<string, ApplicationSource>()
   const take = (made: Made[], objects: FoundObject[]) => {
-    const projects = objects.filter(o => o.kind === 'AppProject').map(o => o.value)
+    const projects = objects.filter(isBeforehand).map(o => o.value)
     for (const one of made) {
       const source = sourceOf(one, projects, root)
       if (found.has(source.name)) continue
@@ -49,7 +58,7 @@ export function applicationsOf(entry: ClusterFile, resolve: (path: string) => st
     }
   }
   take(
-    typeof applications === 'string'
+    applications === undefined || typeof applications === 'string' || 'flux' in applications
       ? broughtBy(beside, root)
       : foldersOf(applications.generate, root)
           .filter(folder => !isBootstrap(folder, entry, resolve, root))
@@ -62,6 +71,22 @@ export function applicationsOf(entry: ClusterFile, resolve: (path: string) => st
   return [...found.values()].sort((a, b) => a.name.localeCompare(b.name))
 }
 
+/** The objects among which the first Applications are, where they are in Git. */
+function besideOf(
+  applications: ClusterFile['gitops']['applications'],
+  resolve: (path: string) => string,
+  root: string,
+): FoundObject[] {
+  if (applications === undefined) return []
+  if (typeof applications === 'string') return renderLocal(resolve(applications), root).objects
+  return 'flux' in applications ? renderFluxFolder(resolve(applications.flux), root).objects : []
+}
+
+/** What must be there before an Application that names it: Argo CD's project, Flux's source. */
+function isBeforehand({ apiVersion, kind }: FoundObject): boolean {
+  return kind === 'AppProject' || apiVersion.startsWith('source.toolkit.fluxcd.io/')
+}
+
 /** An Application, and where it stands in Git. */
 interface Made {
   manifest: Record<string, unknown>
@@ -71,7 +96,9 @@ interface Made {
 /** The Applications among some objects, and those that the ApplicationSets among them will make. */
 function broughtBy(objects: FoundObject[], root: string): Made[] {
   return [
-    ...objects.filter(o => isArgo(o, 'Application')).map(o => ({ manifest: o.value, at: o.at })),
+    ...objects
+      .filter(o => isArgo(o, 'Application') || isFluxKustomization(o))
+      .map(o => ({ manifest: o.value, at: o.at })),
     ...objects
       .filter(o => isArgo(o, 'ApplicationSet'))
       .flatMap(o => foreseen(o.value, root).map(manifest => ({ manifest, at: o.at }))),
@@ -141,6 +168,38 @@ interface Source {
   targetRevision?: string
 }
 
+/** What an Application's own words say of it, whoever it is for. */
+interface Told {
+  namespace: string
+  sources: Source[]
+  project: (candidate: Record<string, unknown>) => boolean
+  after: string[]
+  /** Namespace that all that it renders to gets. */
+  target: string | undefined
+}
+
+function toldBy(manifest: Record<string, unknown>): Told {
+  const named = (candidate: Record<string, unknown>) => (candidate.metadata as { name?: string }).name
+  if (isFluxKustomization(manifest as never)) {
+    const { path, target, dependsOn, source } = fluxSpec(manifest)
+    return {
+      namespace: 'flux-system',
+      sources: [{ path }],
+      project: c => c.kind === source.kind && named(c) === source.name,
+      after: dependsOn,
+      target,
+    }
+  }
+  const spec = manifest.spec as { project?: string; source?: Source; sources?: Source[] } | undefined
+  return {
+    namespace: 'argocd',
+    sources: [spec?.source, ...(spec?.sources ?? [])].filter(s => s !== undefined),
+    project: c => c.kind === 'AppProject' && named(c) === spec?.project,
+    after: [],
+    target: undefined,
+  }
+}
+
 function sourceOf(
   { manifest, at }: Made,
   projects: Record<string, unknown>[],
@@ -151,31 +210,41 @@ function sourceOf(
     namespace?: string
     annotations?: Record<string, string>
   }
-  const spec = manifest.spec as { project?: string; source?: Source; sources?: Source[] } | undefined
-  const sources = [spec?.source, ...(spec?.sources ?? [])].filter(s => s !== undefined)
+  const { namespace, sources, project, after, target } = toldBy(manifest)
   const rendered = sources.map(source => renderedSource(source, at, root))
-  const objects = rendered.flatMap(r => r.objects)
+  const objects = rendered.flatMap(r => r.objects).map(o => inTarget(o, target))
   const remote = rendered.flatMap(r => r.remote)
   const kinds = new Set(objects.map(o => o.kind))
   const csi = (r: RemoteDependency) => /csi/i.test(`${r.what} ${r.repository ?? ''}`)
   const { owned, doubts } = ownershipOf(objects, remote)
   return {
     name: metadata.name,
-    namespace: metadata.namespace ?? 'argocd',
+    namespace: metadata.namespace ?? namespace,
     path: folderOf(sources.find(s => s.path !== undefined)),
-    manifest: { ...manifest, metadata: { ...metadata, namespace: metadata.namespace ?? 'argocd' } },
-    project: projects.find(p => (p.metadata as { name?: string }).name === spec?.project),
+    manifest: { ...manifest, metadata: { ...metadata, namespace: metadata.namespace ?? namespace } },
+    project: projects.find(project),
+    after,
     owned,
     doubts,
     brings: broughtBy(objects, root)
       .map(made => String((made.manifest.metadata as { name?: unknown }).name))
       .filter(name => name !== metadata.name),
-    parent: objects.some(o => isArgo(o, 'Application') || isArgo(o, 'ApplicationSet')),
+    parent: objects.some(
+      o =>
+        isArgo(o, 'ApplicationSet') ||
+        ((isArgo(o, 'Application') || isFluxKustomization(o)) && o.name !== metadata.name),
+    ),
     storage: kinds.has('StorageClass') || kinds.has('CSIDriver') || remote.some(csi),
     wave: Number(metadata.annotations?.['argocd.argoproj.io/sync-wave'] ?? 0),
     objects,
     remote,
   }
+}
+
+function inTarget(object: FoundObject, target: string | undefined): FoundObject {
+  if (target === undefined || !isNamespaced(object.kind)) return object
+  const metadata = { ...(object.value.metadata as object), namespace: target }
+  return { ...object, namespace: target, value: { ...object.value, metadata } }
 }
 
 /** The folder of a source, relative to the repository; empty for a chart's. */
@@ -193,7 +262,8 @@ function renderedSource(source: Source, at: string, root: string): Pick<Rendered
   const folder = join(root, path)
   if (path !== '' && existsSync(join(folder, 'Chart.yaml')))
     return { objects: [], remote: [{ kind: 'chart', what: `in ${path}`, at }] }
-  if (path !== '' && existsSync(folder) && statSync(folder).isDirectory()) return renderLocal(folder, root)
+  if (path !== '' && existsSync(folder) && statSync(folder).isDirectory())
+    return source.repoURL === undefined ? renderFluxFolder(folder, root) : renderLocal(folder, root)
   // Only the values of a chart come from such a source.
   if (path === '') return { objects: [], remote: [] }
   return {

@@ -225,8 +225,11 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
   if (typeof bootstrap === 'string') files.push([['gitops', 'bootstrap'], bootstrap])
   else
     for (const [i, part] of bootstrap.entries())
-      files.push([['gitops', 'bootstrap', i, 'rendered'], part.rendered])
+      for (const key of ['rendered', 'kustomize'] as const)
+        if (part[key] !== undefined) files.push([['gitops', 'bootstrap', i, key], part[key]])
   if (typeof applications === 'string') files.push([['gitops', 'applications'], applications])
+  else if (applications !== undefined && 'flux' in applications)
+    files.push([['gitops', 'applications', 'flux'], applications.flux])
   for (const [name, host] of Object.entries(entry.hosts)) {
     files.push([['hosts', name, 'ignition'], host.ignition])
     if (host.filesDir) files.push([['hosts', name, 'filesDir'], host.filesDir])

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { conflictPolicies } from '../kubernetes/field-owners.ts'
+import { bootstrapPart } from './bootstrap-schema.ts'
 import { check } from './check-schema.ts'
 import { duration, fingerprint, path, sha256, text } from './schema-texts.ts'
 
@@ -87,18 +87,6 @@ const host = z.strictObject({
   power: power.optional().describe('How it is switched on, off and told what to boot'),
 })
 
-/** One part of the bootstrap, where they are named one by one. */
-const bootstrapPart = z.strictObject({
-  name: text,
-  rendered: path.describe('File of manifests, rendered once'),
-  conflicts: z
-    .enum(conflictPolicies)
-    .optional()
-    .describe(
-      'Who is right where somebody else manages a field: by-manager (the default: people’s and deployment tools’ values are replaced, controllers keep theirs), take, leave or stop',
-    ),
-})
-
 /** recover.yaml: what cannot be read in the person's other files. No transforms: editors get the same schema. */
 export const clusterFile = z
   .strictObject({
@@ -120,8 +108,14 @@ export const clusterFile = z
               .describe('Folders that become one Application each: applications/*'),
             project: text.optional(),
           }),
+          z.strictObject({
+            flux: path.describe('Folder that Flux’s first Kustomization applies: clusters/home'),
+          }),
         ])
-        .describe('Folder of Argo CD Applications, or how to make them when none is in Git'),
+        .optional()
+        .describe(
+          'Folder of Argo CD Applications, or how to make them when none is in Git, or Flux’s folder; absent where nothing of the kind is used',
+        ),
     }),
     applications: z
       .record(

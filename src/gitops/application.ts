@@ -1,9 +1,12 @@
 import { z } from 'zod'
+import { deliverers } from './delivery.ts'
 
-/** An Argo CD Application that comes back, and what it means for volumes. */
+/** An Application of Argo CD's, or a Kustomization of Flux's, that comes back, and what it means for volumes. */
 export const knownApplication = z.strictObject({
   name: z.string(),
   namespace: z.string(),
+  /** Who brings it from Git. */
+  by: z.enum(deliverers),
   /** Folder in the repository that it renders. */
   path: z.string(),
   /** Claims that its data is in: `namespace/name`. It must not start before they have it. */

@@ -10,6 +10,8 @@ export interface Blueprint {
   nas: NasBlueprint
   /** Version that the API server reports, without the leading `v`: `1.34.2`. */
   kubernetesVersion: string
+  /** Who brings the pods' network: k0s by itself, or whoever is applied later (`custom`, where nothing is said). */
+  network?: 'kube-router' | 'custom'
   /** What the Git repository renders to, by path in it: `applications/grafana` to its objects. Served to the lab's Argo CD. */
   repository: Record<string, KubernetesObject[]>
   /** Names under which applications answer from outside: the ingress has a certificate for them. */

@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { knownApplications } from '../../runbooks/applications/each-application.ts'
+import { holdApplication } from '../../runbooks/bootstrap/hold-applications.ts'
 import { proveNetwork } from '../../runbooks/bootstrap/prove-network.ts'
 import { checkBootstrap } from '../../runbooks/preflight/check-bootstrap.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
@@ -87,6 +89,38 @@ test('logins and Secrets that would go with what they are for are told', async c
         message: expect.stringMatching(/secret.yaml:\d+:\d+: the OnePasswordItem op-credentials /),
       },
     ],
+  })
+})
+
+test('an application that runs although it is held is noticed before a volume is touched', async context => {
+  const home = homeOf(context)
+  const recovered = loadCluster(home.file)
+  const cluster = await startCluster()
+  context.onTestFinished(() => cluster.close())
+  const { writer } = cluster.api
+  for (const { value } of recovered.bootstrap.find(p => p.name === 'argocd')!.from.objects)
+    if (value.kind === 'CustomResourceDefinition' || value.kind === 'Namespace')
+      await writer.apply(value as unknown as KubernetesObject)
+  const application = knownApplications(recovered).find(a => a.name === 'photos')!
+  const look = { application, cluster: recovered, kubernetes: writer }
+  expect(await holdApplication.observe(look)).toMatchObject({ state: 'due' })
+  await writer.apply(recovered.applicationManifest('root'))
+  await holdApplication.apply!(look)
+  // The parent that would take the mark off again was held before.
+  const held = { apiVersion: 'argoproj.io/v1alpha1', kind: 'Application', namespace: 'argocd', name: 'root' }
+  expect((await writer.get(held))?.metadata.annotations).toEqual({
+    'argocd.argoproj.io/skip-reconcile': 'true',
+  })
+  expect(await holdApplication.observe(look)).toMatchObject({ state: 'done' })
+  await writer.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'photos' } })
+  const { value } = recovered.applications
+    .find(a => a.name === 'photos')!
+    .objects.find(o => o.kind === 'Deployment')!
+  await writer.apply(value as unknown as KubernetesObject)
+  expect(await holdApplication.observe(look)).toMatchObject({
+    state: 'blocked',
+    code: 'hold-too-late',
+    reason: 'photos is held, and Deployment photos/photos runs already, which keeps its data in a volume',
   })
 })
 

@@ -1,5 +1,5 @@
 import { parseAllDocuments } from 'yaml'
-import type { KubernetesObject } from '../blueprint.ts'
+import type { Blueprint, KubernetesObject } from '../blueprint.ts'
 import type { Pki } from '../pki.ts'
 import type { ApiSeam, MachinesSeam, NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
@@ -97,9 +97,14 @@ export class KubernetesEmulator {
           'kube-apiserver',
         )
     }
-    const dns = clusterDns()
-    const ref = { resource: store.kind('Deployment'), namespace: 'kube-system', name: 'coredns' }
-    if (!store.find(ref)) store.create(ref.resource, dns, 'k0s')
+    for (const object of broughtByK0s(this.world.blueprint.network)) {
+      const ref = {
+        resource: store.kind(object.kind),
+        namespace: 'kube-system',
+        name: String(object.metadata.name),
+      }
+      if (!store.find(ref)) store.create(ref.resource, object, 'k0s')
+    }
     for (const { apiVersion, kind, namespaced } of this.world.blueprint.kinds ?? []) {
       const [group = '', version = ''] = apiVersion.split('/')
       const plural = `${kind.toLowerCase()}s`
@@ -134,22 +139,33 @@ export class KubernetesEmulator {
   }
 }
 
-/** k0s brings CoreDNS by itself. */
-function clusterDns(): KubernetesObject {
-  const labels = { 'k8s-app': 'kube-dns' }
-  return {
+/** k0s brings CoreDNS by itself, and a network where its config does not leave that to others. */
+function broughtByK0s(network: Blueprint['network']): KubernetesObject[] {
+  const workload = (
+    kind: string,
+    name: string,
+    label: string,
+    pod: object,
+    more: object,
+  ): KubernetesObject => ({
     apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: 'coredns', namespace: 'kube-system', labels },
+    kind,
+    metadata: { name, namespace: 'kube-system', labels: { 'k8s-app': label } },
     spec: {
-      replicas: 1,
-      selector: { matchLabels: labels },
+      selector: { matchLabels: { 'k8s-app': label } },
       template: {
-        metadata: { labels },
-        spec: { containers: [{ name: 'coredns', image: 'quay.io/k0sproject/coredns' }] },
+        metadata: { labels: { 'k8s-app': label } },
+        spec: { containers: [{ name, image: `quay.io/k0sproject/${name}` }], ...pod },
       },
+      ...more,
     },
-  }
+  })
+  return [
+    workload('Deployment', 'coredns', 'kube-dns', {}, { replicas: 1 }),
+    ...(network === 'kube-router'
+      ? [workload('DaemonSet', 'kube-router', 'kube-router', { hostNetwork: true }, {})]
+      : []),
+  ]
 }
 
 /** A kubeconfig in the form in which k0s prints it; opens by a client certificate or by a token. */

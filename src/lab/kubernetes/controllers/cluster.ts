@@ -18,7 +18,7 @@ export const nodes: Controller = ({ store, machines }) => {
       )
     const agent = store
       .all('DaemonSet')
-      .filter(d => d.metadata.name === 'cilium')
+      .filter(d => /^(cilium|kube-router)$/.test(d.metadata.name))
       .flatMap(d => podsOf(store, d))
       .some(pod => dig(pod, 'spec', 'nodeName') === name && isReady(pod))
     const node = store.get(ref)

@@ -4,6 +4,7 @@ import { argocd } from './argocd.ts'
 import { ciliumOperator, loadBalancers } from './cilium.ts'
 import { definitions, namespaces, nodes } from './cluster.ts'
 import type { Controlled, Controller } from './context.ts'
+import { fluxKustomizations, fluxSources } from './flux.ts'
 import { garbage } from './garbage.ts'
 import { onePasswordOperator } from './onepassword.ts'
 import { pods } from './pods.ts'
@@ -23,6 +24,8 @@ const controllers: Controller[] = [
   ciliumOperator,
   loadBalancers,
   argocd,
+  fluxSources,
+  fluxKustomizations,
   garbage,
 ]
 
