@@ -60,6 +60,7 @@ async function bundleProgram({ commands }) {
       ipmitool: join(dist, 'src', 'lab', 'ipmitool', 'main.js'),
       // The crash tests start it a thousand times.
       'crash-child': join(dist, 'test', 'crash', 'child.js'),
+      'kube-child': join(dist, 'test', 'kube', 'child.js'),
       ...Object.fromEntries(Object.values(commands).map(c => [nameOf(c.id), join(root, ...c.relativePath)])),
     },
     outdir: bundle,

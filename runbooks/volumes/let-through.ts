@@ -17,6 +17,8 @@ export const letThrough = step({
   only: application => !isHeld(application),
   needs: [holdApplication],
   danger: 'changes',
+  // Whoever runs the applications’ phase alone has no data to wait for, and still needs what brings storage.
+  serves: ['applications'],
   bounds: { expected: '30s', limit: '20m' },
   retry: { times: 4, delay: '3s' },
   uses: () => ['api'],

@@ -103,7 +103,10 @@ export function refusal(doing: string, answer: Answer): Fault {
     message: `the cluster refused to ${doing} (${status}): ${said}`,
     remedy: 'Mend what the message names, then run `recover resume`',
     // A precondition that failed (another uid) will fail again.
-    transient: status === 429 || status >= 500 || (status === 409 && !said.startsWith('Precondition failed')),
+    transient:
+      status === 429 ||
+      status >= 500 ||
+      (status === 409 && !/^Precondition failed| in the precondition \(/.test(said)),
   })
 }
 

@@ -7,9 +7,10 @@ import { bmcCertificate, hasBmc, type PowerEndpoint, Switchboard } from './bmc/s
 import { MachinesEmulator } from './hosts/emulator.ts'
 import { IngressEmulator } from './kubernetes/ingress.ts'
 import { KubernetesEmulator } from './kubernetes/kubernetes.ts'
+import type { ObjectStore } from './kubernetes/store.ts'
 import { NasEmulator } from './nas/emulator.ts'
 import { openPki } from './pki.ts'
-import type { NasSeam } from './seams.ts'
+import type { ApiSeam, MachinesSeam, NasSeam } from './seams.ts'
 import { TangEmulator } from './tang/emulator.ts'
 import type { World } from './world.ts'
 
@@ -41,8 +42,24 @@ export interface Lab {
   close(): Promise<void>
 }
 
-/** Starts every emulator of a world in this process, and writes `lab.json` into its folder. */
-export async function startLab(world: World): Promise<Lab> {
+/** What answers as Kubernetes in a lab: the emulator, or a real API server that somebody else runs. */
+export interface KubernetesPart {
+  seam: ApiSeam
+  /** Listens for clients; with port 0 the system chooses. */
+  listen(port?: number): Promise<number>
+  close(): Promise<void>
+  /** What the lab's ingress leads to; without it applications answer nobody outside. */
+  store?(): ObjectStore
+}
+
+/**
+ * Starts every emulator of a world in this process, and writes `lab.json` into its folder.
+ * @param makeKubernetes makes what takes the emulator's place
+ */
+export async function startLab(
+  world: World,
+  makeKubernetes?: (machines: MachinesSeam) => KubernetesPart,
+): Promise<Lab> {
   const pki = await openPki(
     world,
     [
@@ -68,12 +85,10 @@ export async function startLab(world: World): Promise<Lab> {
     () => kubernetes.seam,
   )
   if (!wanted) reconnectOldSystems(world, nas.seam)
-  const kubernetes = new KubernetesEmulator(world, pki, machines.seam, nas.seam)
-  const ingress = new IngressEmulator(
-    pki,
-    nas.seam,
-    () => machines.seam.controlPlaneUp(),
-    () => kubernetes.store(),
+  const kubernetes: KubernetesPart =
+    makeKubernetes?.(machines.seam) ?? new KubernetesEmulator(world, pki, machines.seam, nas.seam)
+  const ingress = new IngressEmulator(pki, nas.seam, () =>
+    machines.seam.controlPlaneUp() ? kubernetes.store?.() : undefined,
   )
   const tang = new TangEmulator(world)
   const nasPort = await nas.listen(wanted?.nas)

@@ -15,11 +15,13 @@ import type { ObjectStore, Stored } from './store.ts'
 export class IngressEmulator {
   private readonly server: Server
 
-  constructor(pki: Pki, nas: NasSeam, up: () => boolean, store: () => ObjectStore) {
+  /** @param cluster the cluster that runs now, or undefined while there is none */
+  constructor(pki: Pki, nas: NasSeam, cluster: () => ObjectStore | undefined) {
     const identity = pki.server('ingress')
     this.server = createServer({ cert: identity.certificate, key: identity.key }, (request, response) => {
       const host = (request.headers.host ?? '').split(':')[0] ?? ''
-      const { code, body } = up() ? answer(store(), nas, host) : { code: 502, body: 'no cluster' }
+      const store = cluster()
+      const { code, body } = store ? answer(store, nas, host) : { code: 502, body: 'no cluster' }
       response.writeHead(code, { 'content-type': 'text/plain; charset=utf-8' })
       response.end(`${body}\n`)
     })

@@ -1,0 +1,111 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { blueprintOf } from '../../../runbooks/rehearsal/blueprint.ts'
+import { loadCluster } from '../../../src/cluster/load.ts'
+import { type Lab, startLab } from '../../../src/lab/lab.ts'
+import { World } from '../../../src/lab/world.ts'
+import type { RunEvent } from '../../../src/runbook/events.ts'
+import type { FaultJson } from '../../../src/runbook/fault.ts'
+import { type Connected, connectBy } from '../../lab/kubernetes/cluster.ts'
+import { type ControlPlane, startControlPlane } from './control-plane.ts'
+import { type KubeHome, makeHome } from './home.ts'
+import { RealKubernetes } from './lab-cluster.ts'
+import { Operators } from './operators.ts'
+
+/** A home that is to be recovered, in which the Kubernetes is real; machines and NAS are the lab's. */
+export interface RealHome extends KubeHome {
+  /** The lab's folder, by which another process finds it. */
+  lab: string
+  /** For XDG_STATE_HOME: runs go there. */
+  state: string
+  controlPlane: ControlPlane
+  cluster: Connected
+  operators: Operators
+  close(): Promise<void>
+}
+
+/**
+ * Starts a lab whose machines are blank, with an empty real control plane behind it.
+ * @param before something in front of the API server: gets its address, gives the port at which clients go
+ */
+export async function startHome(
+  options: { volumes?: 'new' | 'adopt'; before?: (controlPlane: ControlPlane) => Promise<number> } = {},
+): Promise<RealHome> {
+  const home = makeHome(options.volumes)
+  const controlPlane = await startControlPlane({ scheduler: true, kwok: true })
+  const at = await options.before?.(controlPlane)
+  const lab = mkdtempSync(join(tmpdir(), 'lab-'))
+  const world = World.create(lab, blueprintOf(loadCluster(home.file)))
+  const running: Lab = await startLab(world, machines => new RealKubernetes(controlPlane, machines, at))
+  const operators = new Operators(controlPlane)
+  const cluster = connectBy(controlPlane.kubeconfig)
+  return {
+    ...home,
+    lab,
+    state: mkdtempSync(join(tmpdir(), 'state-')),
+    controlPlane,
+    cluster,
+    operators,
+    async close() {
+      await operators.close()
+      await cluster.close()
+      await running.close()
+      await controlPlane.close()
+    },
+  }
+}
+
+/** The phases that the tests are about, with the machines that they stand on. */
+export const phases = 'hosts,kubernetes,bootstrap,applications'
+
+/** How one process of a recovery ended, and what it told. */
+export interface Lived {
+  end: number | NodeJS.Signals
+  faults: (FaultJson & { step?: string })[]
+  events: RunEvent[]
+  /** At which point it was killed. */
+  death: string | undefined
+}
+
+/**
+ * One process of a home's recovery, to its end. @param death `first` kills it as soon as it has come a step further
+ * @param only phases, all when empty
+ */
+export async function live(
+  home: RealHome,
+  part: 'begin' | 'resume',
+  options: { death?: 'first'; only?: string; onEvent?: (event: RunEvent) => void } = {},
+): Promise<Lived> {
+  const folder = mkdtempSync(join(tmpdir(), 'lived-'))
+  const args = [part, home.file, home.lab, folder, options.only ?? phases, options.death ?? '']
+  const child = spawn(process.execPath, [join('dist', 'bundle', 'kube-child.js'), ...args], {
+    env: { ...process.env, XDG_STATE_HOME: home.state },
+    stdio: 'inherit',
+  })
+  const lines = <T>(name: string): T[] => {
+    const path = join(folder, name)
+    if (!existsSync(path)) return []
+    // The last line may be half written when it is looked at.
+    const whole = readFileSync(path, 'utf8').split('\n').slice(0, -1)
+    return whole.map(line => JSON.parse(line) as T)
+  }
+  let seen = 0
+  const told = () => {
+    const events = lines<RunEvent>('events.ndjson')
+    for (const event of events.slice(seen)) options.onEvent?.(event)
+    seen = events.length
+  }
+  const watching = options.onEvent && setInterval(told, 50)
+  const end = await new Promise<Lived['end']>(resolve =>
+    child.once('exit', (code, signal) => resolve(signal ?? code ?? 1)),
+  )
+  clearInterval(watching)
+  return {
+    end,
+    faults: lines('faults.ndjson'),
+    events: lines('events.ndjson'),
+    death: lines<string>('deaths.ndjson')[0],
+  }
+}
