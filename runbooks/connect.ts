@@ -44,6 +44,11 @@ export interface Whereabouts {
   api(): string
   /** Renders what is not rendered yet. */
   manifests(part: BootstrapPart, signal: AbortSignal): Promise<KubernetesObject[]>
+  /** Renders what an application brings. */
+  applicationManifests(
+    application: Cluster['applications'][number],
+    signal: AbortSignal,
+  ): Promise<KubernetesObject[]>
   web?: WebRoute
   /** The Tang server in the place of every other. */
   tang?: TangRoute
@@ -128,6 +133,11 @@ export function connect(
       held: where.held ?? (async () => undefined),
     },
     tang,
+    async applicationManifests(name: string, signal: AbortSignal) {
+      const application = cluster.applications.find(a => a.name === name)
+      if (!application) throw new Error(`no application ${name}`)
+      return where.applicationManifests(application, signal)
+    },
     manifests(name: string, signal: AbortSignal) {
       const part = cluster.bootstrap.find(p => p.name === name)
       if (!part) throw new Error(`no part ${name} in the bootstrap`)

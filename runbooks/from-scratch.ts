@@ -19,6 +19,7 @@ import { installFlatcar } from './hosts/install-flatcar.ts'
 import { startControllers } from './kubernetes/controllers.ts'
 import { fetchAccess } from './kubernetes/kubeconfig.ts'
 import { joinWorkers } from './kubernetes/workers.ts'
+import { checkApplications } from './preflight/check-applications.ts'
 import { checkBootstrap } from './preflight/check-bootstrap.ts'
 import { checkDisk } from './preflight/check-disk.ts'
 import { checkIgnitions } from './preflight/check-ignition.ts'
@@ -54,6 +55,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     checkK0sctl,
     checkManifests,
     checkBootstrap,
+    checkApplications,
     checkSecrets,
     reachNas,
   ]),

@@ -4,7 +4,7 @@ import { ownKeys } from '../src/hosts/own-keys.ts'
 import type { PowerAccess } from '../src/hosts/power/connect-power.ts'
 import { openSecrets, type Secrets } from '../src/secrets/resolve.ts'
 import { loginFrom, openSsh } from './login.ts'
-import { bootstrapManifests } from './render.ts'
+import { applicationManifests, bootstrapManifests } from './render.ts'
 import type { Reach } from './session.ts'
 
 /** The real home: addresses from recover.yaml, keys from the person's agent or from k0sctl.yaml, secrets from its sources. */
@@ -60,6 +60,8 @@ export const inEarnest: Reach = async (cluster, folder) => {
       return `https://${address.includes(':') ? `[${address}]` : address}:${k0sctl.apiPort}`
     },
     manifests: (part, signal) => bootstrapManifests(cluster, part, folder.path, signal),
+    applicationManifests: (application, signal) =>
+      applicationManifests(cluster, application, folder.path, signal),
     pace: 1,
   }
 }

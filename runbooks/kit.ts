@@ -163,6 +163,8 @@ export interface Readers {
   tang: TangReader
   /** The manifests of a part of the bootstrap, rendered. */
   manifests(part: string, signal: AbortSignal): Promise<KubernetesObject[]>
+  /** What an application brings, rendered with what it takes from elsewhere. */
+  applicationManifests(application: string, signal: AbortSignal): Promise<KubernetesObject[]>
 }
 
 /** What applying may reach. */

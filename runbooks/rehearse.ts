@@ -258,6 +258,10 @@ export function whereaboutsOf(lab: KeptLab, cluster: Cluster): Whereabouts {
       ...part.from.objects.map(o => o.value as unknown as KubernetesObject),
       ...('folder' in part.from ? standIns(part.from.remote, namespaceOf(cluster, part.name)) : []),
     ],
+    applicationManifests: async ({ objects, remote, name }) => [
+      ...objects.map(o => o.value as unknown as KubernetesObject),
+      ...standIns(remote, objects.find(o => o.namespace !== undefined)?.namespace ?? name),
+    ],
     web: endpoints.ingress,
     tang: endpoints.tang,
     pace,

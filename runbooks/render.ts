@@ -3,6 +3,7 @@ import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import { nearest } from '../src/cluster/nearest.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
+import { renderApplication } from '../src/kubernetes/render/application.ts'
 import { differences, type ObjectDifference, withoutSecrets } from '../src/kubernetes/render/differences.ts'
 import { fillKit } from '../src/kubernetes/render/fill-kit.ts'
 import { keepRendering, readKept } from '../src/kubernetes/render/kept.ts'
@@ -15,7 +16,7 @@ import { clusterFileIn } from './rehearse.ts'
 interface Source {
   name: string
   kind: 'bootstrap' | 'application'
-  from: { objects: KubernetesObject[] } | { folder: string }
+  from: { objects: KubernetesObject[] } | { folder: string } | { application: KubernetesObject; at: string }
 }
 
 export interface RenderedSource {
@@ -105,16 +106,40 @@ async function renderSource(
 ): Promise<Rendering> {
   if ('objects' in from) return { objects: from.objects, sha256: hashOf(from.objects), tools: [], remote: [] }
   const { gitops, tools } = cluster.entry
-  return renderKustomization(from.folder, {
+  const all = {
     root: cluster.resolve(gitops.repository),
     kit: kitOf(cluster),
     program: tools?.kustomize === undefined ? undefined : cluster.resolve(tools.kustomize),
     ...options,
-  })
+  }
+  return 'folder' in from
+    ? renderKustomization(from.folder, all)
+    : renderApplication(from.application, from.at, all)
+}
+
+/**
+ * What an application brings, rendered once in a run and kept as the bootstrap is. Throws what rendering throws; the
+ * message names file and line of what is out of reach.
+ */
+export async function applicationManifests(
+  cluster: Cluster,
+  application: Cluster['applications'][number],
+  folder: string,
+  signal: AbortSignal,
+): Promise<KubernetesObject[]> {
+  const file = folder === '' ? undefined : fileOf(join(folder, 'rendered', 'applications'), application.name)
+  const kept = file === undefined ? undefined : readKept(file)
+  if (kept !== undefined) return kept.objects
+  const rendering = await renderSource(cluster, fromOf(application), { signal })
+  if (file !== undefined) keepRendering(file, rendering)
+  return rendering.objects
+}
+
+function fromOf({ manifest, at }: Cluster['applications'][number]): Source['from'] {
+  return { application: manifest as unknown as KubernetesObject, at }
 }
 
 function chosen(cluster: Cluster, { names, applications }: RenderCommand): Source[] {
-  const root = cluster.resolve(cluster.entry.gitops.repository)
   const all: Source[] = [
     ...cluster.bootstrap.map(
       (part): Source => ({
@@ -126,9 +151,7 @@ function chosen(cluster: Cluster, { names, applications }: RenderCommand): Sourc
             : { objects: part.from.objects.map(o => o.value as unknown as KubernetesObject) },
       }),
     ),
-    ...cluster.applications
-      .filter(a => a.path !== '')
-      .map((a): Source => ({ name: a.name, kind: 'application', from: { folder: join(root, a.path) } })),
+    ...cluster.applications.map((a): Source => ({ name: a.name, kind: 'application', from: fromOf(a) })),
   ]
   for (const name of names) {
     if (all.some(s => s.name === name)) continue

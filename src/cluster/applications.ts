@@ -17,6 +17,8 @@ export interface ApplicationSource {
   name: string
   namespace: string
   path: string
+  /** Where it stands: file, line and column. */
+  at: string
   /** The Application object itself. */
   manifest: Record<string, unknown>
   /** Its AppProject, where that stands beside it: it must be there first. */
@@ -221,6 +223,7 @@ function sourceOf(
     name: metadata.name,
     namespace: metadata.namespace ?? namespace,
     path: folderOf(sources.find(s => s.path !== undefined)),
+    at,
     manifest: { ...manifest, metadata: { ...metadata, namespace: metadata.namespace ?? namespace } },
     project: projects.find(project),
     after,

@@ -4,6 +4,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
+import { renderApplication } from '../../src/kubernetes/render/application.ts'
 import { differences, withoutSecrets } from '../../src/kubernetes/render/differences.ts'
 import { fillKit } from '../../src/kubernetes/render/fill-kit.ts'
 import { keepRendering, readKept } from '../../src/kubernetes/render/kept.ts'
@@ -263,3 +265,117 @@ function remoteFilesOf(folder: string): string[] {
     .filter(entry => entry.isFile())
     .map(entry => entry.name)
 }
+
+describe('what an Application brings', () => {
+  const chart = {
+    'charts-of-ours/web/Chart.yaml': 'apiVersion: v2\nname: web\nversion: 1.0.0\n',
+    'charts-of-ours/web/values.yaml': 'size: small\ncolour: none\nshape: none\n',
+    'charts-of-ours/web/templates/map.yaml':
+      'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n  namespace: {{ .Release.Namespace }}\ndata:\n  size: {{ .Values.size }}\n  colour: {{ .Values.colour }}\n  shape: {{ .Values.shape }}\n',
+  }
+  const application = (spec: object): KubernetesObject => ({
+    apiVersion: 'argoproj.io/v1alpha1',
+    kind: 'Application',
+    metadata: { name: 'shop' },
+    spec: { destination: { namespace: 'shop' }, ...spec },
+  })
+  const at = 'argocd/shop.yaml:2:1'
+
+  test('plain manifests, with and without what lies below', async () => {
+    const root = folderWith({ 'app/one.yaml': configMap('one'), 'app/deep/two.yaml': configMap('two') })
+    const names = async (directory?: object) => {
+      const source = { path: 'app', ...(directory ? { directory } : {}) }
+      const { objects } = await renderApplication(application({ source }), at, { root, signal })
+      return objects.map(o => o.metadata.name).sort()
+    }
+    expect(await names()).toEqual(['one'])
+    expect(await names({ recurse: true })).toEqual(['one', 'two'])
+  })
+
+  withHelm('a chart of the repository, its values in the order in which later ones win', async () => {
+    const root = folderWith({ ...chart, 'values/shop.yaml': 'size: of-the-file\ncolour: of-the-file\n' })
+    const sources = [
+      {
+        path: 'charts-of-ours/web',
+        helm: {
+          releaseName: 'front',
+          valueFiles: ['$ours/values/shop.yaml'],
+          valuesObject: { colour: 'of-the-object' },
+          parameters: [{ name: 'shape', value: 'of-the-parameter' }],
+        },
+      },
+      { repoURL: 'https://git.example.net/home.git', ref: 'ours' },
+    ]
+    const { objects, tools } = await renderApplication(application({ sources }), at, { root, signal })
+    expect(objects).toMatchObject([
+      {
+        metadata: { name: 'front', namespace: 'shop' },
+        data: { size: 'of-the-file', colour: 'of-the-object', shape: 'of-the-parameter' },
+      },
+    ])
+    expect(tools.join()).toMatch(/helm v/)
+  })
+
+  withHelm(
+    'a chart from elsewhere comes from the kit; one that is nowhere is named with the Application’s place',
+    async () => {
+      const root = folderWith({})
+      const kit = folderWith(
+        Object.fromEntries(
+          Object.entries(chart).map(([path, text]) => [
+            path.replace('charts-of-ours', 'charts/web-1.0.0'),
+            text,
+          ]),
+        ),
+      )
+      const source = (targetRevision: string) => ({
+        source: { repoURL: 'http://127.0.0.1:1/charts', chart: 'web', targetRevision },
+      })
+      const { objects, remote } = await renderApplication(application(source('1.0.0')), at, {
+        root,
+        kit,
+        offline: true,
+        signal,
+      })
+      expect(objects).toMatchObject([{ metadata: { name: 'shop', namespace: 'shop' } }])
+      expect(remote).toEqual([{ what: 'chart web 1.0.0 of http://127.0.0.1:1/charts', from: 'kit' }])
+      await expect(
+        renderApplication(application(source('2.0.0')), at, { root, kit, signal }),
+      ).rejects.toMatchObject({
+        code: 'render-unreachable',
+        message: expect.stringContaining(`chart web 2.0.0 of http://127.0.0.1:1/charts (named in ${at})`),
+      })
+    },
+  )
+
+  test('a folder of another repository is named by where it is', async () => {
+    const source = { repoURL: 'https://127.0.0.1:1/other.git', path: 'deploy', targetRevision: 'v2' }
+    await expect(
+      renderApplication(application({ source }), at, { root: folderWith({}), offline: true, signal }),
+    ).rejects.toMatchObject({
+      code: 'render-unreachable',
+      message: expect.stringContaining(`https://127.0.0.1:1/other.git//deploy?ref=v2 (named in ${at})`),
+    })
+  })
+
+  test('what needs a plugin is not rendered', async () => {
+    const source = { path: 'app', plugin: { name: 'x' } }
+    await expect(
+      renderApplication(application({ source }), at, { root: folderWith({}), signal }),
+    ).rejects.toMatchObject({ code: 'render-unsupported' })
+  })
+})
+
+test('what a kustomization lacks is named with file, line and column', async () => {
+  const root = folderWith({
+    'app/kustomization.yaml': 'resources:\n  - map.yaml\n  - https://127.0.0.1:1/install.yaml\n',
+    'app/map.yaml': configMap('ours'),
+  })
+  await expect(renderKustomization(join(root, 'app'), { root, offline: true, signal })).rejects.toMatchObject(
+    {
+      message: expect.stringContaining(
+        'https://127.0.0.1:1/install.yaml (named in app/kustomization.yaml:3:5)',
+      ),
+    },
+  )
+})

@@ -4,9 +4,11 @@ import { expect, test } from 'vitest'
 import { knownApplications } from '../../runbooks/applications/each-application.ts'
 import { holdApplication } from '../../runbooks/bootstrap/hold-applications.ts'
 import { proveNetwork } from '../../runbooks/bootstrap/prove-network.ts'
+import { checkApplications } from '../../runbooks/preflight/check-applications.ts'
 import { checkBootstrap } from '../../runbooks/preflight/check-bootstrap.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
+import { Fault } from '../../src/runbook/fault.ts'
 import { eventually, startCluster } from '../lab/kubernetes/cluster.ts'
 import { failuresOf, type Home, homeOf, rehearseAt } from './home.ts'
 
@@ -89,6 +91,48 @@ test('logins and Secrets that would go with what they are for are told', async c
         message: expect.stringMatching(/secret.yaml:\d+:\d+: the OnePasswordItem op-credentials /),
       },
     ],
+  })
+})
+
+test('a chart that keeps data is noticed though nobody could foresee it; one that is out of reach holds nobody up', async context => {
+  const home = homeOf(context)
+  edit(
+    home,
+    'applications/photos/kustomization.yaml',
+    text => `${text}helmCharts:\n  - { name: thing, version: 1.0.0, repo: https://charts.example.net }\n`,
+  )
+  edit(home, 'applications/photos/kustomization.yaml', text =>
+    text.replace('  - ./claim.yaml\n', '').replace('  - ./deployment.yaml\n', ''),
+  )
+  edit(home, 'recover.yaml', text => `${text}applications:\n  photos: { hold: false }\n`)
+  const cluster = loadCluster(home.file)
+  const claim: KubernetesObject = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'thing', namespace: 'photos' },
+    spec: { resources: { requests: { storage: '1Gi' } } },
+  }
+  const seen = (manifests: () => Promise<KubernetesObject[]>) =>
+    checkApplications.observe({
+      cluster,
+      applicationManifests: manifests,
+      signal: new AbortController().signal,
+    })
+  expect(await seen(async () => [claim])).toMatchObject({
+    state: 'blocked',
+    code: 'application-owns-unseen-data',
+    reason: expect.stringMatching(
+      /argocd\/photos.yaml:\d+:\d+: photos would be let through .* photos\/thing$/,
+    ),
+  })
+  expect(await seen(async () => [])).toMatchObject({
+    state: 'done',
+    output: { rendered: { photos: expect.any(String) } },
+  })
+  const away = new Fault({ code: 'render-unreachable', blame: 'network', message: 'gone', remedy: 'none' })
+  expect(await seen(() => Promise.reject(away))).toMatchObject({
+    state: 'done',
+    warnings: [{ code: 'render-unreachable', message: 'gone' }],
   })
 })
 

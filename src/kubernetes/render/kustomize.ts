@@ -30,6 +30,8 @@ export interface RenderOptions {
   offline?: boolean
   /** kustomize or kubectl, instead of what PATH has. */
   program?: string | undefined
+  /** Where what is rendered is named, when that is no file of the kustomization's own. */
+  namedAt?: string
   signal: AbortSignal
   /** Sees the stage after it was rendered, before it is gone: charts that were fetched lie in it. */
   harvest?: (staged: Stage) => Promise<void>
@@ -46,11 +48,11 @@ export async function renderKustomization(folder: string, options: RenderOptions
   const scratch = mkdtempSync(join(tmpdir(), 'recover-render-'))
   try {
     const staged = stage(folder, root, join(scratch, 'repository'), kit)
-    const lacking = fromNetwork(staged)
-    if (options.offline && lacking.length > 0) throw unreachable(folder, lacking, kit)
+    const lacking = fromNetwork(staged, options.namedAt)
+    const shown = options.namedAt ?? folder
+    if (options.offline && lacking.length > 0) throw unreachable(shown, lacking, kit)
     const kustomize = await findKustomize(signal, options.program)
-    const charts = staged.remote.some(r => r.part.kind === 'chart')
-    const tools = [kustomize.version, ...(charts ? [await findHelm(signal)] : [])]
+    const tools = [kustomize.version, ...(staged.charts ? [await findHelm(signal)] : [])]
     const result = await execa(kustomize.command, [...kustomize.args, staged.folder], {
       cancelSignal: signal,
       timeout: limitMs,
@@ -60,11 +62,11 @@ export async function renderKustomization(folder: string, options: RenderOptions
     if (signal.aborted) throw signal.reason
     if (result.exitCode !== 0) {
       const said = withoutScratch(String(result.stderr), scratch).trim().split('\n').slice(-3).join(' / ')
-      if (lacking.length > 0 && isNetwork(said)) throw unreachable(folder, lacking, kit, said)
+      if (lacking.length > 0 && isNetwork(said)) throw unreachable(shown, lacking, kit, said)
       throw new Fault({
         code: 'render-failed',
         blame: 'operator',
-        message: `${kustomize.command} could not render ${folder}: ${said || `it ended with ${result.exitCode ?? 'a time-out'}`}`,
+        message: `${kustomize.command} could not render ${shown}: ${said || `it ended with ${result.exitCode ?? 'a time-out'}`}`,
         remedy: 'Mend what it names; `recover render` tries it again without touching anything else',
       })
     }
@@ -102,11 +104,11 @@ function withoutScratch(text: string, scratch: string): string {
   return text.replaceAll(join(scratch, 'repository'), '').replaceAll(scratch, '')
 }
 
-function unreachable(folder: string, lacking: string[], kit: string | undefined, said?: string): Fault {
+function unreachable(what: string, lacking: string[], kit: string | undefined, said?: string): Fault {
   return new Fault({
     code: 'render-unreachable',
     blame: 'network',
-    message: `${folder} cannot be rendered without ${lacking.join(', ')}${said === undefined ? '' : `: ${said}`}`,
+    message: `${what} cannot be rendered without ${lacking.join(', ')}${said === undefined ? '' : `: ${said}`}`,
     remedy: `While the network is there, run \`recover render --fill-kit\`: it keeps them in ${kit ?? 'the folder that recover.yaml names (kit)'}`,
   })
 }

@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { isMap, isSeq, parseDocument } from 'yaml'
+import { isMap, isNode, isSeq, LineCounter, parseDocument } from 'yaml'
 import { Fault } from '../../runbook/fault.ts'
 import { inKit, placeInKit, type RemotePart, remoteOf, showRemote } from './kit.ts'
 
@@ -8,6 +8,8 @@ import { inKit, placeInKit, type RemotePart, remoteOf, showRemote } from './kit.
 export interface Stage {
   /** The kustomization's folder in the copy. */
   folder: string
+  /** It has Helm charts, from wherever. */
+  charts: boolean
   /** Every remote part that it takes, its own ones and those of the folders that it includes. */
   remote: { part: RemotePart; from: 'repository' | 'kit' | 'network'; at: string; chartsIn: string }[]
 }
@@ -26,7 +28,7 @@ export function stage(folder: string, root: string, into: string, kit: string | 
     verbatimSymlinks: true,
     filter: source => !/(^|\/)(\.git|node_modules|\.terraform)$/.test(relative(base, source)),
   })
-  const staged: Stage = { folder: join(into, relative(base, folder)), remote: [] }
+  const staged: Stage = { folder: join(into, relative(base, folder)), charts: false, remote: [] }
   visit(staged.folder, into, kit, staged, new Set())
   return staged
 }
@@ -42,13 +44,17 @@ function visit(
   seen.add(folder)
   const file = fileNames.map(name => join(folder, name)).find(f => existsSync(f))
   if (file === undefined) return
-  const document = parseDocument(readFileSync(file, 'utf8'))
-  const at = relative(into, file)
+  const lines = new LineCounter()
+  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines })
+  const at = (node: unknown): string => {
+    const { line, col } = lines.linePos(isNode(node) ? (node.range?.[0] ?? 0) : 0)
+    return `${relative(into, file)}:${line}:${col}`
+  }
   let changed = false
   for (const field of ['resources', 'bases', 'components', 'crds']) {
     const list = document.get(field)
     if (!isSeq(list)) continue
-    list.items.forEach((_, i) => {
+    list.items.forEach((node, i) => {
       const entry = list.get(i)
       if (typeof entry !== 'string') return
       const part = remoteOf(entry)
@@ -58,7 +64,7 @@ function visit(
         return
       }
       const from = inKit(kit, part) ? 'kit' : 'network'
-      staged.remote.push({ part, from, at, chartsIn: '' })
+      staged.remote.push({ part, from, at: at(node), chartsIn: '' })
       if (from === 'network' || kit === undefined) return
       // A file must lie below the kustomization that names it, a folder may lie anywhere.
       const here = join(part.kind === 'git' ? into : folder, kitHere, placeInKit(part))
@@ -74,6 +80,7 @@ function visit(
   }
   const charts = document.get('helmCharts')
   if (isSeq(charts)) {
+    staged.charts ||= charts.items.length > 0
     const globals = document.get('helmGlobals')
     const home = isMap(globals) ? globals.get('chartHome') : undefined
     const chartsIn = resolve(folder, typeof home === 'string' ? home : 'charts')
@@ -82,11 +89,11 @@ function visit(
       if (!isMap(chart)) return
       const [name, version, repository] = ['name', 'version', 'repo'].map(key => String(chart.get(key) ?? ''))
       if (name === undefined || name === '' || repository === undefined || repository === '') return
-      if (version === undefined || version === '') throw unpinned(name, at)
+      if (version === undefined || version === '') throw unpinned(name, at(chart))
       const part: RemotePart = { kind: 'chart', name, version, repository }
       const here = join(chartsIn, `${name}-${version}`, name)
       const from = existsSync(join(here, 'Chart.yaml')) ? 'repository' : inKit(kit, part) ? 'kit' : 'network'
-      staged.remote.push({ part, from, at, chartsIn })
+      staged.remote.push({ part, from, at: at(chart), chartsIn })
       // kustomize takes a chart that lies at this very place for what the repository would give.
       if (from === 'kit' && kit !== undefined) cpSync(join(kit, placeInKit(part)), here, { recursive: true })
     })
@@ -105,6 +112,8 @@ function unpinned(name: string, at: string): Fault {
 }
 
 /** The remote parts that only the network has, as a person would read them. */
-export function fromNetwork(staged: Stage): string[] {
-  return staged.remote.filter(r => r.from === 'network').map(r => `${showRemote(r.part)} (named in ${r.at})`)
+export function fromNetwork(staged: Stage, namedAt?: string): string[] {
+  return staged.remote
+    .filter(r => r.from === 'network')
+    .map(r => `${showRemote(r.part)} (named in ${namedAt ?? r.at})`)
 }
