@@ -3,7 +3,6 @@ import { checkAnswer } from './applications/check.ts'
 import { releaseApplication } from './applications/release.ts'
 import { releaseSet } from './applications/release-set.ts'
 import { settleApplication } from './applications/settle.ts'
-import { whatWaits } from './applications/what-waits.ts'
 import { applyPart } from './bootstrap/apply-part.ts'
 import { giveSecrets } from './bootstrap/give-secrets.ts'
 import { holdApplication } from './bootstrap/hold-applications.ts'
@@ -13,6 +12,7 @@ import { proveOnePassword } from './bootstrap/prove-onepassword.ts'
 import { unlockOnePassword } from './bootstrap/unlock-onepassword.ts'
 import { mapTheVolumes } from './evidence/map-volumes.ts'
 import { keepHostFiles, surveyHost } from './evidence/survey-hosts.ts'
+import { whatWaits } from './evidence/what-waits.ts'
 import { bringUpInstaller } from './hosts/bring-up-installer.ts'
 import { holdOsUpdates } from './hosts/hold-os-updates.ts'
 import { installFlatcar } from './hosts/install-flatcar.ts'
@@ -59,7 +59,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     checkSecrets,
     reachNas,
   ]),
-  phase('evidence', 'Evidence', [mapTheVolumes, surveyHost, keepHostFiles]),
+  phase('evidence', 'Evidence', [mapTheVolumes, surveyHost, keepHostFiles, whatWaits]),
   phase('protect', 'Protect', [snapshotVolume, fenceVolume]),
   phase('hosts', 'Hosts', [bringUpInstaller, installFlatcar, holdOsUpdates]),
   phase('kubernetes', 'Kubernetes', [startControllers, fetchAccess, joinWorkers]),
@@ -70,7 +70,6 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     nodesReady,
     proveNetwork,
     proveOnePassword,
-    whatWaits,
     holdApplication,
   ]),
   phase('volumes', 'Volumes', [

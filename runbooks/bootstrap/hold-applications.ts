@@ -4,7 +4,7 @@ import { deliveryBy } from '../../src/gitops/delivery.ts'
 import type { KubernetesObject, KubernetesReader } from '../../src/kubernetes/kubernetes.ts'
 import { blocked, done, due } from '../../src/runbook/step.ts'
 import { eachApplication } from '../applications/each-application.ts'
-import { whatWaits } from '../applications/what-waits.ts'
+import { whatWaits } from '../evidence/what-waits.ts'
 import { type Readers, step } from '../kit.ts'
 import { proveOnePassword } from './prove-onepassword.ts'
 

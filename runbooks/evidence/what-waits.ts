@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { KnownApplication } from '../../src/gitops/application.ts'
 import { done } from '../../src/runbook/step.ts'
+import { knownApplications } from '../applications/each-application.ts'
 import { step } from '../kit.ts'
-import { knownApplications } from './each-application.ts'
 
 const shown = z.strictObject({
   application: z.string(),
@@ -14,7 +14,7 @@ const shown = z.strictObject({
 
 /** What will be held back until its data is there, and what comes at once: told before anything is held. */
 export const whatWaits = step({
-  id: 'bootstrap/what-waits',
+  id: 'evidence/what-waits',
   title: 'Tell which applications wait for their data',
   byHand:
     'List for each Application whose pods mount a claim, which StatefulSets and operators make claims, and which Applications bring others: those wait.',
