@@ -6,7 +6,7 @@ import { holdApplication } from '../bootstrap/hold-applications.ts'
 import { step } from '../kit.ts'
 import { boundToAnother } from '../volumes/bind.ts'
 import { bindingOf } from '../volumes/binding.ts'
-import { expectedDisks } from '../volumes/expected.ts'
+import { expectedDisk } from '../volumes/expected.ts'
 import { noStrangers } from '../volumes/no-strangers.ts'
 import { verifyVolume } from '../volumes/verify.ts'
 import { eachApplication } from './each-application.ts'
@@ -21,6 +21,8 @@ export const releaseApplication = step({
   each: eachApplication,
   only: isHeld,
   needs: [holdApplication, verifyVolume],
+  // A volume that is not well holds its own application back, and no other.
+  needsOf: application => application.claims,
   after: application => application.after,
   danger: 'changes',
   bounds: { expected: '1m', limit: '30m' },
@@ -33,12 +35,11 @@ export const releaseApplication = step({
     return seen.state === 'well' ? done({}, seen.evidence) : due(`wait for ${name}: ${seen.why}`)
   },
   async apply(act) {
-    const { application, cluster, kubernetes, outputs, wait, note } = act
+    const { application, cluster, kubernetes, outputOf, wait, note } = act
     const { name, claims } = application
     await noStrangers(act)
-    const expected = expectedDisks(outputs)
     for (const claim of claims) {
-      const wanted = expected.get(claim)
+      const wanted = expectedDisk(outputOf, claim)
       if (!wanted) continue
       const binding = await bindingOf(kubernetes, claim)
       if (binding.state !== 'bound' || binding.handle !== wanted.handle)

@@ -112,5 +112,9 @@ async function faultOf(
   const managed = state.resources.filter(r => !r.hook).map(r => r.ref)
   const found = await unwellObjects(kubernetes, objects ?? managed).catch(() => [])
   const details = found.map(({ object, why }) => `${object}: ${why}`).join('; ')
-  return new Fault({ ...rest, message: details === '' ? message : `${message}. ${details}`, cause })
+  return new Fault({
+    ...rest,
+    message: details === '' ? message : `${message.replace(/\.$/, '')}. ${details}`,
+    cause,
+  })
 }

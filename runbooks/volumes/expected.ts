@@ -6,7 +6,14 @@ import { copyVolume } from './copy.ts'
 /** The steps that give a claim its disk, one for each strategy. */
 export const waysBack = [adoptVolume, cloneVolume, copyVolume] as const
 
-/** The disk that each claim must be bound to, by whichever strategy it came back. */
-export function expectedDisks(outputs: Looking['outputs']): Map<string, { pv: string; handle: string }> {
-  return new Map(waysBack.flatMap(way => [...outputs(way)]))
+/** The disk that a claim must be bound to, by whichever strategy it came back; undefined for one that began empty. */
+export function expectedDisk(
+  outputOf: Looking['outputOf'],
+  claim: string,
+): { pv: string; handle: string } | undefined {
+  for (const way of waysBack) {
+    const disk = outputOf(way, claim)
+    if (disk) return disk
+  }
+  return undefined
 }

@@ -12,7 +12,7 @@ export interface Ailment {
   push?: Push
   /** Waiting longer does not help. */
   lasting?: true
-  /** Objects to look at for the cause; all that the Application manages where none is named. */
+  /** Objects to look at for the cause; all that the Application manages where this is not given. */
   objects?: ObjectRef[]
 }
 
@@ -99,6 +99,7 @@ function running(name: string, state: ApplicationState): Ailment | undefined {
       blame: 'host',
       message: `the sync of ${name} fails again and again (${operation.retries} so far): ${complaint(operation.results, operation.message)}`,
       remedy: 'Mend what the message names, then run `recover resume`',
+      objects: [],
       ...push,
     }
   return {
@@ -129,6 +130,7 @@ function failed(name: string, { operation }: ApplicationState): Ailment | undefi
     message: `the sync of ${name} failed: ${complaint(operation.results, operation.message)}`,
     remedy: 'Mend what the message names, then run `recover resume`, which lets it sync once more',
     push: 'sync',
+    objects: [],
   }
 }
 

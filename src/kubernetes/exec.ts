@@ -22,7 +22,10 @@ export interface CommandEnd {
 
 /** Runs commands in pods. What they do is theirs to answer for: nothing here keeps them from changing something. */
 export interface PodCommands {
-  /** Throws Fault `exec-refused` when the cluster does not begin it, `exec-broken` when its end is not heard of. */
+  /**
+   * Throws Fault `exec-refused` when the cluster does not begin it, `exec-failed` when the container cannot run it,
+   * `exec-broken` when its end is not heard of.
+   */
   run(command: PodCommand, signal: AbortSignal): Promise<CommandEnd>
 }
 
@@ -103,8 +106,10 @@ function listen(socket: WebSocket, { namespace, pod }: PodCommand, signal: Abort
       else if (data[0] === channels.stderr) kept.stderr = added(kept.stderr, rest)
       else if (data[0] === channels.end)
         try {
-          const exit = exitOf(JSON.parse(rest.toString('utf8')) as EndStatus)
-          resolve({ exit, stdout: kept.stdout.toString('utf8'), stderr: kept.stderr.toString('utf8') })
+          const end = JSON.parse(rest.toString('utf8')) as EndStatus
+          const exit = exitOf(end)
+          if (exit === undefined) reject(failed(namespace, pod, end))
+          else resolve({ exit, stdout: kept.stdout.toString('utf8'), stderr: kept.stderr.toString('utf8') })
         } catch (error) {
           reject(broken((error as Error).message, error))
         }
@@ -123,12 +128,20 @@ function added(before: Buffer, more: Buffer): Buffer {
   return before.length >= keptBytes ? before : Buffer.concat([before, more]).subarray(0, keptBytes)
 }
 
-/** The exit code in the status that ends a command; throws for an end that is none of the command's own. */
-function exitOf({ status, message, reason, details }: EndStatus): number {
+/** The exit code in the status that ends a command; undefined for an end that is none of the command's own. */
+function exitOf({ status, reason, details }: EndStatus): number | undefined {
   if (status === 'Success') return 0
   const code = details?.causes?.find(c => c.reason === 'ExitCode')?.message
-  if (reason === 'NonZeroExitCode' && code !== undefined) return Number(code)
-  throw new Error(message ?? 'it did not end by itself')
+  return reason === 'NonZeroExitCode' && code !== undefined ? Number(code) : undefined
+}
+
+function failed(namespace: string, pod: string, { message, reason }: EndStatus): Fault {
+  return new Fault({
+    code: 'exec-failed',
+    blame: 'operator',
+    message: `a command in the pod ${namespace}/${pod} could not be run: ${message ?? reason ?? 'nobody says why'}`,
+    remedy: 'Write the check with a program that the container has, by its path if need be',
+  })
 }
 
 function refused(namespace: string, pod: string, status: number, body: string): Fault {

@@ -27,6 +27,8 @@ interface Group {
   left: number
   expanded: boolean
   waiters: Instance[]
+  /** Wait for some of its instances, once those are known. */
+  expecting: Instance[]
 }
 
 /** Who is told when an instance can start, and when a fan-out became known. */
@@ -56,6 +58,7 @@ export class StepGraph {
           left: 0,
           expanded: false,
           waiters: [],
+          expecting: [],
         }
         this.groups.set(step.id, group)
         const from = step.each?.from
@@ -177,6 +180,10 @@ export class StepGraph {
     this.listener.known(group.instances)
     // Nobody can wait yet for a group that has just been expanded, except those whose own group was expanded before.
     const fresh = group.instances.filter(i => i.waits === 0)
+    for (const instance of group.expecting.splice(0)) {
+      this.waitForSome(instance, group)
+      this.countDown(instance, fresh)
+    }
     if (group.left === 0) this.complete(group, fresh)
     return fresh
   }
@@ -210,11 +217,37 @@ export class StepGraph {
         same.dependents.push(instance)
         instance.waits += 1
       }
+    } else if (other.step.each !== undefined && instance.step.needsOf) {
+      if (other.expanded) this.waitForSome(instance, other)
+      else {
+        other.expecting.push(instance)
+        instance.waits += 1
+      }
     } else if (other.expanded && other.instances.length === 0)
       for (const further of sources(need)) this.waitFor(instance, further)
     else if (!other.expanded || other.left > 0) {
       other.waiters.push(instance)
       instance.waits += 1
+    }
+  }
+
+  /** Makes an instance wait for those of a group's that it named. */
+  private waitForSome(instance: Instance, group: Group): void {
+    for (const key of instance.step.needsOf?.(instance.subject) ?? []) this.waitForOne(instance, group, key)
+  }
+
+  /** What is left out for a subject is passed through, as above. */
+  private waitForOne(instance: Instance, group: Group, key: string): void {
+    const one = group.byKey.get(key)
+    if (one && !one.settled) {
+      one.dependents.push(instance)
+      instance.waits += 1
+    }
+    if (one) return
+    for (const further of sources(group.step)) {
+      const above = this.groups.get(further.id)
+      if (above && above.step.each === group.step.each) this.waitForOne(instance, above, key)
+      else this.waitFor(instance, further)
     }
   }
 

@@ -40,6 +40,10 @@ class Surroundings {
   get outputs() {
     return (step: AnyStep) => this.#graph.lookupAll(step)
   }
+
+  get outputOf() {
+    return (step: AnyStep, key: string) => this.#graph.instance(step.id, key)?.result?.output
+  }
 }
 
 class ActingSurroundings extends Surroundings {

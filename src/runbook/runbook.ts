@@ -78,7 +78,16 @@ function hashStep(step: AnyStep): string {
     sources(step).map(s => s.id),
     step.holdsUntil ?? null,
     ...(step.serves ? [step.serves] : []),
-    [step.title, step.observe, step.apply, step.settle, step.victims, step.only, step.after].map(String),
+    [
+      step.title,
+      step.observe,
+      step.apply,
+      step.settle,
+      step.victims,
+      step.only,
+      step.after,
+      step.needsOf,
+    ].map(String),
   ])
   return digest(text)
 }

@@ -90,6 +90,8 @@ export interface Looking {
   output<O>(step: StepOf<O>): O
   /** Outputs of a needed step that fans out, by subject key. */
   outputs<O>(step: StepOf<O>): Map<string, O>
+  /** Output of a needed step for one subject; undefined where it is not done for that one, or not at all. */
+  outputOf<O>(step: StepOf<O>, key: string): O | undefined
 }
 
 /** What waiting and acting may use, besides the handles. */
@@ -135,6 +137,11 @@ interface StepCommon<Readers extends object, F, Output> {
   /** Only for these subjects of the fan-out. */
   only?: F extends FanOut<string, infer Subject> ? (subject: Subject) => boolean : never
   needs?: readonly AnyStep[]
+  /**
+   * Of needed steps over another fan-out: the keys of the subjects that it needs; all of them where this is not given. The
+   * others may go wrong without holding it up.
+   */
+  needsOf?: F extends FanOut<string, infer Subject> ? (subject: Subject) => readonly string[] : never
   /** Within the fan-out: keys of subjects whose instance of this same step must be done before. */
   after?: F extends FanOut<string, infer Subject> ? (subject: Subject) => readonly string[] : never
   /**
@@ -203,6 +210,8 @@ export interface AnyStep {
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly only?: (subject: any) => boolean
   readonly needs?: readonly AnyStep[]
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  readonly needsOf?: (subject: any) => readonly string[]
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly after?: (subject: any) => readonly string[]
   readonly holdsUntil?: string

@@ -1,6 +1,9 @@
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Whereabouts } from '../../runbooks/connect.ts'
-import { applied, damageOf, failuresOf, faultsOf, homeOf, rehearseAt, resumeAt } from './home.ts'
+import { World } from '../../src/lab/world.ts'
+import { applied, damageOf, failuresOf, faultsOf, homeOf, journalPath, rehearseAt, resumeAt } from './home.ts'
 
 /** Whoever waits for an application gives up after some seconds: nobody mends anything while a test waits. */
 const impatient = (where: Whereabouts): Whereabouts => ({
@@ -53,4 +56,21 @@ test('sick applications are told with their causes, hold nobody else up, and a r
   expect(second.result?.state).toBe('finished')
   expect(applied(second)).not.toContain('applications/release[miniflux]')
   expect(damageOf(home)).toEqual([])
+})
+
+test('a volume whose content differs holds its own application back, and no other', async context => {
+  const home = homeOf(context)
+  const first = await rehearseAt(home, {
+    sink(event) {
+      if (event.code !== 'step-done' || event.step !== 'volumes/measure[photos/library]') return
+      const world = World.open(join(dirname(journalPath()), 'lab'))
+      const { uuid } = world.blueprint.nas.luns.find(lun => lun.claim === 'photos/library')!
+      writeFileSync(join(world.path('nas', 'luns', uuid), 'stranger.txt'), 'written by somebody else')
+    },
+  })
+  expect(failuresOf(first)).toEqual({ 'volumes/verify[photos/library]': 'content-differs' })
+  const released = applied(first).filter(step => step.startsWith('applications/release['))
+  expect(released.sort()).toEqual(
+    ['grafana', 'miniflux', 'scratch'].map(name => `applications/release[${name}]`),
+  )
 })

@@ -251,6 +251,73 @@ describe('lies', () => {
     expect(kept()).toEqual([warnings, undefined])
   })
 
+  test('a step that needs some subjects of another fan-out alone is held up by those alone', async () => {
+    const { step, fanOut, fanOutFrom } = kit<object, object>()
+    const bounds = { expected: '1ms', limit: '1s' } as const
+    const nothing = z.strictObject({})
+    const look = step({
+      id: 'sea/look',
+      title: 'Look for planks',
+      danger: 'reads',
+      bounds,
+      output: z.array(z.string()),
+      observe: async () => done(['oak', 'ash', 'rotten'], 'three planks'),
+    })
+    const plank = fanOutFrom(look, {
+      name: 'plank',
+      schema: z.string(),
+      key: name => name,
+      subjects: found => found,
+    })
+    const plane = step({
+      id: 'sea/plane',
+      title: name => `Plane ${name}`,
+      each: plank,
+      only: name => name !== 'ash',
+      danger: 'reads',
+      bounds,
+      output: z.string(),
+      observe: async ({ plank: name }) =>
+        name === 'rotten' ? due('find another one') : done(`smooth ${name}`, 'it is smooth'),
+    })
+    const boat = fanOut({
+      name: 'boat',
+      schema: z.string(),
+      key: name => name,
+      subjects: () => ['good', 'bad', 'raft', 'model'],
+    })
+    const of: Record<string, string[]> = {
+      good: ['oak', 'ash'],
+      bad: ['oak', 'rotten'],
+      raft: [],
+      model: ['none'],
+    }
+    const built: unknown[] = []
+    const build = step({
+      id: 'sea/build',
+      title: name => `Build ${name}`,
+      each: boat,
+      needs: [plane],
+      needsOf: name => of[name] ?? [],
+      danger: 'reads',
+      bounds,
+      output: nothing,
+      async observe({ boat: name, outputOf }) {
+        built.push([name, of[name]?.map(key => outputOf(plane, key))])
+        return done({}, 'it floats')
+      },
+    })
+    const journal = join(scratch('journal'), 'journal.ndjson')
+    const book = runbook('sea', 'Sea', [phase('sea', 'Sea', [look, plane, build])])
+    const result = await runPart(journal, book, {}, {}, {})
+    expect(result).toMatchObject({ state: 'failed', left: 2, failures: [{ step: 'sea/plane[rotten]' }] })
+    expect(built.sort()).toEqual([
+      ['good', ['smooth oak', undefined]],
+      ['model', [undefined]],
+      ['raft', []],
+    ])
+  })
+
   test('a fault that passes by itself is retried only where the step says so', async () => {
     let tries = 0
     const flaky = async () => {

@@ -5,13 +5,13 @@ import { dig, digList } from './controllers/context.ts'
 import type { PodProgramEnd } from './pod-programs.ts'
 import { type ObjectStore, StatusError, type Stored } from './store.ts'
 
-/** Runs a command in a container; not given where nobody runs any. */
+/** Runs a command in a container; undefined when it has no such program. */
 export type PodRunner = (
   store: ObjectStore,
   pod: Stored,
   container: string,
   command: string[],
-) => PodProgramEnd
+) => PodProgramEnd | undefined
 
 const protocol = 'v5.channel.k8s.io'
 
@@ -50,9 +50,9 @@ export class ExecServer {
       const end = this.run(store, pod, container, command)
       const send = (channel: number, text: string) =>
         line.send(Buffer.concat([Buffer.from([channel]), Buffer.from(text)]))
-      if (end.stdout !== '') send(channels.stdout, end.stdout)
-      if (end.stderr !== '') send(channels.stderr, end.stderr)
-      send(channels.end, JSON.stringify(statusOf(end.exit)))
+      if (end?.stdout) send(channels.stdout, end.stdout)
+      if (end?.stderr) send(channels.stderr, end.stderr)
+      send(channels.end, JSON.stringify(end ? statusOf(end.exit) : notFound(command)))
       line.close()
     })
   }
@@ -71,6 +71,19 @@ function statusOf(exit: number): object {
     message: `command terminated with non-zero exit code: error executing command, exit code ${exit}`,
     reason: 'NonZeroExitCode',
     details: { causes: [{ reason: 'ExitCode', message: String(exit) }] },
+  }
+}
+
+/** As the container runtime tells that there is no such program. */
+function notFound([program]: string[]): object {
+  const message = `error executing command in container: failed to exec in container: exec: "${program}": executable file not found in $PATH`
+  return {
+    metadata: {},
+    status: 'Failure',
+    message: `Internal error occurred: ${message}`,
+    reason: 'InternalError',
+    details: { causes: [{ message }] },
+    code: 500,
   }
 }
 

@@ -22,21 +22,21 @@ export interface PodSurroundings {
 
 /**
  * Carries out a command in a pod of the lab, which has no containers: a few words on the real files of its volumes, and
- * what the blueprint knows an answer to, as long as the pod found its data. Anything else is a program that is not there.
+ * what the blueprint knows an answer to, as long as the pod found its data. Undefined for a program that is not there.
  */
 export function runInPod(
   { store, nas, world }: PodSurroundings,
   pod: Stored,
   container: string,
   command: string[],
-): PodProgramEnd {
+): PodProgramEnd | undefined {
   const folders = mountsOf(store, nas, pod, container)
   const real = carryOut(command, folders)
   if (real?.exit === 0) return real
   const known = (world.blueprint.answers ?? []).find(
     a => a.namespace === pod.metadata.namespace && JSON.stringify(a.command) === JSON.stringify(command),
   )
-  if (!known) return real ?? ended(127, '', `exec: "${command[0]}": executable file not found in $PATH\n`)
+  if (!known) return real
   const anew = [...folders.values()].some(folder => existsSync(join(folder, 'initialised.txt')))
   return anew || !isReady(pod)
     ? ended(1, '', 'the application began anew: its data is not there\n')

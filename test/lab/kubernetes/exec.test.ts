@@ -56,9 +56,9 @@ test('a command in a pod: its output, its exit code, what the blueprint knows, a
   })
   expect(await run(['false'], { container: 'sidecar' })).toEqual({ exit: 1, stdout: '', stderr: '' })
   expect(await run(['pg_isready'])).toMatchObject({ exit: 0, stdout: 'accepting connections\n' })
-  expect(await run(['nmap'])).toMatchObject({
-    exit: 127,
-    stderr: expect.stringContaining('not found in $PATH'),
+  await expect(run(['nmap'])).rejects.toMatchObject({
+    code: 'exec-failed',
+    message: expect.stringContaining('exec: "nmap": executable file not found in $PATH'),
   })
   const refusal = (more: Partial<PodCommand>) =>
     run(['true'], more).then(
