@@ -1,14 +1,17 @@
 import { z } from 'zod'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
+import { copyFault } from '../../src/volumes/copy-faults.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
 import { copyJob, persistentVolumeClaim } from '../../src/volumes/objects.ts'
+import { parseCopyVerdict } from '../../src/volumes/programs.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
 import { fenceVolume } from '../protect/fence.ts'
 import { fenced } from '../protect/fenced.ts'
 import { boundToAnother } from './bind.ts'
 import { bindingOf } from './binding.ts'
+import { hearingProgress } from './copy-progress.ts'
 import { modesOf } from './disk.ts'
 import { measureVolume } from './measure.ts'
 import { noStrangers } from './no-strangers.ts'
@@ -28,17 +31,28 @@ export const copyVolume = step({
   retry: { times: 4, delay: '5s' },
   holdsUntil: 'volumes/drop-clone',
   uses: () => ['nas'],
-  output: z.strictObject({ pv: z.string(), handle: z.string() }),
+  output: z.strictObject({
+    pv: z.string(),
+    handle: z.string(),
+    copied: z.strictObject({
+      files: z.number(),
+      folders: z.number(),
+      links: z.number(),
+      specials: z.number(),
+      bytes: z.number(),
+    }),
+  }),
   async observe({ volume, kubernetes, run }) {
     const { namespace, jobs } = sourceOf(volume, run)
     const binding = await bindingOf(kubernetes, volume.claim)
     const job = await jobState(kubernetes, namespace, jobs.copy)
     if (binding.state === 'bound' && binding.handle === volume.lun!.uuid)
       throw boundToAnother(volume.claim, binding.handle, 'a new one')
-    if (binding.state === 'bound' && job.state === 'complete')
+    const copied = job.state === 'complete' ? parseCopyVerdict(job.message) : undefined
+    if (binding.state === 'bound' && copied)
       return done(
-        { pv: binding.pv, handle: binding.handle },
-        `every file of ${volume.claim} is on the new disk ${binding.handle}, compared by content`,
+        { pv: binding.pv, handle: binding.handle, copied },
+        `all ${copied.files} files of ${volume.claim} (${copied.folders} folders, ${copied.links} links, ${copied.bytes} bytes) are on the new disk ${binding.handle}, compared by content in a second pass`,
       )
     return due(
       ...(binding.state === 'bound' ? [] : [`make a new disk for ${volume.claim}`]),
@@ -46,7 +60,7 @@ export const copyVolume = step({
     )
   },
   async apply(act) {
-    const { volume, cluster, kubernetes, run, note, wait } = act
+    const { volume, cluster, kubernetes, run, note, progress, wait } = act
     const { namespace, name, source, jobs, labels } = sourceOf(volume, run)
     const claim = cluster.inventory.claims.find(c => c.id === volume.claim)
     const accessModes = modesOf(cluster, volume.claim)
@@ -91,6 +105,10 @@ export const copyVolume = step({
       copyJob(jobs.copy, namespace, source, name, run.id, labels, cluster.jobImage),
       (what, probe) => wait(what, probe, { every: '2s' }),
       `the files of ${volume.claim} to be copied`,
+      {
+        hear: hearingProgress(progress),
+        faultOf: (exitCode, message) => copyFault(volume.claim, exitCode, message),
+      },
     )
   },
 })

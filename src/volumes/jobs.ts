@@ -47,6 +47,15 @@ function endOf(pod: KubernetesObject): { exitCode: number; message: string } | u
   return terminated && { exitCode: terminated.exitCode, message: terminated.message ?? '' }
 }
 
+/** The end of what a Job's newest pod says; empty where nobody can be asked. */
+async function logOf(kubernetes: KubernetesReader, namespace: string, job: string): Promise<string> {
+  const pods = await kubernetes.list({ apiVersion: 'v1', kind: 'Pod', namespace })
+  const pod = pods.findLast(p => p.metadata.labels?.['recover.dev/job'] === job)
+  if (pod?.metadata.name === undefined) return ''
+  const said = await kubernetes.log({ namespace, name: pod.metadata.name }, 'recover', 40).catch(() => '')
+  return said ?? ''
+}
+
 function whyWaiting(pods: KubernetesObject[]): string {
   const [pod] = pods
   if (!pod) return 'its pod is not there yet'
@@ -59,6 +68,14 @@ function whyWaiting(pods: KubernetesObject[]): string {
   )
 }
 
+/** Who wants to know more of a Job than its end. */
+export interface JobListener {
+  /** Is told what a Job that is at work says, over and over: the last lines of its log. */
+  hear?: (log: string) => void
+  /** What an exit code means that its program has for one reason alone. */
+  faultOf?: (exitCode: number, message: string) => Fault | undefined
+}
+
 /**
  * Runs a Job to its end and gives its message. One that is there already is waited for, not started twice; one that
  * failed is removed and started anew. Fault `job-failed` with what it said.
@@ -68,6 +85,7 @@ export async function runJob(
   job: KubernetesObject,
   wait: (what: string, probe: () => Promise<JobState | undefined>) => Promise<JobState>,
   what: string,
+  { hear, faultOf }: JobListener = {},
 ): Promise<string> {
   const { name = '', namespace = '' } = job.metadata
   const before = await kubernetes.get({ ...kind, namespace, name })
@@ -81,9 +99,12 @@ export async function runJob(
   if (state.state !== 'complete' && state.state !== 'running') await kubernetes.apply(job)
   const end = await wait(what, async () => {
     const now = await jobState(kubernetes, namespace, name)
+    if (hear && now.state === 'running') hear(await logOf(kubernetes, namespace, name))
     return now.state === 'complete' || now.state === 'failed' ? now : undefined
   })
   if (end.state === 'complete') return end.message
+  const known = end.state === 'failed' ? faultOf?.(end.exitCode, end.message) : undefined
+  if (known) throw known
   throw new Fault({
     code: 'job-failed',
     blame: 'host',

@@ -1,10 +1,18 @@
 /**
- * The two programs that run in Jobs next to the data. POSIX shell, so that any image with rsync and coreutils (or
+ * The programs that run in Jobs next to the data. POSIX shell, so that any image with rsync and coreutils (or
  * busybox) can run them; their whole verdict fits into the container's termination message.
  */
 
 /** Exit codes of {@link copyProgram} that are no accident. */
-export const copyRefusals = { sourceEmpty: 41, destinationNotOurs: 42, differs: 43 } as const
+export const copyRefusals = {
+  sourceEmpty: 41,
+  destinationNotOurs: 42,
+  differs: 43,
+  incomplete: 44,
+  destinationFull: 45,
+  keepsFailing: 46,
+  destinationTooSmall: 47,
+} as const
 
 /** Exit code of {@link measureProgram} when a file could not be read: a hash of the rest would prove nothing. */
 export const unreadable = 40
@@ -33,26 +41,113 @@ bytes=$(list | xargs -0 -r stat -c %s | awk '{ sum += $1 } END { printf "%.0f", 
 rm "$sums"
 printf '{"files":%d,"bytes":%d,"sha256":"%s"}' "$files" "$bytes" "$sum" > /dev/termination-log`
 
+/** Everything of a file but its birth, holes included; what is the file system's own, or ours, is left out. */
+const everything =
+  '-aHAXS --numeric-ids --delete --exclude=/lost+found --exclude=/.recover-copy --no-human-readable'
+
 /**
- * Copies /src to /dst and compares both by content. Refuses an empty source and a destination that holds anything but
- * this run's own unfinished copy: nothing is ever deleted from data that we did not write.
+ * Copies SRC to DST (/src and /dst, unless the environment says otherwise) and compares both in a second pass: contents by
+ * checksum, owners, modes, times, links and attributes, with rsync's own counts as the verdict. Refuses an empty source and
+ * a destination that holds anything but this run's own unfinished copy: nothing is ever deleted from data that we did not
+ * write. What rsync says of a torn line or a full disk (exits 10, 11, 12, 30, 35) is tried again, three times; files that
+ * could not be read or vanished (23, 24) are errors: a clone loses nothing. Its log tells how far it is.
  */
-export const copyProgram = `set -eu
-say() { printf '%s' "$1" > /dev/termination-log; }
-[ -n "$(ls -A /src | grep -vx lost+found || true)" ] || { say 'the source is empty'; exit ${copyRefusals.sourceEmpty}; }
-differences() { rsync -aHAXS --numeric-ids --delete --checksum --dry-run --itemize-changes --exclude=/lost+found --exclude=/.recover-copy /src/ /dst/; }
-if [ -n "$(ls -A /dst | grep -vx lost+found || true)" ] && [ "$(cat /dst/.recover-copy 2>/dev/null)" != "$RUN" ]; then
-  # A copy that was finished, and whose Job was swept away before anybody looked, is recognised by its content.
-  [ -n "$(differences)" ] || { say copied; exit 0; }
-  say 'the destination holds data that this run did not write'; exit ${copyRefusals.destinationNotOurs}
+export const copyProgram = `set -u
+export LC_ALL=C
+src=\${SRC:-/src} dst=\${DST:-/dst}
+say() { printf '%s' "$1" > "\${VERDICT:-/dev/termination-log}"; }
+end() { say "$2"; rm -rf "$work"; exit "$1"; }
+content() { ls -A "$1" | grep -vx lost+found || true; }
+work=$(mktemp -d)
+errors=$work/errors report=$work/report
+differences() {
+  rsync ${everything} --checksum --dry-run --itemize-changes --stats "$src/" "$dst/" > "$report" 2> "$errors" || return 1
+  [ -z "$(head -n 1 "$report")" ]
+}
+count() { sed -n "s/^Number of files: .*[( ]$1: \\([0-9]*\\).*/\\1/p" "$report"; }
+copied() {
+  files=$(count reg) folders=$(count dir) links=$(count link) devices=$(count dev) specials=$(count special)
+  bytes=$(sed -n 's/^Total file size: \\([0-9]*\\) .*/\\1/p' "$report")
+  end 0 "{\\"files\\":\${files:-0},\\"folders\\":\${folders:-0},\\"links\\":\${links:-0},\\"specials\\":$((\${devices:-0} + \${specials:-0})),\\"bytes\\":\${bytes:-0}}"
+}
+[ -n "$(content "$src")" ] || end ${copyRefusals.sourceEmpty} 'the source is empty'
+if [ -n "$(content "$dst")" ] && [ "$(cat "$dst/.recover-copy" 2>/dev/null)" != "$RUN" ]; then
+  # A copy that was finished, and whose verdict was swept away before anybody looked, is recognised by its content.
+  if differences; then copied; fi
+  end ${copyRefusals.destinationNotOurs} 'the destination holds data that this run did not write'
 fi
-printf '%s' "$RUN" > /dst/.recover-copy
-rsync -aHAXS --numeric-ids --delete --delete-after --exclude=/lost+found --exclude=/.recover-copy /src/ /dst/
-left=$(differences)
-[ -z "$left" ] || { say 'the copy differs from its source'; exit ${copyRefusals.differs}; }
+need=$(du -skx "$src" | cut -f1)
+room=$(($(df -Pk "$dst" | awk 'NR == 2 { print $4 }') + $(du -skx "$dst" | cut -f1)))
+[ $((need + need / 20)) -le "$room" ] || end ${copyRefusals.destinationTooSmall} "the destination is too small: the files take $need KiB, and it has room for $room KiB"
+echo "total $((need * 1024))"
+printf '%s' "$RUN" > "$dst/.recover-copy" || end ${copyRefusals.destinationFull} 'nothing can be written to the destination'
+tries=0
+while :; do
+  code=0
+  rsync ${everything} --delete-after --partial-dir=.recover-partial --info=progress2 "$src/" "$dst/" 2> "$errors" || code=$?
+  cat "$errors"
+  said=$(head -n 1 "$errors" | head -c 300)
+  tries=$((tries + 1))
+  case $code in
+    0) break ;;
+    23 | 24) end ${copyRefusals.incomplete} "files could not be copied (rsync $code): $said" ;;
+    10 | 11 | 12 | 30 | 35)
+      if [ $tries -gt 3 ]; then
+        if grep -q 'No space left on device' "$errors"; then end ${copyRefusals.destinationFull} "the destination is full: $said"; fi
+        end ${copyRefusals.keepsFailing} "rsync failed $tries times (exit $code): $said"
+      fi
+      sleep "\${PAUSE:-10}" ;;
+    *) end ${copyRefusals.keepsFailing} "rsync failed (exit $code): $said" ;;
+  esac
+done
+differences || end ${copyRefusals.differs} "the copy differs from its source: $(cat "$errors" "$report" | head -n 1 | head -c 300)"
 sync
-rm /dst/.recover-copy
-say copied`
+rm "$dst/.recover-copy"
+copied`
+
+/** What {@link copyProgram} proved of a copy, by rsync's own counts. */
+export interface CopyVerdict {
+  files: number
+  folders: number
+  links: number
+  /** Pipes, sockets and devices. */
+  specials: number
+  /** Of all files and links, as they are read: holes count. */
+  bytes: number
+}
+
+/** Reads the verdict that {@link copyProgram} left behind; undefined when it is none. */
+export function parseCopyVerdict(text: string): CopyVerdict | undefined {
+  try {
+    const { files, folders, links, specials, bytes } = JSON.parse(text) as Record<string, unknown>
+    const verdict = { files, folders, links, specials, bytes }
+    return Object.values(verdict).every(n => typeof n === 'number') ? (verdict as CopyVerdict) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** How far a copy is, by the log of {@link copyProgram}; undefined before it has said anything. */
+export function parseCopyProgress(
+  log: string,
+): { bytes: number; total: number; files: number; left: number } | undefined {
+  const total = Number(/^total (\d+)$/m.exec(log)?.[1] ?? 0)
+  const last = log
+    .trimEnd()
+    .split(/[\r\n]+/)
+    .findLast(line => /^\s*\d+\s+\d+%/.test(line))
+  if (last === undefined) return undefined
+  const [, bytes = '0', percent = '0'] = /^\s*(\d+)\s+(\d+)%/.exec(last) ?? []
+  const [, files = '0', left = '0'] = /\(xfr#(\d+), (?:to|ir)-chk=(\d+)\/\d+\)/.exec(last) ?? []
+  // The tail of a long log has lost its first line; rsync's own share of what it knows of so far has to do.
+  const guess = Number(percent) > 0 ? Math.round((Number(bytes) * 100) / Number(percent)) : Number(bytes)
+  return {
+    bytes: Number(bytes),
+    total: Math.max(total || guess, Number(bytes)),
+    files: Number(files),
+    left: Number(left),
+  }
+}
 
 /** Reads what {@link measureProgram} left behind; undefined when it is not that. */
 export function parseMeasurement(text: string): Measurement | undefined {

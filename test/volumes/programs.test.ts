@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
@@ -15,8 +15,16 @@ import {
 } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { hearingProgress } from '../../runbooks/volumes/copy-progress.ts'
 import { measureFolder, runProgram } from '../../src/lab/kubernetes/controllers/job-programs.ts'
-import { copyProgram, copyRefusals, measureProgram, parseMeasurement } from '../../src/volumes/programs.ts'
+import {
+  copyProgram,
+  copyRefusals,
+  measureProgram,
+  parseCopyProgress,
+  parseCopyVerdict,
+  parseMeasurement,
+} from '../../src/volumes/programs.ts'
 import { scratch } from '../runbook/harness.ts'
 
 function found(program: string): string | undefined {
@@ -237,7 +245,10 @@ describe.each(programs)('%s', (name, skipped, copy) => {
 
   test.skipIf(skipped)('copies everything, and leaves no mark', () => {
     write(from, { ...awkward, 'lost+found/#1': 'of the old disk' })
-    expect(copy(from, to, 'run-1')).toMatchObject({ code: 0, message: 'copied' })
+    expect(copy(from, to, 'run-1')).toMatchObject({
+      code: 0,
+      message: expect.stringMatching(/^\{"files":\d+,"folders":/),
+    })
     expect(measureFolder(to)).toEqual(measureFolder(from))
     expect(readdirSync(to)).not.toContain('.recover-copy')
     expect(readdirSync(join(to, 'lost+found'))).toEqual([])
@@ -271,7 +282,10 @@ describe.each(programs)('%s', (name, skipped, copy) => {
   test.skipIf(skipped)('goes on with its own unfinished copy; what the source has no more vanishes', () => {
     write(from, { one: '1', 'folder/two': '2' })
     write(to, { '.recover-copy': 'run-1', one: 'half', gone: 'x', 'folder/gone too': 'y' })
-    expect(copy(from, to, 'run-1')).toMatchObject({ code: 0, message: 'copied' })
+    expect(copy(from, to, 'run-1')).toMatchObject({
+      code: 0,
+      message: expect.stringMatching(/^\{"files":\d+,"folders":/),
+    })
     expect(measureFolder(to)).toEqual(measureFolder(from))
     expect((readdirSync(to, { recursive: true }) as string[]).sort()).toEqual(
       ['folder', 'folder/two', 'lost+found', 'one'].sort(),
@@ -286,7 +300,10 @@ describe.each(programs)('%s', (name, skipped, copy) => {
     // Either mended or refused; never called a copy.
     if (end.code === 0) expect(readFileSync(join(to, 'same'), 'utf8')).toBe('aaaa')
     else
-      expect(end).toMatchObject({ code: copyRefusals.differs, message: 'the copy differs from its source' })
+      expect(end).toMatchObject({
+        code: copyRefusals.differs,
+        message: expect.stringContaining('the copy differs from its source'),
+      })
   })
 
   test.skipIf(skipped)('keeps symbolic links as they are', () => {
@@ -319,7 +336,10 @@ describe.each(programs)('%s', (name, skipped, copy) => {
     spawnSync('truncate', ['-s', '8M', join(from, 'sparse')])
     const attribute = setAttribute(join(from, 'secret'))
     const before = portrait(from)
-    expect(copy(from, to, 'run-1')).toMatchObject({ code: 0, message: 'copied' })
+    expect(copy(from, to, 'run-1')).toMatchObject({
+      code: 0,
+      message: expect.stringMatching(/^\{"files":\d+,"folders":/),
+    })
     expect(portrait(to)).toEqual(before)
     expect(statSync(join(to, 'sparse')).blocks).toBeLessThan(64)
     if (attribute) expect(attributeOf(join(to, 'secret'))).toBe('kept')
@@ -344,3 +364,157 @@ function attributeOf(path: string): string {
   if (shown.status === 0) return shown.stdout
   return spawnSync('python3', ['-c', script, path], { encoding: 'utf8' }).stdout.trim()
 }
+
+describe('the copying program, when things go wrong', () => {
+  let from: string
+  let to: string
+  beforeEach(() => {
+    from = scratch('from')
+    to = scratch('to')
+  })
+
+  /** A folder with programs that stand before the real ones. */
+  function standing(programs: Record<string, string>): string {
+    const folder = scratch('path')
+    for (const [name, script] of Object.entries(programs))
+      writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    return `${folder}${delimiter}${process.env.PATH}`
+  }
+  /** An rsync that fails so many times before it works; later ones say what it was called with. */
+  const failing = (code: number, times: number, says: string) => {
+    const tally = join(scratch('tally'), 'tally')
+    return standing({
+      rsync: `echo x >> ${tally}
+case "$*" in *--dry-run*) ;; *) [ "$(wc -l < ${tally})" -gt ${times} ] || { echo '${says}' >&2; exit ${code}; } ;; esac
+exec ${rsync} "$@"`,
+    })
+  }
+  const copy = (path?: string) =>
+    run(copyProgram, { '/src': from, '/dst': to }, { RUN: 'run-1', PAUSE: '0' }, path)
+
+  test.skipIf(!rsync)('counts what the lab’s stand-in counts', () => {
+    write(from, awkward)
+    symlinkSync('nowhere', join(from, 'link'))
+    expect(spawnSync('mkfifo', [join(from, 'a/pipe')]).status).toBe(0)
+    const real = copy()
+    const other = scratch('other')
+    const standIn = runProgram(copyProgram, { RUN: 'run-1' }, { '/src': from, '/dst': other })
+    expect(parseCopyVerdict(real.message)).toEqual({
+      files: Object.keys(awkward).length,
+      folders: 4,
+      links: 1,
+      specials: 1,
+      bytes: expect.any(Number),
+    })
+    // The stand-in copies no pipes, and says so by its own count of the source.
+    expect(parseCopyVerdict(standIn.message)).toEqual(parseCopyVerdict(real.message))
+  })
+
+  test.skipIf(!rsync).each([10, 11, 12, 30, 35])('tries again after exit %d of rsync', code => {
+    write(from, { data: 'x' })
+    expect(copy(failing(code, 2, 'rsync: connection unexpectedly closed'))).toMatchObject({ code: 0 })
+    expect(readFileSync(join(to, 'data'), 'utf8')).toBe('x')
+  })
+
+  test.skipIf(!rsync)('gives up after four attempts, keeps what it has, and goes on later', () => {
+    write(from, { data: 'x' })
+    expect(copy(failing(12, 9, 'rsync: error in rsync protocol data stream'))).toMatchObject({
+      code: copyRefusals.keepsFailing,
+      message: 'rsync failed 4 times (exit 12): rsync: error in rsync protocol data stream',
+    })
+    expect(readFileSync(join(to, '.recover-copy'), 'utf8')).toBe('run-1')
+    expect(copy()).toMatchObject({ code: 0 })
+    expect(readdirSync(to)).toEqual(['data'])
+  })
+
+  test.skipIf(!rsync).each([23, 24])('takes exit %d of rsync for an error at once', code => {
+    write(from, { data: 'x' })
+    expect(copy(failing(code, 1, 'rsync: read errors mapping data: Input/output error (5)'))).toMatchObject({
+      code: copyRefusals.incomplete,
+      message: expect.stringContaining('Input/output error'),
+    })
+  })
+
+  test.skipIf(!rsync)('tells a disk that is full from a line that is torn', () => {
+    write(from, { data: 'x' })
+    expect(copy(failing(11, 9, 'rsync: write failed on data: No space left on device (28)'))).toMatchObject({
+      code: copyRefusals.destinationFull,
+    })
+  })
+
+  test('refuses a destination that is too small before it writes a byte', () => {
+    writeFileSync(join(from, 'data'), Buffer.alloc(300_000, 1))
+    const path = standing({ df: 'printf "Filesystem\\n/dev/sdb 100 0 100 0%% /dst\\n"' })
+    expect(copy(path)).toMatchObject({
+      code: copyRefusals.destinationTooSmall,
+      message: expect.stringMatching(
+        /^the destination is too small: the files take \d+ KiB, and it has room for \d+ KiB$/,
+      ),
+    })
+    expect(readdirSync(to)).toEqual([])
+  })
+
+  test.skipIf(!rsync)('killed in the middle of a file, it goes on with what is there', async () => {
+    writeFileSync(join(from, 'large'), Buffer.alloc(64 * 2 ** 20, 7))
+    write(from, { small: 'x' })
+    // Slow enough to be caught in the act.
+    const path = standing({
+      rsync: `case "$*" in *--dry-run*) exec ${rsync} "$@";; *) exec ${rsync} --bwlimit=20M "$@";; esac`,
+    })
+    const here = Object.entries({
+      '/src': from,
+      '/dst': to,
+      '/dev/termination-log': join(scratch('log'), 'log'),
+    }).reduce((text, [a, b]) => text.replaceAll(a, b), copyProgram)
+    const child = spawn('sh', ['-c', here], {
+      env: { PATH: path, RUN: 'run-1', PAUSE: '0' },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    await new Promise<void>(resolve => {
+      let log = ''
+      child.stdout.on('data', chunk => {
+        log += chunk
+        if ((parseCopyProgress(log)?.bytes ?? 0) > 0) resolve()
+      })
+    })
+    process.kill(-child.pid!, 'SIGKILL')
+    await new Promise(resolve => child.on('exit', resolve))
+    expect(existsSync(join(to, 'large'))).toBe(false)
+    expect(copy()).toMatchObject({ code: 0 })
+    expect(measureFolder(to)).toEqual(measureFolder(from))
+    expect(readdirSync(to).sort()).toEqual(['large', 'small'])
+  })
+})
+
+describe('how far a copy is', () => {
+  test('is read from the end of its log', () => {
+    const log =
+      'total 1048576\n      32,768   3%\r         524288  50%   12.00MB/s    0:00:02 (xfr#12, to-chk=8/21)\r'
+    expect(parseCopyProgress(log)).toEqual({ bytes: 524_288, total: 1_048_576, files: 12, left: 8 })
+    expect(parseCopyProgress('  300  30%  1.00kB/s 0:00:00 (xfr#1, ir-chk=8/9)')).toEqual({
+      bytes: 300,
+      total: 1000,
+      files: 1,
+      left: 8,
+    })
+    expect(parseCopyProgress('total 5\n')).toBeUndefined()
+    expect(parseCopyProgress('')).toBeUndefined()
+  })
+
+  test('is told with the time that is left at the speed so far', () => {
+    const told: unknown[] = []
+    let at = 0
+    const hear = hearingProgress(
+      (...seen) => told.push(seen),
+      () => at,
+    )
+    hear(`total ${100 * 2 ** 20}\n 0   0% 0kB/s (xfr#0, to-chk=9/9)`)
+    at = 10_000
+    hear(`total ${100 * 2 ** 20}\n ${20 * 2 ** 20}  20% 2MB/s (xfr#3, to-chk=6/9)`)
+    expect(told).toEqual([
+      [0, 100, 'MiB, 0 files'],
+      [20, 100, 'MiB, 3 files, about 40s left'],
+    ])
+  })
+})

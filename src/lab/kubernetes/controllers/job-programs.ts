@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { networkProbe, probeRefusals } from '../../../kubernetes/network-probe.ts'
-import { copyProgram, copyRefusals, measureProgram } from '../../../volumes/programs.ts'
+import { type CopyVerdict, copyProgram, copyRefusals, measureProgram } from '../../../volumes/programs.ts'
 
 /** What a container left behind. */
 export interface ProgramEnd {
@@ -74,7 +74,8 @@ function copy(source: string, destination: string, run: string): ProgramEnd {
   const mark = join(destination, marker)
   const ours = existsSync(mark) && readFileSync(mark, 'utf8') === run
   const same = () => measureFolder(source).sha256 === measureFolder(destination).sha256
-  if (content(destination).length > 0 && !ours && same()) return { code: 0, message: 'copied' }
+  const copied = () => ({ code: 0, message: JSON.stringify(countsOf(source)) })
+  if (content(destination).length > 0 && !ours && same()) return copied()
   if (content(destination).length > 0 && !ours)
     return {
       code: copyRefusals.destinationNotOurs,
@@ -85,9 +86,29 @@ function copy(source: string, destination: string, run: string): ProgramEnd {
     if (name !== marker) rmSync(join(destination, name), { recursive: true })
   for (const name of content(source)) copyTree(join(source, name), join(destination, name))
   rmSync(mark)
-  return same()
-    ? { code: 0, message: 'copied' }
-    : { code: copyRefusals.differs, message: 'the copy differs from its source' }
+  return same() ? copied() : { code: copyRefusals.differs, message: 'the copy differs from its source' }
+}
+
+/** What rsync counts of a tree, without what is the file system's own. */
+function countsOf(folder: string): CopyVerdict {
+  const counts: CopyVerdict = { files: 0, folders: 1, links: 0, specials: 0, bytes: 0 }
+  const walk = (path: Buffer, top: boolean) => {
+    for (const name of readdirSync(path, { encoding: 'buffer' })) {
+      const entry = name.toString('latin1')
+      if (top && (entry === 'lost+found' || entry === marker)) continue
+      const inner = within(path, entry)
+      const stat = lstatSync(inner)
+      if (stat.isDirectory()) {
+        counts.folders += 1
+        walk(inner, false)
+      } else if (stat.isFile()) counts.files += 1
+      else if (stat.isSymbolicLink()) counts.links += 1
+      else counts.specials += 1
+      if (stat.isFile() || stat.isSymbolicLink()) counts.bytes += stat.size
+    }
+  }
+  walk(Buffer.from(folder), true)
+  return counts
 }
 
 /** Copies files, folders and links as they are. Node 24's own cpSync stumbles over links that lead nowhere. */
@@ -98,7 +119,8 @@ function copyTree(from: string, to: string): void {
     mkdirSync(to, { mode: stat.mode })
     for (const name of readdirSync(from)) copyTree(join(from, name), join(to, name))
     utimesSync(to, stat.atime, stat.mtime)
-  } else {
+  } else if (stat.isFile()) {
+    // Opening a pipe would wait for whoever writes to it.
     copyFileSync(from, to)
     utimesSync(to, stat.atime, stat.mtime)
   }
