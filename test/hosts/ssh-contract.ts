@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createServer } from 'node:net'
 import { Readable } from 'node:stream'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, type TestContext, test } from 'vitest'
 import { mintHostKey } from '../../src/hosts/keys.ts'
 import { connectSsh, fingerprintOfText, probeSsh, type SshAccess } from '../../src/hosts/ssh.ts'
-import { type Gate, gateTo } from './gate.ts'
+import { gateTo } from './gate.ts'
 
 /** A machine with an SSH server that the contract may use as it likes. */
 export interface ContractHost {
@@ -29,7 +29,12 @@ export interface ContractSize {
   upload: number
   /** Bytes of the largest text that goes there and back; a lab's machine keeps no more than 256 KiB of a file. */
   text: number
+  /** The hosts share nothing: their tests may wait side by side. */
+  together?: true
 }
+
+/** Has something done when the test that it was made for is over. */
+export type AtEnd = (close: () => Promise<void>) => void
 
 const wrong = mintHostKey(Buffer.from('another machine'), 'x').publicKey
 
@@ -37,16 +42,18 @@ const wrong = mintHostKey(Buffer.from('another machine'), 'x').publicKey
  * What every transport does with every SSH server that it may meet. The host is made anew for each test.
  * @param start makes the host; what it needs closed is registered by itself
  */
-export function sshContract(name: string, start: () => Promise<ContractHost>, size: ContractSize): void {
-  const gates: Gate[] = []
-  afterEach(async () => {
-    await Promise.all(gates.splice(0).map(gate => gate.close()))
-  })
+export function sshContract(
+  name: string,
+  start: (atEnd: AtEnd) => Promise<ContractHost>,
+  size: ContractSize,
+): void {
+  const each = size.together ? test.concurrent : test
 
-  async function host() {
-    const there = await start()
+  async function host(context: TestContext) {
+    const atEnd: AtEnd = close => context.onTestFinished(close)
+    const there = await start(atEnd)
     const gate = await gateTo(there.port)
-    gates.push(gate)
+    atEnd(() => gate.close())
     const access = (change: Partial<SshAccess> = {}, who: 'friend' | 'stranger' = 'friend'): SshAccess => ({
       name: 'lithium',
       address: '127.0.0.1',
@@ -61,8 +68,8 @@ export function sshContract(name: string, start: () => Promise<ContractHost>, si
   }
 
   describe(name, () => {
-    test('exit code, output and errors of a command come back, each where it belongs', async () => {
-      const { access, read, folder, ends255 } = await host()
+    each('exit code, output and errors of a command come back, each where it belongs', async context => {
+      const { access, read, folder, ends255 } = await host(context)
       const ssh = await connectSsh(access())
       expect(fingerprintOfText(ssh.hostKey)).toBe(fingerprintOfText((access().pins as string[])[0]!))
       expect(await ssh.run('true')).toEqual({ code: 0, stdout: '', stderr: '' })
@@ -75,8 +82,8 @@ export function sshContract(name: string, start: () => Promise<ContractHost>, si
       await ssh.closed
     })
 
-    test('what goes in by stdin comes out unchanged, as text, bytes and stream', async () => {
-      const { access, read, write, folder } = await host()
+    each('what goes in by stdin comes out unchanged, as text, bytes and stream', async context => {
+      const { access, read, write, folder } = await host(context)
       const ssh = await connectSsh(access())
       const text = 'first line\nit’s "the" $second\\ `line`\n'
       expect((await ssh.run(write(`${folder}/text`), { stdin: text })).code).toBe(0)
@@ -99,8 +106,8 @@ export function sshContract(name: string, start: () => Promise<ContractHost>, si
       await ssh.closed
     })
 
-    test('many commands at once all get their own answer on one connection', async () => {
-      const { access, read, write, folder, gate } = await host()
+    each('many commands at once all get their own answer on one connection', async context => {
+      const { access, read, write, folder, gate } = await host(context)
       const ssh = await connectSsh(access())
       const numbers = Array.from({ length: 24 }, (_, i) => i)
       await Promise.all(numbers.map(i => ssh.run(write(`${folder}/n${i}`), { stdin: `number ${i}` })))
@@ -111,8 +118,8 @@ export function sshContract(name: string, start: () => Promise<ContractHost>, si
       await ssh.closed
     })
 
-    test('a machine with another host key gets nothing: no login, no command', async () => {
-      const { access, hostKey, commands } = await host()
+    each('a machine with another host key gets nothing: no login, no command', async context => {
+      const { access, hostKey, commands } = await host(context)
       const before = commands?.()
       await expect(connectSsh(access({ pins: [wrong] }))).rejects.toMatchObject({
         code: 'host-key-mismatch',
@@ -126,8 +133,8 @@ export function sshContract(name: string, start: () => Promise<ContractHost>, si
       await both.closed
     })
 
-    test('a first look trusts nothing afterwards: the next one compares again', async () => {
-      const { access, hostKey } = await host()
+    each('a first look trusts nothing afterwards: the next one compares again', async context => {
+      const { access, hostKey } = await host(context)
       const ssh = await connectSsh(access({ pins: 'first-use' }))
       expect(ssh.hostKey.split(' ').slice(0, 2)).toEqual(hostKey.split(' ').slice(0, 2))
       ssh.close()
@@ -142,29 +149,32 @@ export function sshContract(name: string, start: () => Promise<ContractHost>, si
       })
     })
 
-    test('a login that is refused, a port without a server, a server that drops: each has its name', async () => {
-      const { access, gate } = await host()
-      await expect(connectSsh(access({}, 'stranger'))).rejects.toMatchObject({
-        code: 'host-auth-refused',
-        blame: 'operator',
-        transient: false,
-      })
-      expect(await probeSsh(access({}, 'stranger'))).toEqual({ state: 'refused-login' })
-      const nobody = access({ port: await freePort() })
-      await expect(connectSsh(nobody)).rejects.toMatchObject({ code: 'ssh-refused', transient: true })
-      gate.mode = 'drop'
-      await expect(connectSsh(access())).rejects.toMatchObject({ code: 'ssh-throttled', transient: true })
-      gate.mode = 'hold'
-      const began = performance.now()
-      await expect(connectSsh(access({ connectTimeoutMs: 1_000 }))).rejects.toMatchObject({
-        code: 'host-silent',
-        transient: true,
-      })
-      expect(performance.now() - began).toBeLessThan(8_000)
-    })
+    each(
+      'a login that is refused, a port without a server, a server that drops: each has its name',
+      async context => {
+        const { access, gate } = await host(context)
+        await expect(connectSsh(access({}, 'stranger'))).rejects.toMatchObject({
+          code: 'host-auth-refused',
+          blame: 'operator',
+          transient: false,
+        })
+        expect(await probeSsh(access({}, 'stranger'))).toEqual({ state: 'refused-login' })
+        const nobody = access({ port: await freePort() })
+        await expect(connectSsh(nobody)).rejects.toMatchObject({ code: 'ssh-refused', transient: true })
+        gate.mode = 'drop'
+        await expect(connectSsh(access())).rejects.toMatchObject({ code: 'ssh-throttled', transient: true })
+        gate.mode = 'hold'
+        const began = performance.now()
+        await expect(connectSsh(access({ connectTimeoutMs: 1_000 }))).rejects.toMatchObject({
+          code: 'host-silent',
+          transient: true,
+        })
+        expect(performance.now() - began).toBeLessThan(8_000)
+      },
+    )
 
-    test('a line that is cut under a command says so, and is closed', async () => {
-      const { access, gate, slow } = await host()
+    each('a line that is cut under a command says so, and is closed', async context => {
+      const { access, gate, slow } = await host(context)
       const ssh = await connectSsh(access())
       const running = ssh.run(slow)
       setTimeout(() => gate.cut(), 300)
@@ -173,8 +183,8 @@ export function sshContract(name: string, start: () => Promise<ContractHost>, si
       await expect(ssh.run('true')).rejects.toMatchObject({ code: 'host-line-lost' })
     })
 
-    test('a machine that goes silent under a command is given up by the clock', async () => {
-      const { access, gate, slow } = await host()
+    each('a machine that goes silent under a command is given up by the clock', async context => {
+      const { access, gate, slow } = await host(context)
       const ssh = await connectSsh(access({ keepAlive: { everyMs: 1_000, times: 1 } }))
       const running = ssh.run(slow)
       setTimeout(() => {
@@ -186,8 +196,8 @@ export function sshContract(name: string, start: () => Promise<ContractHost>, si
       await ssh.closed
     })
 
-    test('a command has its own time; a person who stops waits for nothing', async () => {
-      const { access, slow } = await host()
+    each('a command has its own time; a person who stops waits for nothing', async context => {
+      const { access, slow } = await host(context)
       const ssh = await connectSsh(access())
       await expect(ssh.run(slow, { timeoutMs: 200 })).rejects.toMatchObject({ code: 'host-silent' })
       const stop = new AbortController()
@@ -203,8 +213,8 @@ export function sshContract(name: string, start: () => Promise<ContractHost>, si
     })
 
     if (size.upload > 0)
-      test(`${size.upload / 1e6} MB go up whole`, { timeout: 120_000 }, async () => {
-        const { access, folder } = await host()
+      each(`${size.upload / 1e6} MB go up whole`, { timeout: 120_000 }, async context => {
+        const { access, folder } = await host(context)
         const ssh = await connectSsh(access())
         const block = randomBytes(1_000_000)
         const hash = createHash('sha256')

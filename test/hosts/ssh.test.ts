@@ -2,27 +2,23 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
-import { afterEach, describe } from 'vitest'
+import { describe } from 'vitest'
 import { mintHostKey } from '../../src/hosts/keys.ts'
 import { MachinesEmulator } from '../../src/lab/hosts/emulator.ts'
 import { World } from '../../src/lab/world.ts'
 import { smallBlueprint } from '../lab/small-world.ts'
 import { scratch } from '../runbook/harness.ts'
-import { type ContractHost, sshContract } from './ssh-contract.ts'
+import { type AtEnd, type ContractHost, sshContract } from './ssh-contract.ts'
 
 const friend = mintHostKey(Buffer.from('the person'), 'operator')
 const stranger = mintHostKey(Buffer.from('the person'), 'stranger')
-const closing: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
-})
 
 /** A machine of the lab. */
-async function machine(login: ContractHost['login']): Promise<ContractHost> {
+async function machine(login: ContractHost['login'], atEnd: AtEnd): Promise<ContractHost> {
   const world = World.create(scratch('ssh'), smallBlueprint())
   const emulator = new MachinesEmulator(world, friend.publicKey, () => undefined)
   const { lithium: port = 0 } = await emulator.listen()
-  closing.push(() => emulator.close())
+  atEnd(() => emulator.close())
   return {
     port,
     login,
@@ -41,8 +37,9 @@ function publicKeyOf(privateKey: string): string {
 
 sshContract(
   'the built-in client with a machine of the lab',
-  () => machine(who => ({ user: 'core', privateKey: (who === 'friend' ? friend : stranger).privateKey })),
-  { upload: 0, text: 200_000 },
+  atEnd =>
+    machine(who => ({ user: 'core', privateKey: (who === 'friend' ? friend : stranger).privateKey }), atEnd),
+  { upload: 0, text: 200_000, together: true },
 )
 
 const program = spawnSync('ssh', ['-V']).status === 0
@@ -51,7 +48,7 @@ if (!program)
 describe.skipIf(!program)('by the program ssh', () => {
   sshContract(
     'OpenSSH with a machine of the lab',
-    () =>
+    atEnd =>
       machine(who => {
         const folder = scratch('openssh')
         const config = join(folder, 'config')
@@ -59,7 +56,7 @@ describe.skipIf(!program)('by the program ssh', () => {
         writeFileSync(config, 'Host *\n  IdentitiesOnly yes\n  IdentityAgent none\n')
         writeFileSync(keyFile, (who === 'friend' ? friend : stranger).privateKey, { mode: 0o600 })
         return { user: 'core', openssh: { config, keyFile } }
-      }),
-    { upload: 0, text: 200_000 },
+      }, atEnd),
+    { upload: 0, text: 200_000, together: true },
   )
 })
