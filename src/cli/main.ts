@@ -1,4 +1,5 @@
-import { Config, flush, type Interfaces, run, ux } from '@oclif/core'
+import { Config, type Interfaces, run, ux } from '@oclif/core'
+import { outliveReaders } from '../views/terminal.ts'
 import { type Thrown, tellError, unknownCommand } from './tell-error.ts'
 
 /**
@@ -7,10 +8,10 @@ import { type Thrown, tellError, unknownCommand } from './tell-error.ts'
  * is written to a pipe arrives whole.
  */
 export async function main(typed: string[], from: Interfaces.LoadOptions): Promise<void> {
+  outliveReaders()
   const argv = typed[0] === 'help' ? [...typed.slice(1), '--help'] : typed
   try {
     await run(argv, from)
-    await flush()
   } catch (thrown) {
     const error = thrown as Thrown & { code?: string }
     // `this.exit(0)`, as after --help.

@@ -53,6 +53,17 @@ export function drawable(process: {
   return stderr.isTTY === true && !inCi && env.TERM !== 'dumb' && !env.NO_LIVE
 }
 
+/**
+ * Whoever read along may be gone: the pipe's other end (`| head`), or the terminal. What is done does not depend on being
+ * heard, and a recovery must not end because of it. Anything else that keeps output from being written ends the process.
+ */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
+    })
+}
+
 /** Shows a plan. */
 export function tellPlan(plan: Plan): void {
   const screen = terminal()

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { recover, root, scratch } from './program.ts'
@@ -59,3 +60,15 @@ test(
     })
   },
 )
+
+test('whoever reads along may leave: a command ends as it would have', time, async context => {
+  const state = scratch(context)
+  const child = spawn(process.execPath, [join(root, 'bin/run.js'), 'hosts', 'list', ...example], {
+    cwd: root,
+    env: { PATH: process.env.PATH, HOME: state, XDG_STATE_HOME: state },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  child.stdout.destroy()
+  child.stderr.destroy()
+  expect(await new Promise(resolve => child.once('close', resolve))).toBe(0)
+})
