@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import type { Cluster } from '../src/cluster/load.ts'
 import { knownHostLines, knownHostsFile } from '../src/hosts/known-hosts.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
-import { applyK0sctl, fetchKubeconfig } from '../src/kubernetes/k0sctl.ts'
+import { applyK0sctl, fetchKubeconfig, unusable } from '../src/kubernetes/k0sctl.ts'
 import { type K0sctlRoute, routed } from '../src/kubernetes/k0sctl-document.ts'
 import { k0sctlVersion, patienceAt } from '../src/kubernetes/k0sctl-process.ts'
+import { Fault } from '../src/runbook/fault.ts'
 import type { Whereabouts } from './connect.ts'
 import type { K0sctlWriter, RunIdentity } from './kit.ts'
 import { refuseOtherCluster } from './kubernetes/other-cluster.ts'
@@ -55,6 +56,7 @@ export function connectK0sctl(
   })
   return {
     version: signal => k0sctlVersion(program, signal),
+    joinAddress: () => where.api('for workers'),
     apply: (which, flags, signal, note) =>
       applyK0sctl(program, document(which), routes(), flags, options(signal, note)),
     async fetchKubeconfig(expectedUid, signal, note) {
@@ -62,7 +64,7 @@ export function connectK0sctl(
         program,
         document('all'),
         routes(),
-        where.api(),
+        where.api('for us'),
         options(signal, note),
       )
       if (!existsSync(folder)) return
@@ -86,6 +88,10 @@ async function answersAs(expectedUid: string | undefined, kubeconfig: string, si
   try {
     const system = await api.reader.get({ apiVersion: 'v1', kind: 'Namespace', name: 'kube-system' })
     refuseOtherCluster(expectedUid, system?.metadata.uid)
+  } catch (thrown) {
+    if (thrown instanceof Fault && thrown.code === 'api-unauthorized')
+      throw unusable('the API does not know its credentials', thrown)
+    throw thrown
   } finally {
     await api.close()
   }

@@ -40,8 +40,8 @@ export interface Whereabouts {
   wantedSecrets: readonly { secret: string; field: string }[]
   /** The program k0sctl and what stands before its arguments. */
   k0sctl: readonly string[]
-  /** The API at the literal address of a controller: `https://192.0.2.11:6443`. */
-  api(): string
+  /** The API at the literal address of a controller for us, and for workers where k0sctl.yaml says that it is. */
+  api(whose: 'for us' | 'for workers'): string
   /** Renders what is not rendered yet. */
   manifests(part: BootstrapPart, signal: AbortSignal): Promise<KubernetesObject[]>
   /** Renders what an application brings. */
@@ -155,7 +155,7 @@ export function connect(
       hosts: hosts.reader,
       nas: nas.reader,
       kubernetes: kubernetes.reader,
-      k0sctl: { version: k0sctl.version },
+      k0sctl: { version: k0sctl.version, joinAddress: k0sctl.joinAddress },
     },
     writers: {
       ...common,

@@ -16,6 +16,7 @@ import { whatWaits } from './evidence/what-waits.ts'
 import { bringUpInstaller } from './hosts/bring-up-installer.ts'
 import { holdOsUpdates } from './hosts/hold-os-updates.ts'
 import { installFlatcar } from './hosts/install-flatcar.ts'
+import { checkHosts } from './kubernetes/check-hosts.ts'
 import { startControllers } from './kubernetes/controllers.ts'
 import { fetchAccess } from './kubernetes/kubeconfig.ts'
 import { joinWorkers } from './kubernetes/workers.ts'
@@ -62,7 +63,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
   phase('evidence', 'Evidence', [mapTheVolumes, surveyHost, keepHostFiles, whatWaits]),
   phase('protect', 'Protect', [snapshotVolume, fenceVolume]),
   phase('hosts', 'Hosts', [bringUpInstaller, installFlatcar, holdOsUpdates]),
-  phase('kubernetes', 'Kubernetes', [startControllers, fetchAccess, joinWorkers]),
+  phase('kubernetes', 'Kubernetes', [checkHosts, startControllers, fetchAccess, joinWorkers]),
   phase('bootstrap', 'Bootstrap', [
     unlockOnePassword,
     giveSecrets,

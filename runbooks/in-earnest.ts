@@ -53,10 +53,11 @@ export const inEarnest: Reach = async (cluster, folder) => {
       ...new Set([entry.nas.credentials, ...Object.values(entry.hosts).flatMap(bmcSecret)]),
     ].flatMap(secret => ['username', 'password'].map(field => ({ secret, field }))),
     k0sctl: [entry.tools?.k0sctl === undefined ? 'k0sctl' : cluster.resolve(entry.tools.k0sctl)],
-    api() {
-      const first = k0sctl.hosts.find(h => h.role !== 'worker')?.name ?? ''
-      const address =
-        entry.hosts[first]?.address ?? k0sctl.hosts.find(h => h.name === first)?.address ?? first
+    api(whose) {
+      const first = k0sctl.hosts.find(h => h.role !== 'worker')
+      const literal = entry.hosts[first?.name ?? '']?.address ?? first?.address ?? ''
+      const told = k0sctl.apiExternalAddress ?? k0sctl.apiAddress
+      const address = whose === 'for workers' ? (told ?? literal) : literal
       return `https://${address.includes(':') ? `[${address}]` : address}:${k0sctl.apiPort}`
     },
     manifests: (part, signal) => bootstrapManifests(cluster, part, folder.path, signal),

@@ -96,6 +96,8 @@ export interface HostsWriter extends HostsReader, LadderWriter {
 /** k0sctl, which is only asked who it is. */
 export interface K0sctlReader {
   version(signal: AbortSignal): Promise<string>
+  /** The API as workers are told to join it: `https://192.0.2.11:6443`. */
+  joinAddress(): string
 }
 
 /** k0sctl, told where the hosts are and which host keys they have. */

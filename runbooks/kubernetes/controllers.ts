@@ -1,9 +1,12 @@
 import { z } from 'zod'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
-import { holdOsUpdates } from '../hosts/hold-os-updates.ts'
 import { step } from '../kit.ts'
 import { applyK0s } from './apply-k0s.ts'
+import { checkHosts } from './check-hosts.ts'
+import { refuseTroubles } from './k0s-troubles.ts'
+import { hostsIn, lookAtK0s } from './look-at-k0s.ts'
+import { refuseOtherCluster } from './other-cluster.ts'
 
 /** k0s on the controllers, alone first: what fails while only they are there cannot take a worker along. */
 export const startControllers = step({
@@ -11,36 +14,55 @@ export const startControllers = step({
   title: 'Start the control plane',
   byHand:
     '`k0sctl apply --no-wait` with the controllers alone in k0sctl.yaml; wait until `sudo k0s kubectl get --raw=/readyz` says ok.',
-  needs: [holdOsUpdates],
+  needs: [checkHosts],
   danger: 'changes',
   bounds: { expected: '1m', limit: '45m' },
   retry: { times: 3, delay: '5s' },
   uses: () => ['k0sctl'],
-  output: z.strictObject({ version: z.string() }),
-  async observe({ cluster, hosts, signal }) {
-    const versions = new Set<string>()
-    for (const { name } of cluster.k0sctl.hosts.filter(h => h.role !== 'worker')) {
+  output: z.strictObject({ version: z.string(), clusterUid: z.string() }),
+  async observe(look) {
+    const { cluster, hosts, signal } = look
+    const wanted = hostsIn(cluster, 'controllers')
+    for (const { name } of wanted) {
       const probe = await hosts.probe(name, signal)
       if (probe.state !== 'answers') return due(`install k0s ${cluster.k0sctl.version} on ${name}`)
-      const k0s = await hosts.ours(name, signal, h => h.k0s(signal))
-      if (!k0s.ready) return due(`install k0s ${cluster.k0sctl.version} on ${name} and start it`)
-      versions.add(k0s.version)
     }
-    const [version = ''] = versions
-    return done({ version }, `the API on every controller says it is ready (k0s ${version})`)
+    const seen = await lookAtK0s(look, wanted)
+    refuseTroubles(seen, look.run.id)
+    const down = seen.filter(s => !s.k0s.ready || s.k0s.clusterUid === undefined)
+    if (down.length > 0)
+      return due(...down.map(s => `install k0s ${cluster.k0sctl.version} on ${s.host.name} and start it`))
+    const [first, ...others] = seen.map(s => s.k0s.clusterUid ?? '')
+    for (const other of others) refuseOtherCluster(first ?? '', other)
+    const version = seen[0]?.k0s.version ?? ''
+    return done(
+      { version, clusterUid: first ?? '' },
+      `the API on every controller says it is ready (k0s ${version}); kube-system has the UID ${first}`,
+    )
   },
-  async apply({ k0sctl, signal, note, wait, cluster, hosts }) {
-    await applyK0s('controllers', { k0sctl, signal, note })
+  async apply(act) {
+    await applyK0s('controllers', act)
+    let failing = ''
     // k0sctl comes back while the control plane it restarted is still getting up.
-    for (const { name } of cluster.k0sctl.hosts.filter(h => h.role !== 'worker'))
-      await wait(`the API on ${name} to be ready`, async () => {
-        try {
-          const k0s = await hosts.ours(name, signal, h => h.k0s(signal))
-          return k0s.ready || undefined
-        } catch (thrown) {
-          if (thrown instanceof Fault && thrown.transient) return undefined
-          throw thrown
-        }
-      })
+    for (const host of hostsIn(act.cluster, 'controllers'))
+      try {
+        await act.wait(`the API on ${host.name} to be ready`, async () => {
+          const [now] = await lookAtK0s(act, [host])
+          failing = now?.k0s.failing.join(', ') ?? ''
+          return (now?.k0s.ready && now.k0s.clusterUid) || undefined
+        })
+      } catch (thrown) {
+        if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out' || failing === '') throw thrown
+        throw notReady(host.name, failing)
+      }
   },
 })
+
+function notReady(host: string, failing: string): Fault {
+  return new Fault({
+    code: 'api-not-ready',
+    blame: 'host',
+    message: `the API on ${host} is not ready: ${failing} of its own checks fail`,
+    remedy: `See why on ${host}: \`sudo journalctl -u k0scontroller -n 200\` (etcd: disk and time; poststarthook: it may take longer), then run \`recover resume\``,
+  })
+}

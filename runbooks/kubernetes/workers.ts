@@ -23,8 +23,9 @@ export const joinWorkers = step({
       ? done({ nodes }, `${nodes.join(' and ')} are nodes of the cluster`)
       : due(`join ${missing.join(' and ')}`)
   },
-  async apply({ k0sctl, kubernetes, cluster, signal, note, wait }) {
-    await applyK0s('all', { k0sctl, signal, note })
+  async apply(act) {
+    const { kubernetes, cluster, wait } = act
+    await applyK0s('all', act)
     const wanted = cluster.k0sctl.hosts.filter(h => h.role !== 'controller').length
     await wait(`${wanted} nodes to register`, async () => {
       if (!(await kubernetes.ready()).ready) return undefined

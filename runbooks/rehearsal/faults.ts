@@ -129,7 +129,55 @@ export const faults: LabFault[] = [
     target: 'host',
     strikes: 1,
     explains:
-      'k0s is installed on the machine, and its service does not start. The next k0sctl refuses what the first left; it is told to install over it.',
+      'k0s is installed on the machine, and its service does not start. k0sctl takes back what it did; the next one goes on.',
+  },
+  {
+    name: 'k0sctl-hangs',
+    target: 'host',
+    strikes: 1,
+    explains:
+      'k0sctl waits for ever for an answer of the machine. It is ended, and the run stops; `resume` starts the service that was installed.',
+  },
+  {
+    name: 'k0sctl-killed',
+    target: 'host',
+    strikes: 1,
+    explains:
+      'k0sctl is killed in the middle of its upload to the machine. The run stops; `resume` removes what is left of the upload and goes on.',
+  },
+  {
+    name: 'k0s-left-running',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'k0sctl’s clean-up takes service and data from under a control plane that goes on running. The run stops until the machine has been rebooted.',
+  },
+  {
+    name: 'clock-skew',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'The machine’s clock is 45 seconds ahead. The run stops before k0sctl does, and says how to set it.',
+  },
+  {
+    name: 'old-control-plane',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'The machine still carries a control plane’s data after it was installed. It is neither joined nor wiped; the run stops.',
+  },
+  {
+    name: 'other-cluster-answers',
+    target: 'host',
+    strikes: lasting,
+    explains: 'Another cluster answers at the API’s address. Its kubeconfig is not taken; the run stops.',
+  },
+  {
+    name: 'worker-cannot-reach-api',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'The machine cannot reach the API, and so could not join. The run stops before k0sctl waits for it.',
   },
   {
     name: 'application-never-healthy',

@@ -8,6 +8,8 @@ export interface K0sctlFile {
   version: string | undefined
   hosts: K0sHost[]
   apiAddress: string | undefined
+  /** Name or address that workers are told to join, in the place of the API's own. */
+  apiExternalAddress: string | undefined
   /** Port of the API on each controller. */
   apiPort: number
   /** Names and addresses in the API's certificate: names that this cluster answers to. */
@@ -29,6 +31,8 @@ export interface K0sHost {
   user: string
   keyPath: string | undefined
   privateAddress: string | undefined
+  /** Where k0s keeps its data. */
+  dataDir: string
   /** The address was literal (an IP), not a name. */
   literal: boolean
 }
@@ -89,6 +93,7 @@ export function readK0sctl(file: string, env: NodeJS.ProcessEnv = process.env, s
         user: typeof ssh?.user === 'string' ? ssh.user : 'root',
         keyPath: typeof ssh?.keyPath === 'string' ? ssh.keyPath : undefined,
         privateAddress: typeof raw.privateAddress === 'string' ? raw.privateAddress : undefined,
+        dataDir: typeof raw.dataDir === 'string' ? raw.dataDir : '/var/lib/k0s',
         literal,
       },
     ]
@@ -100,6 +105,7 @@ export function readK0sctl(file: string, env: NodeJS.ProcessEnv = process.env, s
     version,
     hosts,
     apiAddress: typeof api.address === 'string' ? api.address : undefined,
+    apiExternalAddress: typeof api.externalAddress === 'string' ? api.externalAddress : undefined,
     apiPort: typeof api.port === 'number' ? api.port : 6443,
     sans: Array.isArray(api.sans) ? api.sans.map(String) : [],
     kineDataSource: ((storage.kine as Raw | undefined)?.dataSource as string | undefined) ?? undefined,

@@ -4,6 +4,8 @@ import { Fault } from '../runbook/fault.ts'
 import { dataScript, fetchScript } from './data-script.ts'
 import { factScript, factShell } from './fact-script.ts'
 import { type HostFacts, parseFacts } from './facts.ts'
+import { k0sMark, k0sScript } from './k0s-script.ts'
+import { type K0sState, parseK0s } from './k0s-state.ts'
 import { type LocalDataReport, parseFetched, parseLocalData } from './local-data.ts'
 import { withRoot } from './root.ts'
 import { type CommandResult, connectSsh, type SshAccess, type SshConnection } from './ssh.ts'
@@ -37,8 +39,8 @@ export interface HostReader {
   efiBootEntries(signal?: AbortSignal): Promise<string>
   /** Whether the machine gets an answer from an HTTP address (HEAD). */
   reaches(url: string, signal?: AbortSignal): Promise<boolean>
-  /** k0s on a controller: its version, and whether its API says that it is ready. Not installed is not ready. */
-  k0s(signal?: AbortSignal): Promise<{ version: string; ready: boolean }>
+  /** k0s there, and whether the API at an address is reached from there. Takes up to half a minute where it hangs. */
+  k0s(ask: { dataDir: string; api?: string }, signal?: AbortSignal): Promise<K0sState>
 }
 
 /** What changes a machine. */
@@ -64,6 +66,10 @@ export interface HostWriter extends HostReader {
   /** Writes a lock where there is none. Returns whose lock is there afterwards. */
   placeLock(text: string, signal?: AbortSignal): Promise<string>
   dropLock(signal?: AbortSignal): Promise<void>
+  /** Removes half uploads that {@link HostReader.k0s} has found, and nothing else. */
+  dropLeftovers(paths: readonly string[], signal?: AbortSignal): Promise<void>
+  /** Writes down which run found no control plane's data on it. */
+  markK0s(run: string, signal?: AbortSignal): Promise<void>
   stopUnits(names: string[], signal?: AbortSignal): Promise<void>
   startUnits(names: string[], signal?: AbortSignal): Promise<void>
 }
@@ -145,12 +151,14 @@ function readerOn(name: string, ssh: SshConnection): HostReader {
       if (/No such file/.test(result.stderr)) return undefined
       throw refused(name, `read ${path}`, result)
     },
-    async k0s(signal) {
-      const options = signal ? { signal } : {}
-      const version = await ssh.run('sudo -n /opt/bin/k0s version', options)
-      if (version.code !== 0) return { version: '', ready: false }
-      const readyz = await ssh.run('sudo -n /opt/bin/k0s kubectl get --raw=/readyz', options)
-      return { version: version.stdout.trim(), ready: readyz.code === 0 && readyz.stdout.trim() === 'ok' }
+    async k0s({ dataDir, api }, signal) {
+      const given = [dataDir, api ?? ''].map(quote).join(' ')
+      const { stdout } = await ssh.run(`sh -c ${quote(factShell)} sh ${given}`, {
+        stdin: k0sScript,
+        timeoutMs: 2 * 60_000,
+        ...(signal ? { signal } : {}),
+      })
+      return parseK0s(stdout, name, api !== undefined)
     },
     async efiBootEntries(signal) {
       const result = await ssh.run('sudo -n efibootmgr -v', signal ? { signal } : {})
@@ -251,6 +259,18 @@ function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof Hos
     },
     async dropLock(signal) {
       await must('drop the lock', `sudo -n rm -f -- ${quote(lockPath)}`, signal)
+    },
+    async dropLeftovers(paths, signal) {
+      for (const path of paths.filter(p => /^\/(?:opt|usr\/local)\/bin\/\.upload-\w+$/.test(p)))
+        await must(`remove ${path}`, `sudo -n rm -f -- ${quote(path)}`, signal)
+    },
+    async markK0s(run, signal) {
+      await must(
+        'note whose Kubernetes it carries',
+        `sudo -n install -D -m 0644 /dev/stdin ${k0sMark}`,
+        signal,
+        run,
+      )
     },
     async stopUnits(names, signal) {
       await must(`stop ${names.join(', ')}`, `sudo -n systemctl stop ${names.map(quote).join(' ')}`, signal)

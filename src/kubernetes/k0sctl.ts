@@ -61,14 +61,19 @@ interface Kubeconfig {
 /** Throws Fault `kubeconfig-unusable`, never with anything of the text. */
 export function checkKubeconfig(text: string, server: string | undefined): void {
   const lacking = lacks(text, server)
-  if (lacking === undefined) return
-  throw new Fault({
+  if (lacking !== undefined) throw unusable(lacking)
+}
+
+/** Fault `kubeconfig-unusable`; another one may be better. */
+export function unusable(why: string, cause?: unknown): Fault {
+  return new Fault({
     code: 'kubeconfig-unusable',
     blame: 'host',
-    message: `the kubeconfig that k0sctl gave cannot be used: ${lacking}`,
+    message: `the kubeconfig that k0sctl gave cannot be used: ${why}`,
     remedy:
       'Look at the first controller: `sudo k0s kubeconfig admin` must print a whole kubeconfig there; then run `recover resume`',
     transient: true,
+    cause,
   })
 }
 

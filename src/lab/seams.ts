@@ -64,3 +64,6 @@ export interface PowerSeam {
   insertMedia(url: string): void
   ejectMedia(): void
 }
+
+/** What a machine says to a program of the lab that is to be killed in the middle of this. */
+export const killsItsCaller = 'lab: whoever asked for this is killed now'

@@ -66,6 +66,16 @@ const endings: Record<
   'api-throttled': { ends: 'by itself' },
   'kubeconfig-expired': { ends: 'by itself' },
   'k0sctl-fails-half-way': { target: 'lithium', ends: 'by itself' },
+  'k0sctl-hangs': { target: 'lithium', ends: { 'kubernetes/controllers': 'k0sctl-hung' } },
+  'k0sctl-killed': { target: 'lithium', ends: { 'kubernetes/controllers': 'k0sctl-killed' } },
+  'k0s-left-running': { target: 'lithium', ends: { 'kubernetes/controllers': 'k0s-running-uninstalled' } },
+  'clock-skew': { target: 'hydrogen', ends: { 'kubernetes/check-hosts': 'clock-skew' } },
+  'old-control-plane': { target: 'lithium', ends: { 'kubernetes/check-hosts': 'old-control-plane-found' } },
+  'other-cluster-answers': { target: 'lithium', ends: { 'kubernetes/kubeconfig': 'other-cluster-answers' } },
+  'worker-cannot-reach-api': {
+    target: 'hydrogen',
+    ends: { 'kubernetes/workers': 'worker-cannot-reach-api' },
+  },
   'application-never-healthy': {
     target: 'grafana',
     ends: { 'applications/release[grafana]': 'application-progressing' },
@@ -126,13 +136,16 @@ test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, conte
   expect(writesOn(home, 'hydrogen')).toEqual([1, 0])
 })
 
-test('a k0sctl that ends well and has done nothing: the wait for what it says ends, nothing is built on it', async context => {
+/** A program that only knows its version, and is content. */
+const idle = `if (process.argv.includes('version')) console.log('version: v0.32.2')`
+
+test('a k0sctl that ends well and has done nothing is not believed, and nothing is built on it', async context => {
   const home = homeOf(context)
   const run = await rehearseAt(home, {
-    where: where => ({ ...where, k0sctl: [process.execPath, '-e', '0'], scaleLimit: () => 3_000 }),
+    where: where => ({ ...where, k0sctl: [process.execPath, '-e', idle] }),
   })
-  expect(failuresOf(run)).toEqual({ 'kubernetes/controllers': 'wait-timed-out' })
-  expect(faultsOf(run)[0]?.message).toMatch(/for the API on \w+ to be ready/)
+  expect(failuresOf(run)).toEqual({ 'kubernetes/controllers': 'k0s-not-running' })
+  expect(faultsOf(run)[0]?.message).toContain('lithium has no program k0s')
   expect(applied(run).filter(step => /^(?:bootstrap|volumes|applications|proof)/.test(step))).toEqual([])
   const last = await resumeAt(home)
   expect(last.result?.state).toBe('finished')

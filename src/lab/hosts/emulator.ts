@@ -167,6 +167,7 @@ export class MachinesEmulator {
               if (!machine.reachable() || machine.state.bootId !== bootId) return socket.destroy()
               const output = machine.run(info.command, input.end())
               if (output.drops) return this.dropLines(name)
+              if (output.takesMs === 'never') return
               const answer = () => {
                 // Whoever asked may have hung up meanwhile.
                 if (!stream.writable || !stream.stderr.writable) return

@@ -1,13 +1,15 @@
 import { dataScript, fetchScript } from '../../hosts/data-script.ts'
 import { factScript, factShell } from '../../hosts/fact-script.ts'
+import { k0sScript } from '../../hosts/k0s-script.ts'
 import { mintHostKey } from '../../hosts/keys.ts'
 import type { DiskBlueprint, HostBlueprint } from '../blueprint.ts'
-import type { ApiSeam, BootTarget, NasSeam } from '../seams.ts'
+import { type ApiSeam, type BootTarget, killsItsCaller, type NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { machineFacts } from './facts.ts'
 import { bootFromMedia, bootFromNetwork, configInInitrd, type Given } from './firmware.ts'
 import { type Input, inputOf } from './input.ts'
 import { type K0sSurroundings, k0s, startK0s } from './k0s.ts'
+import { machineK0s } from './k0s-report.ts'
 import { fetchedFiles, machineData } from './local-data.ts'
 import { words } from './shell.ts'
 
@@ -73,8 +75,8 @@ export interface Output {
   stderr: string
   /** The line drops after this answer, or instead of it. */
   drops?: boolean
-  /** How long it takes until the answer is there. */
-  takesMs?: number
+  /** How long it takes until the answer is there; `never` as from a machine that vanishes without a word. */
+  takesMs?: number | 'never'
 }
 
 /** One emulated machine: what it is, and the small vocabulary of commands that it understands. */
@@ -308,6 +310,8 @@ export class Machine {
           return said(machineFacts(this.state, this.blueprint, this.hostname(), this.world))
         if (args[0] === '-c' && args[1] === factShell && stdin === dataScript)
           return said(machineData(this.state, args.slice(3)))
+        if (args[0] === '-c' && args[1] === factShell && stdin === k0sScript)
+          return said(machineK0s(this.state, this.world, this.api(), args.slice(3)))
         if (args[0] === '-c' && args[1] === factShell && stdin === fetchScript)
           return said(fetchedFiles(this.state, args.slice(3)))
         const lock = args[0] === '-c' ? /^set -C; cat > (\S+)$/.exec(args[1] ?? '')?.[1] : undefined
@@ -343,10 +347,43 @@ export class Machine {
         return said('')
       }
       case 'install': {
+        // Folders are there where they are wanted.
+        if (args.includes('-d')) return said('')
         const path = args.at(-1) ?? ''
         const mode = args[args.indexOf('-m') + 1] ?? '0755'
         this.changed(`write ${path}`)
         files[path] = { mode, ...input }
+        return said('')
+      }
+      case 'mktemp': {
+        const path = (args.at(-1) ?? '').replace(/X+$/, this.world.newUuid().replaceAll('-', '').slice(0, 6))
+        this.changed(`write ${path}`)
+        files[path] = { text: '', mode: '0600' }
+        return said(`${path}\n`)
+      }
+      case 'dd': {
+        const path = /^of=(.*)$/.exec(args.find(a => a.startsWith('of=')) ?? '')?.[1] ?? ''
+        this.changed(`write ${path}`)
+        files[path] = { mode: files[path]?.mode ?? '0644', ...input }
+        if (/\.upload-/.test(path) && this.world.strikes('k0sctl-killed', this.state.name))
+          return failed(137, killsItsCaller)
+        return said('')
+      }
+      case 'mv': {
+        const [from = '', to = ''] = args.slice(-2)
+        const file = files[from]
+        if (!file) return failed(1, `mv: cannot stat '${from}': No such file or directory`)
+        this.changed(`write ${to}`)
+        files[to] = file
+        delete files[from]
+        return said('')
+      }
+      case 'chmod': {
+        const [mode = '', path = ''] = args.slice(-2)
+        const file = files[path]
+        if (!file) return failed(1, `chmod: cannot access '${path}': No such file or directory`)
+        this.changed(`write ${path}`)
+        file.mode = mode
         return said('')
       }
       case 'systemctl':

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { parse, parseAllDocuments, stringify } from 'yaml'
 import { connectSsh, type SshConnection } from '../../hosts/ssh.ts'
 import { onlyLoopback } from '../isolation.ts'
+import { killsItsCaller } from '../seams.ts'
 
 /**
  * A stand-in for the program k0sctl: the same flags, output, phases and exit codes, and the same commands on the
@@ -32,10 +33,24 @@ class Failed extends Error {
 }
 
 const began = Date.now()
+// As long as a timer can be.
+const forever = 2 ** 31 - 1
 
 function say(level: 'info' | 'warning' | 'fatal', text: string): void {
   process.stdout.write(`level=${level} msg=${JSON.stringify(text)}\n`)
 }
+
+function on(host: Host, text: string): void {
+  say('info', `${where(host)}: ${text}`)
+}
+
+/** Somebody wants it to stop: it finishes its phase. A second signal is not heard by the real one either. */
+let cancelled = false
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    if (!cancelled) say('warning', 'Aborting... Press Ctrl-C again to exit now.')
+    cancelled = true
+  })
 
 // Version 0.32 has this to say at every apply, on the other stream.
 const notice = `
@@ -121,8 +136,15 @@ async function apply(config: Config, noWait: boolean, force: boolean): Promise<n
   if (!leader) throw new Failed('no hosts with a controller role defined')
   const lines = new Map<Host, SshConnection>()
   const line = (host: Host) => lines.get(host) as SshConnection
-  const phase = (title: string) => say('info', `==> Running phase: ${title}`)
-  const on = (host: Host, text: string) => say('info', `${where(host)}: ${text}`)
+  const run: string[] = []
+  const phase = (title: string) => {
+    if (cancelled)
+      throw new Failed(`context canceled before entering phase ${JSON.stringify(title)}: context canceled`)
+    run.push(title)
+    say('info', `==> Running phase: ${title}`)
+  }
+  /** Of a host that has been begun with and is not through. */
+  const unready = new Set<Host>()
   try {
     phase('Connect to hosts')
     const refused: unknown[] = []
@@ -159,10 +181,17 @@ async function apply(config: Config, noWait: boolean, force: boolean): Promise<n
     const missing = hosts.filter(h => !is(h).binary)
     if (missing.length > 0) {
       phase('Stage k0s binaries on hosts')
-      for (const host of missing) on(host, 'uploading k0s binary to /opt/bin/k0s.tmp')
+      const staged = new Map<Host, string>()
+      for (const host of missing) {
+        staged.set(host, `/opt/bin/k0s.tmp.${Date.now()}`)
+        on(host, `uploading k0s binary to ${staged.get(host)}`)
+        await upload(line(host), host, version, staged.get(host) ?? '')
+      }
       phase('Install k0s binaries on hosts')
-      for (const host of missing)
-        await must(line(host), host, sudo('install -D -m 0750 /dev/stdin /opt/bin/k0s'), version)
+      for (const host of missing) {
+        await must(line(host), host, sudo(`mv -f ${staged.get(host)} /opt/bin/k0s`))
+        await must(line(host), host, sudo('chmod 0750 /opt/bin/k0s'))
+      }
     }
     for (const host of controllers) on(host, 'validating configuration')
     phase('Configure k0s')
@@ -186,6 +215,7 @@ async function apply(config: Config, noWait: boolean, force: boolean): Promise<n
       if (host === leader) phase('Initialize the k0s cluster')
       else if (i === 0 || toStart[i - 1] === leader) phase('Install controllers')
       on(host, 'installing k0s controller')
+      unready.add(host)
       const flags = [
         ...(force ? ['--force=true'] : []),
         '--data-dir=/var/lib/k0s',
@@ -201,6 +231,8 @@ async function apply(config: Config, noWait: boolean, force: boolean): Promise<n
       on(host, 'wait for kubernetes to reach ready state')
       const ready = await must(line(host), host, sudo('/opt/bin/k0s kubectl get --raw=/readyz'))
       if (ready !== 'ok') throw new Failed('kubernetes api not ready', host)
+      // The leader is taken to be unready for as long as this apply lasts.
+      if (host !== leader) unready.delete(host)
     }
     const toJoin = workers.filter(h => !is(h).joined)
     if (toJoin.length > 0) {
@@ -214,12 +246,12 @@ async function apply(config: Config, noWait: boolean, force: boolean): Promise<n
         )
         on(host, 'writing join token to /etc/k0s/k0stoken')
         await must(line(host), host, sudo('install -D -m 0600 /dev/stdin /etc/k0s/k0stoken'), token)
-        on(host, 'validating api connection using join token')
-        await must(line(leader), leader, sudo('/opt/bin/k0s kubectl get --raw=/version'))
+        await reachesApi(line(host), host)
         if (is(host).running) {
           on(host, 'stopping service')
           await must(line(host), host, sudo('systemctl stop k0sworker'))
         }
+        unready.add(host)
         on(host, 'installing k0s worker')
         // A unit that is there is removed first, which is what --force does to it.
         const flags = `${force || is(host).running ? '--force=true ' : ''}--data-dir=/var/lib/k0s --token-file=/etc/k0s/k0stoken`
@@ -245,6 +277,13 @@ async function apply(config: Config, noWait: boolean, force: boolean): Promise<n
     say('info', 'Tip: To access the cluster you can now fetch the admin kubeconfig using:')
     say('info', '     k0sctl kubeconfig')
     return 0
+  } catch (error) {
+    await cleanUp(
+      run,
+      hosts.filter(h => unready.has(h)),
+      line,
+    )
+    throw error
   } finally {
     for (const open of lines.values()) open.close()
   }
@@ -301,6 +340,49 @@ async function isReady(leader: SshConnection, node: string): Promise<boolean> {
   return status?.conditions?.some(c => c.type === 'Ready' && c.status === 'True') === true
 }
 
+/** What each phase that ran does when the whole of it fails; k0s itself refuses to be reset while it runs. */
+async function cleanUp(run: string[], unready: Host[], line: (host: Host) => SshConnection): Promise<void> {
+  const reset = async (of: Host[]) => {
+    for (const host of of) {
+      say('info', `${where(host)}: cleaning up`)
+      const done = await line(host)
+        .run(sudo('/opt/bin/k0s reset --data-dir=/var/lib/k0s'), { timeoutMs: forever })
+        .catch(() => undefined)
+      if (done?.code !== 0) say('warning', `${where(host)}: k0s reset failed`)
+    }
+  }
+  const [controllers, workers] = [
+    unready.filter(h => h.role !== 'worker'),
+    unready.filter(h => h.role === 'worker'),
+  ]
+  for (const title of run) {
+    if (!/^(?:Stage|Install) k0s binaries|^Initialize|^Install (?:controllers|workers)/.test(title)) continue
+    say('info', `* Running clean-up for phase: ${title}`)
+    if (title.startsWith('Initialize')) await reset(controllers.slice(0, 1))
+    if (title === 'Install controllers') await reset(controllers.slice(1))
+    if (title === 'Install workers') await reset(workers)
+  }
+}
+
+/** From the worker itself, with the way in that its token holds. */
+async function reachesApi(line: SshConnection, host: Host): Promise<void> {
+  on(host, 'validating api connection using join token')
+  const temporary = (await must(line, host, 'mktemp -- /tmp/XXXXXX')).trim()
+  const command = sudo(`/opt/bin/k0s kubectl get --raw=/version --kubeconfig=${temporary}`)
+  const end = Date.now() + patienceMs
+  for (;;) {
+    const { code, stderr } = await line.run(command, { timeoutMs: forever })
+    if (code === 0) break
+    if (Date.now() > end)
+      throw new Failed(
+        `connectivity check failed: context deadline exceeded\nfailed to connect to kubernetes api using the join token - check networking: command result: process finished with error: Process exited with status ${code} (${stderr.trim()})`,
+        host,
+      )
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
+  await must(line, host, sudo(`rm -f ${temporary}`))
+}
+
 // Two minutes with the real one; nothing in a lab gets ready by waiting longer.
 const patienceMs = 3_000
 
@@ -346,8 +428,18 @@ function knownHosts(address: string, port: number): string[] {
     .map(l => l.split(' ').slice(1, 3).join(' '))
 }
 
+/** Under a name of its own first, which only an orderly end takes away. */
+async function upload(line: SshConnection, host: Host, content: string, to: string): Promise<void> {
+  await must(line, host, sudo('install -d -m 0755 /opt/bin'))
+  const path = (await must(line, host, sudo('mktemp -- /opt/bin/.upload-XXXXXX'))).trim()
+  await must(line, host, sudo(`dd if=/dev/stdin of=${path} bs=60 seek=0 conv=notrunc`), content)
+  await must(line, host, sudo(`mv -f ${path} ${to}`))
+}
+
 async function must(line: SshConnection, host: Host, command: string, stdin?: string): Promise<string> {
-  const result = await line.run(command, stdin === undefined ? {} : { stdin })
+  // Its commands carry no deadline.
+  const result = await line.run(command, { timeoutMs: forever, ...(stdin === undefined ? {} : { stdin }) })
+  if (result.stderr.trim() === killsItsCaller) process.kill(process.pid, 'SIGKILL')
   if (result.code !== 0) throw new Failed(`command failed: ${result.stderr.trim()}`, host)
   return result.stdout
 }
