@@ -1,7 +1,7 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Whereabouts } from '../../runbooks/connect.ts'
 import { type Checkup, checkUpAt } from '../../runbooks/doctor.ts'
 import { blueprintOf } from '../../runbooks/rehearsal/blueprint.ts'
@@ -16,41 +16,39 @@ import { type Home, homeOf, labHere } from './home.ts'
 
 const never = new AbortController().signal
 
-/** Looks at a lab of the home, and says besides how often anything was changed there. */
-async function lookedAt(
-  home: Home,
-  atFirst: (lab: KeptLab) => Promise<unknown> = async () => {},
-  change: (where: Whereabouts) => Whereabouts = where => where,
-): Promise<Checkup> {
-  const cluster = loadCluster(home.file)
+/** Looks as often as is wanted at one lab of the home; nothing there may be changed by that. */
+type Look = (change?: (where: Whereabouts) => Whereabouts) => Promise<Checkup>
+
+async function inLabOf(home: Home, part: (look: Look, lab: KeptLab) => Promise<void>): Promise<void> {
   const dir = join(home.state, 'lab')
-  rmSync(dir, { recursive: true, force: true })
-  World.create(dir, blueprintOf(cluster))
+  World.create(dir, blueprintOf(loadCluster(home.file)))
   const lab = await labHere(dir)
+  const changed = async () => {
+    const { last: _, ...counts } = await lab.mutations()
+    return counts
+  }
   try {
-    await atFirst(lab)
-    const changed = async () => {
-      const { last: _, ...counts } = await lab.mutations()
-      return counts
-    }
-    const before = await changed()
-    const checkup = await checkUpAt(cluster, change(whereaboutsOf(lab, cluster)), { now: never })
-    expect(await changed()).toEqual(before)
-    return checkup
+    await part(async (change = where => where) => {
+      const cluster = loadCluster(home.file)
+      const before = await changed()
+      const checkup = await checkUpAt(cluster, change(whereaboutsOf(lab, cluster)), { now: never })
+      expect(await changed()).toEqual(before)
+      return checkup
+    }, lab)
   } finally {
     await lab.order('down')
   }
 }
 
 const stateOf = (checkup: Checkup, step: string) => checkup.checks.find(c => c.step === step)
-const warningsOf = (checkup: Checkup) => checkup.checks.flatMap(c => c.warnings)
+const codesOf = (checkup: Checkup) => checkup.checks.flatMap(c => c.warnings.map(w => w.code))
 
 /** A program of that name on PATH, for the time of the test. */
-function onPath(test: { onTestFinished(end: () => void): void }, folder: string, script: string): string {
+function onPath(test: { onTestFinished(end: () => void): void }, folder: string): string {
   const bin = join(folder, 'bin')
   mkdirSync(bin, { recursive: true })
   const file = join(bin, 'butane')
-  writeFileSync(file, `#!/bin/sh\n${script}\n`)
+  writeFileSync(file, '')
   chmodSync(file, 0o755)
   const before = process.env.PATH
   process.env.PATH = `${bin}${delimiter}${before}`
@@ -61,137 +59,188 @@ function onPath(test: { onTestFinished(end: () => void): void }, folder: string,
 }
 
 /** The config of the home's Butane file, changed or packed in another way. */
-function configOf(home: Home, change: (config: Record<string, unknown>) => void): string {
+function configOf(
+  home: Home,
+  change: (files: { mode?: number; contents: Record<string, string> }[]) => void,
+): string {
   const butane = join(home.file, '..', 'ignition', 'lithium.bu')
   writeFileSync(butane, readFileSync(butane, 'utf8').replace(/\$\{\w+\}/, 'of a test'))
   const { config } = compileButaneFile(butane, {
     filesDir: join(home.file, '..', 'ignition'),
   })
-  const copy = JSON.parse(JSON.stringify(config)) as Record<string, unknown>
-  change(copy)
+  const copy = JSON.parse(JSON.stringify(config)) as { storage: { files: Parameters<typeof change>[0] } }
+  change(copy.storage.files)
   const file = join(home.state, 'printed.ign')
   mkdirSync(home.state, { recursive: true })
   writeFileSync(file, JSON.stringify(copy))
   return file
 }
 
-test('a home where all is well is recoverable, and nothing was changed by looking', async context => {
-  const checkup = await lookedAt(homeOf(context))
-  expect(checkup.checks.filter(c => c.state !== 'fine')).toEqual([])
-  expect(checkup).toMatchObject({ cluster: 'home', recoverable: true })
-  const steps = checkup.checks.map(c => c.step)
-  for (const step of ['preflight/reach-nas', 'evidence/map-volumes', 'evidence/survey-hosts[hydrogen]'])
-    expect(steps).toContain(step)
-  // What a run would save before it wipes anything is no check.
-  expect(steps.filter(s => s.startsWith('evidence/keep'))).toEqual([])
-})
-
-test('a host that does not answer is a warning; another disk than the one that is named stops a recovery', async context => {
+test('a home where all is well is recoverable; a host that does not answer is a warning; another disk stops a recovery', async context => {
   const home = homeOf(context)
-  const off = await lookedAt(home, lab => lab.order('off', { name: 'hydrogen' }))
-  expect(off.recoverable).toBe(true)
-  expect(stateOf(off, 'evidence/survey-hosts[hydrogen]')).toMatchObject({ state: 'warns' })
-  expect(warningsOf(off).map(w => w.code)).toContain('host-not-surveyed')
+  await inLabOf(home, async (look, lab) => {
+    const well = await look()
+    expect(well.checks.filter(c => c.state !== 'fine')).toEqual([])
+    expect(well).toMatchObject({ cluster: 'home', recoverable: true })
+    const steps = well.checks.map(c => c.step)
+    for (const step of ['preflight/reach-nas', 'evidence/map-volumes', 'evidence/survey-hosts[hydrogen]'])
+      expect(steps).toContain(step)
+    // What a run would save before it wipes anything is no check.
+    expect(steps.filter(s => s.startsWith('evidence/keep'))).toEqual([])
 
-  const other = await lookedAt(home, lab => lab.order('swap-disk', { name: 'hydrogen', serial: 'ANOTHER-1' }))
-  expect(other.recoverable).toBe(false)
-  expect(stateOf(other, 'preflight/check-disk[hydrogen]')).toMatchObject({
-    state: 'stops',
-    code: 'disk-not-found',
-    remedy: expect.stringMatching(/./),
+    await lab.order('swap-disk', { name: 'hydrogen', serial: 'ANOTHER-1' })
+    const other = await look()
+    expect(other.recoverable).toBe(false)
+    expect(stateOf(other, 'preflight/check-disk[hydrogen]')).toMatchObject({
+      state: 'stops',
+      code: 'disk-not-found',
+      remedy: expect.stringMatching(/./),
+    })
+    expect(stateOf(other, 'preflight/check-disk[lithium]')).toMatchObject({ state: 'fine' })
+
+    await lab.order('off', { name: 'hydrogen' })
+    const off = await look()
+    expect(off.recoverable).toBe(true)
+    expect(stateOf(off, 'evidence/survey-hosts[hydrogen]')).toMatchObject({ state: 'warns' })
+    expect(codesOf(off)).toContain('host-not-surveyed')
   })
-  expect(stateOf(other, 'preflight/check-disk[lithium]')).toMatchObject({ state: 'fine' })
 })
 
-describe('the sealed bundle, for the day when nothing else answers', () => {
-  test.for([
-    ['opens and holds all', 'a long passphrase', {}, []],
-    ['does not open', 'another passphrase', {}, ['bundle-locked']],
-    ['lacks a field', 'a long passphrase', { token: undefined }, ['bundle-lacks']],
-  ] as const)('%s', async ([, passphrase, change, codes], context) => {
-    const home = homeOf(context)
-    const file = join(home.file, '..', 'secrets.age')
-    const credentials = '{"verifier":"of a test","version":"2"}'
-    const onepassword = { credentials, token: 'of a test, too', ...change }
-    const content = JSON.parse(JSON.stringify({ onepassword })) as Record<string, Record<string, string>>
+test('the sealed bundle, for the day when nothing else answers: whether it opens, what it lacks, how old it is', async context => {
+  const home = homeOf(context)
+  const file = join(home.file, '..', 'secrets.age')
+  const onepassword = { credentials: '{"verifier":"of a test","version":"2"}', token: 'of a test, too' }
+  const sealed = async (content: Record<string, Record<string, string>>) =>
     writeFileSync(file, await sealBundle(content, { passphrase: 'a long passphrase', logN: 10 }))
-    const secrets = openSecrets({
+  const opening = (passphrase: string) => (where: Whereabouts) => ({
+    ...where,
+    secrets: openSecrets({
       from: ['environment', 'bundle'],
       file,
       env: {
         CLOUDFLARE_API_TOKEN: 'of a test as well',
         RECOVER_BUNDLE_PASSPHRASE: passphrase,
-        RECOVER_SECRET_ONEPASSWORD_CREDENTIALS: credentials,
-        RECOVER_SECRET_ONEPASSWORD_TOKEN: 'of a test, too',
+        RECOVER_SECRET_ONEPASSWORD_CREDENTIALS: onepassword.credentials,
+        RECOVER_SECRET_ONEPASSWORD_TOKEN: onepassword.token,
       },
-    })
-    const checkup = await lookedAt(home, undefined, where => ({ ...where, secrets }))
-    expect(checkup.checks.filter(c => c.state === 'stops')).toEqual([])
-    expect(warningsOf(checkup).map(w => w.code)).toEqual(codes)
-    expect(stateOf(checkup, 'preflight/check-secrets')?.says).toMatch(
-      codes[0] === 'bundle-locked' ? /token$/ : /secrets\.age opens, written 0 days ago$/,
-    )
-    expect(JSON.stringify(checkup)).not.toContain('of a test')
+    }),
+  })
+  await inLabOf(home, async look => {
+    const said = async (passphrase: string) => {
+      const checkup = await look(opening(passphrase))
+      expect(checkup.checks.filter(c => c.state === 'stops')).toEqual([])
+      expect(JSON.stringify(checkup)).not.toContain('of a test')
+      return [codesOf(checkup), stateOf(checkup, 'preflight/check-secrets')?.says]
+    }
+    await sealed({ onepassword })
+    expect(await said('a long passphrase')).toEqual([
+      [],
+      expect.stringMatching(/secrets\.age opens, written 0 days ago$/),
+    ])
+    expect(await said('another passphrase')).toEqual([['bundle-locked'], expect.stringMatching(/token$/)])
+    await sealed({ onepassword: { credentials: onepassword.credentials } })
+    const then = new Date(Date.now() - 400 * 24 * 3_600_000)
+    utimesSync(file, then, then)
+    expect(await said('a long passphrase')).toEqual([
+      ['bundle-lacks', 'bundle-old'],
+      expect.stringMatching(/written 400 days ago$/),
+    ])
   })
 })
 
-describe('a program butane on PATH is compared with the built-in compiler', () => {
-  const compared = (checkup: Checkup) => {
+test('the kit: what it lacks, and how long it has lain there', async context => {
+  const home = homeOf(context)
+  const folder = join(home.file, '..')
+  mkdirSync(join(folder, 'boot', 'cilium'), { recursive: true })
+  writeFileSync(join(folder, 'boot', 'kustomization.yaml'), 'resources: [cilium]\n')
+  writeFileSync(
+    join(folder, 'boot', 'cilium', 'kustomization.yaml'),
+    'helmCharts: [{ name: cilium, version: 1.18.2, repo: https://helm.cilium.io, releaseName: cilium }]\n',
+  )
+  const yaml = readFileSync(home.file, 'utf8').replace(
+    / {2}bootstrap: #[\s\S]*?\n {2}applications/,
+    '  bootstrap: ./boot\n  applications',
+  )
+  writeFileSync(home.file, yaml)
+  await inLabOf(home, async look => {
+    const said = async (kit: string) => {
+      writeFileSync(home.file, `${yaml}\n${kit}`)
+      const check = stateOf(await look(), 'preflight/check-manifests')!
+      return [check.warnings.map(w => `${w.code}: ${w.message}`), check.says]
+    }
+    const needs = 'the bootstrap needs the network for chart cilium 1.18.2 of https://helm.cilium.io'
+    expect((await said(''))[0]).toEqual([`kit-lacks: ${needs}: recover.yaml names no kit`])
+    expect((await said('kit: ./kit\n'))[0]).toEqual([`kit-lacks: ${needs}: the kit does not hold it`])
+
+    const chart = join(folder, 'kit', 'charts', 'cilium-1.18.2', 'cilium')
+    mkdirSync(chart, { recursive: true })
+    writeFileSync(join(chart, 'Chart.yaml'), 'name: cilium\nversion: 1.18.2\n')
+    expect(await said('kit: ./kit\n')).toEqual([
+      [],
+      expect.stringMatching(/in the kit, the oldest for 0 days$/),
+    ])
+    const then = new Date(Date.now() - 200 * 24 * 3_600_000)
+    utimesSync(chart, then, then)
+    expect(await said('kit: ./kit\n')).toEqual([
+      ['kit-old: a part of the kit ./kit has lain there for 200 days'],
+      expect.stringMatching(/the oldest for 200 days$/),
+    ])
+  })
+})
+
+test('a program butane on PATH is compared with the built-in compiler, and it says which one is used', async context => {
+  const home = homeOf(context)
+  const compared = async (look: Look) => {
+    const checkup = await look()
     expect(checkup.recoverable).toBe(true)
     return stateOf(checkup, 'programs/compare-butane')!
   }
-
-  test('the same config, packed otherwise: fine, and it says which one is used', async context => {
-    const home = homeOf(context)
-    const printed = configOf(home, config => {
-      const { files } = (config as { storage: { files: { contents: Record<string, string> }[] } }).storage
-      const { contents } = files[0]!
+  const file = onPath(context, home.state)
+  const says = (script: string) => writeFileSync(file, `#!/bin/sh\ncat >/dev/null\n${script}\n`)
+  const prints = (change: (files: { mode?: number; contents: Record<string, string> }[]) => void) =>
+    says(`cat '${configOf(home, change)}'`)
+  await inLabOf(home, async look => {
+    // The same config, packed otherwise.
+    prints(([first]) => {
+      const { contents } = first!
       const text = decodeURIComponent(contents.source!.replace(/^data:,/, ''))
       contents.source = `data:;base64,${gzipSync(text).toString('base64')}`
       contents.compression = 'gzip'
     })
-    onPath(context, home.state, `cat >/dev/null; cat '${printed}'`)
-    expect(compared(await lookedAt(home))).toMatchObject({
+    expect(await compared(look)).toMatchObject({
       state: 'fine',
       says: 'the built-in compiler is used, and the other gives the same config of ./ignition/lithium.bu',
     })
-  })
-
-  test('another config: where it first differs, which one is used, and how to use the other', async context => {
-    const home = homeOf(context)
-    const printed = configOf(home, config => {
-      const { files } = (config as { storage: { files: { mode?: number }[] } }).storage
-      files[0]!.mode = 0o777
+    // What is not used stops nothing.
+    const not = 'the program butane on PATH, which is not used: '
+    says("echo 'error at $.x: bad' >&2; exit 1")
+    expect((await compared(look)).warnings).toMatchObject([
+      { code: 'butane-failed', message: expect.stringContaining(not) },
+    ])
+    says('echo welcome')
+    expect((await compared(look)).warnings).toMatchObject([
+      { code: 'butane-strange', message: expect.stringContaining(not) },
+    ])
+    // Another config.
+    prints(([first]) => {
+      first!.mode = 0o777
     })
-    const file = onPath(context, home.state, `cat >/dev/null; cat '${printed}'`)
-    const [warning] = compared(await lookedAt(home)).warnings
-    expect(warning).toMatchObject({
-      code: 'butane-differs',
-      message:
-        './ignition/lithium.bu gives another config by the program butane on PATH than by the built-in compiler, first at $.storage.files.0.mode; recover.yaml says to use the built-in compiler',
-      remedy: expect.stringContaining('name it in recover.yaml (tools.butane)'),
-    })
-
-    const yaml = readFileSync(home.file, 'utf8')
-    writeFileSync(home.file, `${yaml}\ntools: { butane: ${file} }\n`)
-    expect(compared(await lookedAt(home)).warnings).toMatchObject([
+    expect((await compared(look)).warnings).toMatchObject([
+      {
+        code: 'butane-differs',
+        message:
+          './ignition/lithium.bu gives another config by the program butane on PATH than by the built-in compiler, first at $.storage.files.0.mode; recover.yaml says to use the built-in compiler',
+        remedy: expect.stringContaining('name it in recover.yaml (tools.butane)'),
+      },
+    ])
+    writeFileSync(home.file, `${readFileSync(home.file, 'utf8')}\ntools: { butane: ${file} }\n`)
+    expect((await compared(look)).warnings).toMatchObject([
       {
         code: 'butane-differs',
         message: expect.stringMatching(
           /by the built-in compiler than by .*butane \(tools\.butane\), first at .*; recover\.yaml says to use .*butane \(tools\.butane\)$/,
         ),
       },
-    ])
-  })
-
-  test.for([
-    ['fails', "cat >/dev/null; echo 'error at $.x: bad' >&2; exit 1", 'butane-failed'],
-    ['is no butane at all', 'cat >/dev/null; echo welcome', 'butane-strange'],
-  ] as const)('one that %s is a warning, since it is not used', async ([, script, code], context) => {
-    const home = homeOf(context)
-    onPath(context, home.state, script)
-    expect(compared(await lookedAt(home)).warnings).toMatchObject([
-      { code, message: expect.stringContaining('the program butane on PATH, which is not used: ') },
     ])
   })
 })
