@@ -2,9 +2,9 @@ import {
   type KubernetesObject,
   type KubernetesReader,
   type ObjectRef,
-  refOf,
   showRef,
 } from '../kubernetes/kubernetes.ts'
+import { podsOf, troubleOf, troubleOfPod, warningAbout } from '../kubernetes/pods.ts'
 
 /** An object that is not as it should be, and its own words for it. */
 export interface Unwell {
@@ -45,16 +45,16 @@ async function complaintOf(
       if (condition(live, 'Complete')?.status === 'True') return undefined
       return (await ofPods(kubernetes, live)) ?? said(condition(live, 'Failed')) ?? 'it has not ended'
     case 'Pod':
-      return podComplaint(live) ?? (await event(kubernetes, live))
+      return troubleOfPod(kubernetes, live)
     case 'PersistentVolumeClaim': {
       const phase = field(live, 'status', 'phase')
       if (phase === 'Bound') return undefined
-      return `it is ${phase ?? 'not bound'}${colon(await event(kubernetes, live))}`
+      return `it is ${phase ?? 'not bound'}${colon(await warningAbout(kubernetes, live))}`
     }
     case 'Service':
       return field(live, 'spec', 'type') === 'LoadBalancer' &&
         !field(live, 'status', 'loadBalancer', 'ingress')
-        ? `it has no address${colon(await event(kubernetes, live))}`
+        ? `it has no address${colon(await warningAbout(kubernetes, live))}`
         : undefined
     default: {
       const no = ['Ready', 'Available', 'Healthy', 'Synced']
@@ -73,73 +73,15 @@ function unready(live: KubernetesObject): boolean {
 }
 
 async function ofPods(kubernetes: KubernetesReader, owner: KubernetesObject): Promise<string> {
-  const wanted = Object.entries((field(owner, 'spec', 'selector', 'matchLabels') ?? {}) as object)
-  const { namespace } = owner.metadata
-  const pods = await kubernetes.list({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    ...(namespace === undefined ? {} : { namespace }),
-  })
-  const own = pods.filter(
-    pod =>
-      list(pod.metadata.ownerReferences).some(o => o.uid === owner.metadata.uid) ||
-      (wanted.length > 0 && wanted.every(([k, v]) => pod.metadata.labels?.[k] === v)),
-  )
-  for (const pod of own) {
-    const why = podComplaint(pod) ?? (ready(pod) ? undefined : await event(kubernetes, pod))
-    if (why !== undefined) return `pod ${pod.metadata.name}: ${why}`
-  }
-  if (own.length === 0) {
-    const why = said(condition(owner, 'ReplicaFailure')) ?? (await event(kubernetes, owner))
-    return `it has no pods${colon(why)}`
-  }
-  return (
-    said(condition(owner, 'Progressing')) ?? `${own.filter(ready).length} of ${own.length} pods are ready`
-  )
-}
-
-/** What keeps a pod from being ready, in the words of the kubelet or the scheduler. */
-function podComplaint(pod: KubernetesObject): string | undefined {
-  if (ready(pod) || field(pod, 'status', 'phase') === 'Succeeded') return undefined
-  const containers = ['initContainerStatuses', 'containerStatuses'].flatMap(name =>
-    list(field(pod, 'status', name)),
-  )
-  for (const container of containers) {
-    const waiting = field(container, 'state', 'waiting') as { reason?: string; message?: string } | undefined
-    // What every pod goes through; the cause is among its events then.
-    if (waiting?.reason && !['ContainerCreating', 'PodInitializing'].includes(waiting.reason)) {
-      const exit = field(container, 'lastState', 'terminated', 'exitCode')
-      return `${waiting.reason}${colon(waiting.message)}${exit === undefined ? '' : `, it ended with ${exit} before`}`
-    }
-    const ended = field(container, 'state', 'terminated') as
-      | { exitCode?: number; reason?: string; message?: string }
-      | undefined
-    if (ended && ended.exitCode !== 0)
-      return `${ended.reason ?? 'it ended'} with exit code ${ended.exitCode}${colon(ended.message?.trim())}`
-  }
-  const scheduled = condition(pod, 'PodScheduled')
-  if (scheduled?.status === 'False') return said(scheduled)
-  return undefined
-}
-
-/** The newest warning about an object. */
-async function event(kubernetes: KubernetesReader, about: KubernetesObject): Promise<string | undefined> {
-  const { namespace, name } = refOf(about)
-  const events = await kubernetes.list({
-    apiVersion: 'v1',
-    kind: 'Event',
-    ...(namespace === undefined ? {} : { namespace }),
-  })
-  const newest = events
-    .filter(
-      e =>
-        e.type === 'Warning' &&
-        field(e, 'involvedObject', 'kind') === about.kind &&
-        field(e, 'involvedObject', 'name') === name,
+  const trouble = await troubleOf(kubernetes, owner)
+  if (trouble !== undefined) return trouble
+  const pods = await podsOf(kubernetes, owner)
+  if (pods.length > 0)
+    return (
+      said(condition(owner, 'Progressing')) ?? `${pods.filter(ready).length} of ${pods.length} pods are ready`
     )
-    .sort((a, b) => String(a.lastTimestamp ?? '').localeCompare(String(b.lastTimestamp ?? '')))
-    .at(-1)
-  return newest && `${newest.reason}: ${String(newest.message).trim()}`
+  const why = said(condition(owner, 'ReplicaFailure')) ?? (await warningAbout(kubernetes, owner))
+  return `it has no pods${colon(why)}`
 }
 
 function ready(pod: KubernetesObject): boolean {

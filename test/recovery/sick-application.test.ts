@@ -26,7 +26,7 @@ test('sick applications are told with their causes, hold nobody else up, and a r
   )
   expect(said).toContainEqual(
     expect.stringMatching(
-      /^the PreSync hook Job photos\/photos-before-sync of photos failed: Job has reached .*exit code 1: migration failed/,
+      /^the PreSync hook Job photos\/photos-before-sync of photos failed: Job has reached .*ended with 1 \(Error: migration failed/,
     ),
   )
   expect(said).toContainEqual(

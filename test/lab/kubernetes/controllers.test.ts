@@ -402,6 +402,29 @@ describe('pods', () => {
     expect(sessions()).toHaveLength(1)
   })
 
+  test('that crash say so, and their Deployment is given up', async () => {
+    await start()
+    await withNetwork()
+    cluster.world.arm('application-degraded', 'shop', 1_000)
+    const app = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'app' }
+    const deployment = workload('Deployment', 'app')
+    await apply(
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } },
+      { ...deployment, metadata: { ...deployment.metadata, namespace: 'shop' } },
+    )
+    await eventually('the end of its patience', async () => {
+      const live = (await cluster.api.reader.get(app)) as Json
+      return (live?.status?.conditions ?? []).some(
+        (c: Json) => c.type === 'Progressing' && c.reason === 'ProgressDeadlineExceeded',
+      )
+    })
+    await eventually('its pod to say why', async () =>
+      /^pod app-0: main waits \(CrashLoopBackOff: back-off/.test(
+        (await unwellObjects(cluster.api.reader, [app]))[0]?.why ?? '',
+      ),
+    )
+  })
+
   test('of one node share a volume; what has a template of its own is made anew', async () => {
     await start()
     await withNetwork()
@@ -844,7 +867,9 @@ describe('Argo CD', () => {
     expect(await unwellObjects(cluster.api.reader, [job])).toEqual([
       {
         object: 'Job default/plain-before-sync',
-        why: expect.stringMatching(/^pod plain-before-sync-0: Error with exit code 1: migration failed/),
+        why: expect.stringMatching(
+          /^pod plain-before-sync-0: migrate ended with 1 \(Error: migration failed/,
+        ),
       },
     ])
     cluster.world.heal()
