@@ -21,7 +21,8 @@ import type { Secrets } from '../src/secrets/resolve.ts'
 import { connectIgnition } from './connect-ignition.ts'
 import { connectK0sctl } from './connect-k0sctl.ts'
 import { connectLadder, installerAccess, type NetbootPlace } from './connect-ladder.ts'
-import type { HostsReader, HostsWriter, Readers, Writers } from './kit.ts'
+import { formerRuns } from './former-runs.ts'
+import type { Asked, HostsReader, HostsWriter, Readers, Writers } from './kit.ts'
 
 /** Where everything is: the real home, or the lab that stands in for it. */
 export interface Whereabouts {
@@ -76,6 +77,10 @@ export interface ConnectedRun {
   folder?: string
   /** Nothing is written, not even into the folder: a plan of a run that was begun. */
   onlyLooks?: boolean
+  /** What the person named when they began it; nothing where the runbook is about everything. */
+  asked?: Asked
+  /** `real` where nothing is said. */
+  mode?: string
 }
 
 export interface Connections {
@@ -114,6 +119,8 @@ export function connect(
   const rendered = new Map<string, Promise<KubernetesObject[]>>()
   const common = {
     cluster,
+    asked: run.asked ?? { chosen: [], atOnce: false },
+    former: () => formerRuns(cluster.file, run.mode ?? 'real'),
     run: identity,
     secrets: where.secrets,
     wantedSecrets: where.wantedSecrets,

@@ -27,6 +27,7 @@ import type { NasReader, NasWriter } from '../src/nas/nas.ts'
 import type { Fault } from '../src/runbook/fault.ts'
 import { kit } from '../src/runbook/step.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
+import type { FormerRun } from '../src/volumes/old-disks.ts'
 
 /** What this run is, for steps that leave their mark on the world. */
 export interface RunIdentity {
@@ -129,8 +130,18 @@ export interface Outside {
   ): Promise<{ open: boolean; why: string }>
 }
 
+/** What a person has named on the command line, for runbooks that are about just that. */
+export interface Asked {
+  chosen: readonly string[]
+  /** Without waiting for the time that what was left behind is kept. */
+  atOnce: boolean
+}
+
 /** What observing may reach. Nothing here can change anything. */
 export interface Readers {
+  asked: Asked
+  /** Runs on this cluster that came to their end, oldest first. */
+  former(): FormerRun[]
   cluster: Cluster
   run: RunIdentity
   hosts: HostsReader

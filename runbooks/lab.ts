@@ -17,7 +17,11 @@ export async function labUp(
 ): Promise<LabEndpoints> {
   const cluster = loadCluster(clusterFileIn(where))
   const dir = folderOf(folder)
-  if (!World.exists(dir)) World.create(dir, slowed(blueprintOf(cluster), parseLatency(latency)))
+  if (!World.exists(dir)) {
+    const blueprint = slowed(blueprintOf(cluster), parseLatency(latency))
+    // Where DSM's protection against CSRF is on, the CSI driver cannot work at all: it sends no token.
+    World.create(dir, { ...blueprint, nas: { ...blueprint.nas, csrf: false } })
+  }
   return (await keepLab(dir, { idle: 'stays' })).endpoints
 }
 

@@ -15,7 +15,7 @@ import { breakLock, type LockHolder, takeLock } from '../src/runbook/lock.ts'
 import { makePlan } from '../src/runbook/make-plan.ts'
 import { onlyPhases } from '../src/runbook/only-phases.ts'
 import type { Plan } from '../src/runbook/plan.ts'
-import { claims, type RecordBody, readJournal } from '../src/runbook/replay.ts'
+import { type Claims, claims, type RecordBody, readJournal } from '../src/runbook/replay.ts'
 import {
   createRunFolder,
   listRunFolders,
@@ -26,8 +26,11 @@ import {
 } from '../src/runbook/run-folder.ts'
 import type { Runbook } from '../src/runbook/runbook.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
-import { connect, type Whereabouts } from './connect.ts'
+import { type ConnectedRun, connect, type Whereabouts } from './connect.ts'
+import { finalizeVolumes } from './finalize-volumes.ts'
+import { formerRuns } from './former-runs.ts'
 import { fromScratch } from './from-scratch.ts'
+import type { Asked } from './kit.ts'
 
 /** What every part of a run needs from whoever started it. */
 export interface SessionOptions {
@@ -55,9 +58,12 @@ export type Reach = (cluster: Cluster, folder: RunFolder) => Promise<Whereabouts
 
 const limits = { nas: 4, host: 1, api: 8, k0sctl: 1 }
 
-/** The runbook, or some phases of it. Throws Fault `phase-unknown`. */
-export function bookOf(only: string[] | undefined): Runbook {
-  return only === undefined ? fromScratch : onlyPhases(fromScratch, only)
+const books = [fromScratch, finalizeVolumes]
+
+/** A runbook (the main one where none is named), or some phases of it. Throws Fault `phase-unknown`. */
+export function bookOf(only: string[] | undefined, id: string = fromScratch.id): Runbook {
+  const book = books.find(b => b.id === id) ?? fromScratch
+  return only === undefined ? book : onlyPhases(book, only)
 }
 
 /** Says what a run would do. Reads the world and the person's files, writes nothing at all. */
@@ -67,8 +73,10 @@ export async function planRun(
   now: AbortSignal,
   book: Runbook = fromScratch,
   waiting?: (titles: string[]) => void,
+  about: Pick<ConnectedRun, 'asked' | 'mode'> = {},
 ): Promise<Plan> {
-  const connections = connect(cluster, { id: 'plan', secret: randomBytes(32), onlyLooks: true }, where, now)
+  const run = { id: 'plan', secret: randomBytes(32), onlyLooks: true, ...about }
+  const connections = connect(cluster, run, where, now)
   try {
     return where.secrets.mask.json(
       await makePlan({ runbook: book, readers: connections.readers, now, waiting }),
@@ -98,13 +106,18 @@ export async function planResume(
   const secret = secretOf(folder)
   const connections = connect(
     cluster,
-    { id: folder.run, secret, folder: folder.path, onlyLooks: true },
+    { id: folder.run, secret, folder: folder.path, onlyLooks: true, ...aboutOf(began) },
     where,
     now,
   )
   try {
     return where.secrets.mask.json(
-      await makePlan({ runbook: bookOf(began.only), readers: connections.readers, claims: claimed, now }),
+      await makePlan({
+        runbook: bookOf(began.only, began.runbook),
+        readers: connections.readers,
+        claims: claimed,
+        now,
+      }),
     )
   } finally {
     await connections.close()
@@ -138,9 +151,9 @@ export async function beginRun(
   file: string,
   reach: Reach,
   mode: 'real' | 'rehearsal',
-  options: SessionOptions & { approve?: string; only?: string[] },
+  options: SessionOptions & { approve?: string; only?: string[]; book?: string; asked?: Asked },
 ): Promise<RunResult> {
-  const book = bookOf(options.only)
+  const book = bookOf(options.only, options.book)
   const path = resolve(file)
   const cluster = loadCluster(path)
   limitsOf(cluster)
@@ -148,7 +161,7 @@ export async function beginRun(
   const run = nameRun(new Date())
   const lock = await takeLock(lockPath(state, cluster, mode), {
     run,
-    doing: `recover ${fromScratch.id}`,
+    doing: `recover ${book.id}`,
     timeoutMs: options.lockTimeoutMs,
     stop: options.stop,
     notice: text => options.sink({ code: 'notice', about: 'lock', text, atMs: 0 }),
@@ -159,7 +172,11 @@ export async function beginRun(
     writeFileSync(join(folder.path, 'recover.yaml'), readFileSync(path), { mode: 0o600 })
     const where = await reach(cluster, folder)
     const { mask } = where.secrets
-    const plan = await planRun(cluster, where, options.now, book, stillLooking(options.sink))
+    bringAccess(folder, path, mode, book)
+    const plan = await planRun(cluster, where, options.now, book, stillLooking(options.sink), {
+      mode,
+      ...(options.asked ? { asked: options.asked } : {}),
+    })
     writeFileSync(join(folder.path, 'plan.json'), JSON.stringify(mask.json(plan), null, 2), { mode: 0o600 })
     const answer = await approval(plan, options)
     const began: RecordBody = {
@@ -168,6 +185,9 @@ export async function beginRun(
       runbook: book.id,
       runbookHash: book.hash,
       ...(options.only ? { only: options.only } : {}),
+      ...(options.asked
+        ? { asked: { chosen: [...options.asked.chosen], atOnce: options.asked.atOnce } }
+        : {}),
       stepHashes: book.stepHashes,
       inputHash: cluster.hash,
       input: path,
@@ -182,6 +202,20 @@ export async function beginRun(
   } finally {
     lock.release()
   }
+}
+
+/** What a run is about, as its first record says. */
+function aboutOf({ asked, mode }: Claims['began']): Pick<ConnectedRun, 'asked' | 'mode'> {
+  return { mode, ...(asked ? { asked } : {}) }
+}
+
+/** A runbook that begins no cluster of its own works with the one that the newest finished run has made. */
+function bringAccess(folder: RunFolder, input: string, mode: string, book: Runbook): void {
+  if (book.id === fromScratch.id) return
+  const made = formerRuns(input, mode)
+    .map(former => join(former.folder, 'kubeconfig'))
+    .findLast(kubeconfig => existsSync(kubeconfig))
+  if (made !== undefined) writeFileSync(join(folder.path, 'kubeconfig'), readFileSync(made), { mode: 0o600 })
 }
 
 /** Goes on with a run, whatever ended it. */
@@ -201,7 +235,7 @@ export async function resumeRun(
       message: `${began.input} or a file that it names is not what it was when run ${folder.run} began (a copy of it lies in ${folder.path})`,
       remedy: `Compare them. To go on with the files as they are now: recover resume ${folder.run} --accept cluster-file`,
     })
-  const book = bookOf(began.only)
+  const book = bookOf(began.only, began.runbook)
   if (book.hash !== goesBy.runbookHash && !options.accept.includes('runbook'))
     throw runbookChanged(book, began.stepHashes, folder.run)
   const lock = await takeLock(lockPath(state, cluster, began.mode), {
@@ -231,7 +265,13 @@ async function work(
   const { mask } = where.secrets
   const log = openEventLog(join(folder.path, 'events.ndjson'))
   const { journal, replay } = reopenJournal(folder.journal, journalOptions(mask, options))
-  const connections = connect(cluster, { id: folder.run, secret, folder: folder.path }, where, options.now)
+  const { began } = claims(readJournal(folder.journal), folder.journal)
+  const connections = connect(
+    cluster,
+    { id: folder.run, secret, folder: folder.path, ...aboutOf(began) },
+    where,
+    options.now,
+  )
   try {
     if (replay.torn) {
       await journal.append({ kind: 'torn-tail', bytes: replay.torn.bytes.length })

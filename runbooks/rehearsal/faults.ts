@@ -91,6 +91,27 @@ export const faults: LabFault[] = [
     explains: 'The NAS has no room for clones. The run stops and says so.',
   },
   {
+    name: 'nas-reply-lost',
+    target: 'method of the NAS, such as take_snapshot',
+    strikes: 1,
+    explains:
+      'The NAS does what it is told and its answer is lost. It is looked for by name before it is ordered again.',
+  },
+  {
+    name: 'nas-reboots',
+    target: 'nas',
+    strikes: 3,
+    explains:
+      'The NAS drops every connection for a while and has forgotten our login. Requests are repeated.',
+  },
+  {
+    name: 'nas-limit-reached',
+    target: 'nas',
+    strikes: lasting,
+    explains:
+      'The NAS takes no more targets. The clone that it made already is found by its name when the run goes on.',
+  },
+  {
     name: 'zombie-host',
     target: 'host',
     strikes: lasting,

@@ -26,7 +26,8 @@ export interface LabEndpoints {
   operatorKey: string
   /** The same key as a file, for programs that want one. */
   operatorKeyFile: string
-  nas: { url: string; fingerprint: string; account: string; password: string }
+  /** `plain` is the same without TLS. */
+  nas: { url: string; plain: string; fingerprint: string; account: string; password: string }
   /** Answers once a controller runs k0s; its kubeconfig is then on that machine. */
   kubernetes: { url: string }
   /** What applications answer through their Ingress: any of their hosts at this address. */
@@ -92,6 +93,8 @@ export async function startLab(
   )
   const tang = new TangEmulator(world)
   const nasPort = await nas.listen(wanted?.nas)
+  const plainPort = await nas.listenPlain(world.read<number>('nas-http-port'))
+  world.write('nas-http-port', plainPort)
   const kubernetesPort = await kubernetes.listen(wanted?.kubernetes)
   const ingressPort = await ingress.listen(world.address, wanted?.ingress)
   const tangPort = await tang.listen(world.read<number>('tang-port'))
@@ -116,6 +119,7 @@ export async function startLab(
     operatorKeyFile: keyFile,
     nas: {
       url: `https://${world.address}:${nasPort}`,
+      plain: `http://${world.address}:${plainPort}`,
       fingerprint: nas.fingerprint,
       account: world.blueprint.nas.account,
       password: world.blueprint.nas.password,

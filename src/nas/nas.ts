@@ -66,6 +66,14 @@ export interface NasWriter extends NasReader {
    * parent all say so: no other LUN can be deleted through here. Its target, of the same name, goes with it.
    */
   dropOwnClone(clone: { uuid: string; name: string; parent: string; run: string }): Promise<void>
+  /**
+   * Deletes the LUN that a person has agreed to: its mapping, the LUN with its snapshots, then the target of its name that
+   * led to nothing else. For good: there is no trash. Throws Fault `lun-differs` where uuid, name and size do not all fit,
+   * and `lun-in-use` while anybody is logged in to it.
+   */
+  deleteLun(lun: { uuid: string; name: string; sizeBytes: number }): Promise<void>
+  /** Deletes a snapshot that a run took (`recover-…`), by uuid and name; throws Fault `lun-differs` for any other. */
+  deleteSnapshot(snapshot: { uuid: string; lun: string; name: string }): Promise<void>
 }
 
 /** Name under which a run's own clones stand; the prefix `k8s-csi` makes the CSI driver see them. */

@@ -13,6 +13,8 @@ export type RecordBody =
       runbookHash: string
       /** Phases that the run is about, when not about all of them. */
       only?: string[]
+      /** What the person named when they began it. */
+      asked?: { chosen: string[]; atOnce: boolean }
       stepHashes: Record<string, string>
       /** Hash over the cluster file and every file that it names. */
       inputHash: string

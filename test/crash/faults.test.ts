@@ -57,6 +57,15 @@ const endings: Record<
       'volumes/measure[photos/library]': 'nas-full',
     },
   },
+  'nas-reply-lost': { target: 'clone_snapshot', ends: 'by itself' },
+  'nas-reboots': { ends: 'by itself' },
+  'nas-limit-reached': {
+    ends: {
+      'volumes/measure[grafana/data]': 'nas-refused',
+      'volumes/measure[miniflux/data-postgres-0]': 'nas-refused',
+      'volumes/measure[photos/library]': 'nas-refused',
+    },
+  },
   'zombie-host': { target: 'hydrogen', ends: { 'protect/fence[photos/library]': 'old-writer-alive' } },
   'forgotten-machine': {
     target: 'photos/library',

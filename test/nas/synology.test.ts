@@ -320,3 +320,53 @@ test('the requests of the real CSI driver are answered as it needs them', async 
   expect((await q('SYNO.Core.Storage.Volume', 'get', { volume_path: '"/volume9"' })).error?.code).toBe(117)
   await dispatcher.close()
 })
+
+describe('deleting what a person has agreed to', () => {
+  test('takes the mapping, the LUN with its snapshots, and the target, and may be repeated', async () => {
+    const { writer, lun } = await nas()
+    const name = `k8s-csi-${lun.pv}`
+    const agreed = { uuid: lun.uuid, name, sizeBytes: lun.sizeBytes }
+    await writer.takeSnapshot(lun.uuid, 'recover-run', '')
+    await writer.deleteLun(agreed)
+    await writer.deleteLun(agreed)
+    expect([await writer.luns(), await writer.targets()]).toEqual([[], []])
+  })
+
+  test('refuses any other name or size, and a LUN that somebody is logged in to', async () => {
+    const { writer, emulator, lun } = await nas()
+    const name = `k8s-csi-${lun.pv}`
+    const agreed = { uuid: lun.uuid, name, sizeBytes: lun.sizeBytes }
+    for (const other of [{ name: 'k8s-csi-other' }, { sizeBytes: lun.sizeBytes + 1 }])
+      await expect(writer.deleteLun({ ...agreed, ...other })).rejects.toMatchObject({ code: 'lun-differs' })
+    emulator.seam.login(lun.uuid, 'iqn.somebody', '192.0.2.9')
+    await expect(writer.deleteLun(agreed)).rejects.toMatchObject({ code: 'lun-in-use' })
+    expect(await writer.luns()).toHaveLength(1)
+    emulator.seam.logout(lun.uuid, 'iqn.somebody')
+  })
+
+  test('leaves a target that leads elsewhere, too', async () => {
+    const { writer, world, lun } = await nas(({ nas }) =>
+      nas.luns.push({ ...nas.luns[0]!, uuid: 'b'.repeat(36), pv: 'pvc-second', claim: 'a/b' }),
+    )
+    const [target] = await writer.targets()
+    expect(target?.mappings).toHaveLength(1)
+    const state = world.read<{ targets: { id: number; mappings: object[] }[] }>('nas')
+    expect(state?.targets).toHaveLength(2)
+    await writer.deleteLun({ uuid: lun.uuid, name: `k8s-csi-${lun.pv}`, sizeBytes: lun.sizeBytes })
+    expect((await writer.targets()).map(t => t.name)).toEqual(['k8s-csi-pvc-second'])
+  })
+
+  test('deletes a run’s snapshot by uuid and name, and no other', async () => {
+    const { writer, lun } = await nas()
+    const ours = await writer.takeSnapshot(lun.uuid, 'recover-run', '')
+    const theirs = await writer.takeSnapshot(lun.uuid, 'daily', '')
+    await expect(
+      writer.deleteSnapshot({ uuid: theirs.uuid, lun: lun.uuid, name: 'daily' }),
+    ).rejects.toMatchObject({ code: 'lun-differs' })
+    await expect(
+      writer.deleteSnapshot({ uuid: ours.uuid, lun: lun.uuid, name: 'recover-other' }),
+    ).rejects.toMatchObject({ code: 'lun-differs' })
+    await writer.deleteSnapshot({ uuid: ours.uuid, lun: lun.uuid, name: 'recover-run' })
+    expect((await writer.snapshots(lun.uuid)).map(s => s.name)).toEqual(['daily'])
+  })
+})

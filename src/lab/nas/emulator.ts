@@ -1,11 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  createServer as createPlainServer,
+  type IncomingMessage,
+  type Server as PlainServer,
+  type ServerResponse,
+} from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Pki } from '../pki.ts'
 import type { NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
-import { type Call, methods } from './methods.ts'
+import type { Call } from './method.ts'
+import { methods } from './methods.ts'
 import { DsmError, NasStore } from './store.ts'
 
 /**
@@ -18,6 +24,8 @@ export class NasEmulator {
   private readonly world: World
   private readonly store: NasStore
   private readonly server: Server
+  /** DSM speaks without TLS, too, at a port of its own; the CSI driver can be told to. */
+  private readonly plain: PlainServer
   private sessions: Record<string, { token: string }>
 
   constructor(world: World, pki: Pki) {
@@ -27,12 +35,14 @@ export class NasEmulator {
     this.sessions = world.read('nas-sessions') ?? {}
     const identity = pki.server('nas')
     this.fingerprint = identity.fingerprint
-    this.server = createServer({ cert: identity.certificate, key: identity.key }, (request, response) => {
+    const listener = (request: IncomingMessage, response: ServerResponse) => {
       this.answer(request, response).catch(error => {
         response.statusCode = 500
         response.end(String(error))
       })
-    })
+    }
+    this.server = createServer({ cert: identity.certificate, key: identity.key }, listener)
+    this.plain = createPlainServer(listener)
   }
 
   /** Listens at the world's address; with port 0 the system chooses. Resolves with the port. */
@@ -43,9 +53,18 @@ export class NasEmulator {
     })
   }
 
-  close(): Promise<void> {
-    this.server.closeAllConnections()
-    return new Promise(resolve => this.server.close(() => resolve()))
+  /** The same without TLS. */
+  listenPlain(port = 0): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.plain.once('error', reject)
+      this.plain.listen(port, this.world.address, () => resolve((this.plain.address() as AddressInfo).port))
+    })
+  }
+
+  async close(): Promise<void> {
+    const servers = [this.server, ...(this.plain.listening ? [this.plain] : [])]
+    for (const server of servers) server.closeAllConnections()
+    await Promise.all(servers.map(server => new Promise<void>(resolve => server.close(() => resolve()))))
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -58,7 +77,17 @@ export class NasEmulator {
     if (latency > 0) await new Promise(resolve => setTimeout(resolve, latency))
 
     const call: Call = Object.fromEntries([...parameters].map(([name, value]) => [name, decode(value)]))
+    // As while it starts again: nobody is there, and afterwards it knows no session any more.
+    if (this.world.strikes('nas-reboots', 'nas')) {
+      this.sessions = {}
+      this.saveSessions()
+      return void request.socket.destroy()
+    }
     const envelope = this.dispatch(url.pathname, parameters, call, request)
+    const changed = methods[`${parameters.get('api')} ${parameters.get('method')}`]?.changes
+    // What was ordered is done, and nobody hears of it.
+    if (changed && this.world.strikes('nas-reply-lost', parameters.get('method') ?? ''))
+      return void request.socket.destroy()
     response.setHeader('content-type', 'application/json; charset="UTF-8"')
     response.end(JSON.stringify(envelope))
   }
@@ -70,10 +99,10 @@ export class NasEmulator {
     if (!api || !method || !raw.get('version')) return refuse(101)
     if (api === 'SYNO.API.Info') return { success: true, data: discovery() }
     if (path !== '/webapi/entry.cgi' && path !== '/webapi/auth.cgi') return refuse(102)
-    if (api === 'SYNO.API.Auth') return this.authenticate(method, raw)
+    if (api === 'SYNO.API.Auth') return this.authenticate(method, raw, request)
 
     // DSM wants the cookie; `_sid` alone is refused.
-    const sid = /(?:^|;\s*)id=([^;]+)/.exec(request.headers.cookie ?? '')?.[1]
+    const sid = sidOf(request)
     const session = sid === undefined ? undefined : this.sessions[sid]
     if (sid === undefined || !session) return refuse(119)
     if (this.world.strikes('nas-session-expires', 'nas')) {
@@ -87,7 +116,7 @@ export class NasEmulator {
     }
     const known = methods[`${api} ${method}`]
     if (!known) return refuse(Object.keys(methods).some(name => name.startsWith(`${api} `)) ? 103 : 102)
-    if (raw.get('version') !== '1') return refuse(104)
+    if (!(known.versions ?? [1]).includes(Number(raw.get('version')))) return refuse(104)
     try {
       if (known.changes) this.world.countMutation('nas', `${api} ${method}`)
       // As some firmware does when its disks are in trouble: the order is taken, and nothing comes of it.
@@ -102,9 +131,13 @@ export class NasEmulator {
     }
   }
 
-  private authenticate(method: string, raw: URLSearchParams): object {
+  private authenticate(method: string, raw: URLSearchParams, request: IncomingMessage): object {
     const { nas } = this.world.blueprint
-    if (method === 'logout') return { success: true }
+    if (method === 'logout') {
+      delete this.sessions[sidOf(request) ?? '']
+      this.saveSessions()
+      return { success: true }
+    }
     if (method !== 'login') return { success: false, error: { code: 103 } }
     if (raw.get('account') !== nas.account || raw.get('passwd') !== nas.password)
       return { success: false, error: { code: 400 } }
@@ -125,6 +158,10 @@ export class NasEmulator {
   private saveSessions(): void {
     this.world.write('nas-sessions', this.sessions)
   }
+}
+
+function sidOf(request: IncomingMessage): string | undefined {
+  return /(?:^|;\s*)id=([^;]+)/.exec(request.headers.cookie ?? '')?.[1]
 }
 
 /** A parameter is JSON where it parses as JSON, and the bare word otherwise. */

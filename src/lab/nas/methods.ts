@@ -1,19 +1,9 @@
+import { type Call, changes, type Method, reads, text } from './method.ts'
+import { shareMethods } from './share-methods.ts'
 import { DsmError, type LunState, type NasStore, type SnapshotState, type TargetState } from './store.ts'
-
-/** Parameters of a call, decoded as DSM does: JSON where it is JSON, the raw text otherwise. */
-export type Call = Record<string, unknown>
-
-/** One method of the NAS: `api method` to what it does. `changes` are counted as mutating requests. */
-export interface Method {
-  changes: boolean
-  run(store: NasStore, call: Call): unknown
-}
 
 /** Of a machine that stands in no file: an old worker that was taken out of the cluster and never switched off. */
 const forgottenInitiator = 'iqn.2016-04.com.open-iscsi:forgotten'
-
-const reads = (run: Method['run']): Method => ({ changes: false, run })
-const changes = (run: Method['run']): Method => ({ changes: true, run })
 
 /** Everything that the CSI driver and our client ask of a NAS, as its own clients and recordings show it. */
 export const methods: Record<string, Method> = {
@@ -46,10 +36,7 @@ export const methods: Record<string, Method> = {
       use_dhcp: false,
     },
   ]),
-  'SYNO.Core.Share list': reads(() => ({ shares: [], total: 0, offset: 0 })),
-  'SYNO.Core.Share get': reads(() => {
-    throw new DsmError(402)
-  }),
+  ...shareMethods,
   'SYNO.Core.ISCSI.Node list': reads(store => ({ nodes: [{ uuid: store.world.uuidFor('nas') }] })),
 
   'SYNO.Core.ISCSI.LUN list': reads((store, call) => ({
@@ -133,6 +120,19 @@ export const methods: Record<string, Method> = {
   'SYNO.Core.ISCSI.LUN delete_snapshot': changes((store, call) => {
     const snapshot = store.snapshot(text(call, 'snapshot_uuid'))
     store.state.snapshots = store.state.snapshots.filter(s => s !== snapshot)
+    return {}
+  }),
+
+  // Rolls a LUN back in place; whoever is logged in to it would go on with what it has in memory.
+  'SYNO.Core.ISCSI.LUN restore_snapshot': changes((store, call) => {
+    const lun = store.lun(text(call, 'src_lun_uuid'))
+    const snapshot = store.snapshot(text(call, 'snapshot_uuid'))
+    if (snapshot.lun !== lun.uuid) throw new DsmError(18990532)
+    const used = store.state.targets.some(
+      t => t.sessions.length > 0 && t.mappings.some(m => m.lun === lun.uuid),
+    )
+    if (used) throw new DsmError(117)
+    store.rollBack(lun, snapshot)
     return {}
   }),
 
@@ -255,13 +255,6 @@ function snapshotJson(snapshot: SnapshotState) {
     taken_by: snapshot.takenBy,
     is_user_locked: false,
   }
-}
-
-function text(call: Call, name: string): string {
-  const value = call[name]
-  if (value === undefined) throw new DsmError(18990508)
-  if (typeof value !== 'string') throw new DsmError(120)
-  return value
 }
 
 function number(call: Call, name: string): number {

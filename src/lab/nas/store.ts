@@ -9,6 +9,32 @@ export interface NasState {
   luns: LunState[]
   targets: TargetState[]
   snapshots: SnapshotState[]
+  /** Shared folders; absent in a world that was begun before there were any. */
+  shares?: ShareState[]
+  nfs?: {
+    enable_nfs: boolean
+    enable_nfs_v4: boolean
+    enabled_minor_ver: number
+    support_major_ver: number
+    support_minor_ver: number
+    read_size: number
+    write_size: number
+  }
+}
+
+/** A rule of who may mount a share by NFS, as it was saved. */
+export type ShareRule = Record<string, unknown>
+
+export interface ShareState {
+  name: string
+  uuid: string
+  volume: string
+  description: string
+  /** MB; 0 is none. */
+  quota: number
+  rules: ShareRule[]
+  permissions: { name: string }[]
+  snapshots: { time: string; uuid: string; description: string; locked: boolean }[]
 }
 
 export interface LunState {
@@ -98,7 +124,7 @@ export class NasStore {
     lun: Pick<LunState, 'name' | 'size' | 'type' | 'location' | 'description'> & Partial<LunState>,
   ): LunState {
     const { blueprint } = this.world
-    if (!/^[A-Za-z0-9.:()-]+$/.test(lun.name)) throw new DsmError(18990503)
+    if (!/^[A-Za-z0-9.:()-]{1,255}$/.test(lun.name)) throw new DsmError(18990503)
     if (this.state.luns.some(l => l.name === lun.name)) throw new DsmError(18990538)
     if (this.state.luns.length >= blueprint.nas.limits.luns) throw new DsmError(18990541)
     if (lun.location !== blueprint.nas.volumePath) throw new DsmError(18990501)
@@ -114,6 +140,8 @@ export class NasStore {
     this.state.nextLun += 1
     mkdirSync(this.filesOf(made.uuid), { recursive: true })
     this.state.luns.push(made)
+    // Seen on DSM 7: a name of exactly 255 characters is refused, and the LUN is there all the same.
+    if (lun.name.length === 255) throw new DsmError(18990068)
     return made
   }
 
@@ -141,7 +169,9 @@ export class NasStore {
   createTarget(name: string, iqn: string, maxSessions: number): TargetState {
     if (this.state.targets.some(t => t.name === name)) throw new DsmError(18990744)
     if (this.state.targets.some(t => t.iqn === iqn)) throw new DsmError(18990745)
-    if (this.state.targets.length >= this.world.blueprint.nas.limits.targets) throw new DsmError(18990542)
+    const { targets } = this.world.blueprint.nas.limits
+    if (this.state.targets.length >= targets || this.world.suffers('nas-limit-reached', 'nas'))
+      throw new DsmError(18990542)
     const target: TargetState = {
       id: this.state.nextTarget,
       name,
@@ -193,6 +223,37 @@ export class NasStore {
     const snapshot = this.state.snapshots.find(s => s.uuid === uuid)
     if (!snapshot) throw new DsmError(18990532)
     return snapshot
+  }
+
+  /** The LUN as it was when the snapshot was taken. */
+  rollBack(lun: LunState, snapshot: SnapshotState): void {
+    this.emptyFiles(lun.uuid)
+    copyTree(this.snapshotFilesOf(snapshot.uuid), this.filesOf(lun.uuid))
+  }
+
+  shares(): ShareState[] {
+    this.state.shares ??= []
+    return this.state.shares
+  }
+
+  share(name: string): ShareState {
+    const share = this.shares().find(s => s.name === name)
+    if (!share) throw new DsmError(402)
+    return share
+  }
+
+  createShare(name: string, share: Pick<ShareState, 'volume' | 'description' | 'quota'>): ShareState {
+    if (!/^[^/\\]{1,32}$/.test(name)) throw new DsmError(3305)
+    if (this.shares().some(s => s.name === name)) throw new DsmError(3301)
+    if (share.volume !== this.world.blueprint.nas.volumePath) throw new DsmError(3304)
+    if (share.quota * 2 ** 20 > this.freeBytes()) throw new DsmError(3320)
+    const made = { name, uuid: this.world.newUuid(), rules: [], permissions: [], snapshots: [], ...share }
+    this.shares().push(made)
+    return made
+  }
+
+  deleteShare(share: ShareState): void {
+    this.state.shares = this.shares().filter(s => s !== share)
   }
 
   filesOf(lun: string): string {

@@ -123,6 +123,20 @@ function changesOf(
       message: `the NAS at ${access.url} reported success, but ${what} ${name} is not there`,
       remedy: 'Look at the NAS’s own log, then run `recover resume`',
     })
+  const lunDiffers = (message: string) =>
+    new Fault({
+      code: 'lun-differs',
+      blame: 'operator',
+      message: `${message}; nothing was deleted`,
+      remedy: 'Look at it in SAN Manager; list what may be deleted again with `recover volumes finalize`',
+    })
+  const stillThere = (what: string) =>
+    new Fault({
+      code: 'nas-without-effect',
+      blame: 'host',
+      message: `the NAS at ${access.url} reported success, but ${what} is still there`,
+      remedy: 'Look at the NAS’s own log, then run `recover resume`',
+    })
   /** Makes a thing that is found by name: a request whose answer was lost, or whose twin came first, has made it too. */
   const unless = async <T>(
     find: () => Promise<T | undefined>,
@@ -241,6 +255,39 @@ function changesOf(
       return made
     },
 
+    async deleteLun({ uuid, name, sizeBytes }) {
+      const lun = (await reader.luns()).find(l => l.uuid === uuid)
+      if (lun && (lun.name !== name || lun.sizeBytes !== sizeBytes))
+        throw lunDiffers(
+          `the LUN ${uuid} is called ${lun.name} and has ${lun.sizeBytes} bytes, not ${name} and ${sizeBytes} as was agreed`,
+        )
+      const leading = (await reader.targets()).filter(t => t.mappings.some(m => m.lun === uuid))
+      const users = leading.flatMap(t => t.sessions.map(s => `${s.initiator} at ${s.ip}`))
+      if (users.length > 0)
+        throw new Fault({
+          code: 'lun-in-use',
+          blame: 'operator',
+          message: `${name} (${uuid}) was not deleted: ${users.join(', ')} is logged in to it`,
+          remedy: 'Find out what still uses it; a disk that is in use is none of the old ones',
+        })
+      for (const target of leading)
+        await session.call('SYNO.Core.ISCSI.LUN', 'unmap_target', 1, { uuid, target_ids: [target.id] })
+      if (lun) await session.call('SYNO.Core.ISCSI.LUN', 'delete', 1, { uuid })
+      if ((await reader.luns()).some(l => l.uuid === uuid)) throw stillThere(`the LUN ${name}`)
+      const target = await targetNamed(name)
+      if (target && target.mappings.length === 0 && target.sessions.length === 0)
+        await session.call('SYNO.Core.ISCSI.Target', 'delete', 1, { target_id: String(target.id) })
+    },
+
+    async deleteSnapshot({ uuid, lun, name }) {
+      const found = (await reader.snapshots(lun)).find(s => s.uuid === uuid)
+      if (!found) return
+      if (found.name !== name || !name.startsWith('recover-'))
+        throw lunDiffers(`the snapshot ${uuid} is called ${found.name}, not ${name} as was agreed`)
+      await session.call('SYNO.Core.ISCSI.LUN', 'delete_snapshot', 1, { snapshot_uuid: uuid })
+      if ((await reader.snapshots(lun)).some(s => s.uuid === uuid)) throw stillThere(`the snapshot ${name}`)
+    },
+
     async dropOwnClone({ uuid, name, parent, run }) {
       const lun = (await reader.luns()).find(l => l.uuid === uuid)
       if (lun) {
@@ -262,13 +309,7 @@ function changesOf(
       const target = await targetNamed(name)
       if (target && name.startsWith(cloneName(run, '')) && target.mappings.length === 0)
         await session.call('SYNO.Core.ISCSI.Target', 'delete', 1, { target_id: String(target.id) })
-      if ((await reader.luns()).some(l => l.uuid === uuid))
-        throw new Fault({
-          code: 'nas-without-effect',
-          blame: 'host',
-          message: `the NAS at ${access.url} reported success, but the clone ${uuid} is still there`,
-          remedy: 'Look at the NAS’s own log, then run `recover resume`',
-        })
+      if ((await reader.luns()).some(l => l.uuid === uuid)) throw stillThere(`the clone ${uuid}`)
     },
   }
 }

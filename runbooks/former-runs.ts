@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { claims, readJournal } from '../src/runbook/replay.ts'
+import { listRunFolders, stateFolder } from '../src/runbook/run-folder.ts'
+import { mappedVolume } from '../src/volumes/map.ts'
+import type { FormerRun } from '../src/volumes/old-disks.ts'
+
+const mapped = z.object({ volumes: z.array(mappedVolume) })
+const disk = z.object({ handle: z.string() })
+
+/** Runs on this cluster file that came to their end, oldest first, with the folder of each. One that cannot be read is left out. */
+export function formerRuns(input: string, mode: string): (FormerRun & { folder: string })[] {
+  return listRunFolders(stateFolder()).flatMap(folder => {
+    try {
+      const { began, ended, steps } = claims(readJournal(folder.journal), folder.journal)
+      const found = mapped.safeParse(steps.get('evidence/map-volumes')?.checkpoint?.output)
+      if (began.input !== input || began.mode !== mode || ended?.state !== 'finished' || !found.success)
+        return []
+      const volumes = found.data.volumes.flatMap(({ claim, lun }) => {
+        if (!lun) return []
+        const made = ['clone', 'copy'].flatMap(way => {
+          const output = disk.safeParse(steps.get(`volumes/${way}[${claim}]`)?.checkpoint?.output)
+          return output.success ? [output.data.handle] : []
+        })
+        return [{ claim, lun: lun.uuid, ...(made[0] === undefined ? {} : { replacedBy: made[0] }) }]
+      })
+      return [{ run: folder.run, ended: ended.at, volumes, folder: folder.path }]
+    } catch {
+      return []
+    }
+  })
+}

@@ -1,0 +1,163 @@
+import { changes, type Method, reads, text } from './method.ts'
+import { DsmError, type NasStore, type ShareRule, type ShareState } from './store.ts'
+
+/**
+ * Shared folders as the CSI driver makes, resizes, snapshots and deletes them, with the NFS rules without which it takes a
+ * share for one of SMB. Sizes are quotas in MB.
+ */
+export const shareMethods: Record<string, Method> = {
+  'SYNO.Core.Share list': reads(store => {
+    const shares = store.shares().map(s => shareJson(s))
+    return { shares, total: shares.length, offset: 0 }
+  }),
+  'SYNO.Core.Share get': reads((store, call) => shareJson(store.share(text(call, 'name')))),
+  'SYNO.Core.Share create': changes((store, call) => {
+    const info = infoOf(call)
+    store.createShare(text(call, 'name'), {
+      volume: String(info.vol_path ?? ''),
+      description: String(info.desc ?? ''),
+      quota: quotaOf(info) ?? 0,
+    })
+    return {}
+  }),
+  'SYNO.Core.Share clone': changes((store, call) => {
+    const info = infoOf(call)
+    const source = store.shares().find(s => s.name === info.name_org)
+    const snapshot = call.snapshot
+    if (!source || (snapshot !== undefined && !source.snapshots.some(s => s.time === snapshot)))
+      throw new DsmError(3300)
+    const made = store.createShare(text(call, 'name'), {
+      volume: String(info.vol_path ?? source.volume),
+      description: String(info.desc ?? ''),
+      quota: quotaOf(info) ?? 0,
+    })
+    return { name: made.name }
+  }),
+  'SYNO.Core.Share set': changes((store, call) => {
+    const share = store.share(text(call, 'name'))
+    const info = infoOf(call)
+    share.quota = quotaOf(info) ?? share.quota
+    if (info.desc !== undefined) share.description = String(info.desc)
+    return {}
+  }),
+  'SYNO.Core.Share delete': changes((store, call) => {
+    const names = Array.isArray(call.name) ? call.name.map(String) : [text(call, 'name')]
+    for (const name of names) store.deleteShare(store.share(name))
+    return {}
+  }),
+
+  'SYNO.Core.Share.Snapshot create': changes((store, call) => {
+    const share = store.share(text(call, 'name'))
+    const { desc, lock } = (call.snapinfo ?? {}) as { desc?: string; lock?: boolean }
+    const time = `GMT+00-${stamp(new Date(), share.snapshots.length)}`
+    share.snapshots.push({
+      time,
+      description: desc ?? '',
+      locked: lock === true,
+      uuid: store.world.newUuid(),
+    })
+    return time
+  }),
+  'SYNO.Core.Share.Snapshot list': {
+    ...reads((store, call) => {
+      const { snapshots } = store.share(text(call, 'name'))
+      return {
+        snapshots: snapshots.map(s => ({
+          ruuid: s.uuid,
+          time: s.time,
+          desc: s.description,
+          lock: s.locked,
+          schedule_snapshot: false,
+          snap_size: 0,
+        })),
+        total: snapshots.length,
+      }
+    }),
+    versions: [2],
+  },
+  'SYNO.Core.Share.Snapshot delete': changes((store, call) => {
+    const share = store.share(text(call, 'name'))
+    const times = Array.isArray(call.snapshots) ? call.snapshots.map(String) : []
+    share.snapshots = share.snapshots.filter(s => !times.includes(s.time))
+    // A list of what could not be deleted.
+    return []
+  }),
+
+  'SYNO.Core.Share.Permission list': reads((store, call) => ({
+    items: store.share(text(call, 'name')).permissions,
+  })),
+  'SYNO.Core.Share.Permission set': changes((store, call) => {
+    const share = store.share(text(call, 'name'))
+    const given = (Array.isArray(call.permissions) ? call.permissions : []) as { name: string }[]
+    share.permissions = [...share.permissions.filter(p => !given.some(g => g.name === p.name)), ...given]
+    return {}
+  }),
+
+  'SYNO.Core.FileServ.NFS get': { ...reads(store => store.state.nfs ?? nfsOff), versions: [1, 2] },
+  'SYNO.Core.FileServ.NFS set': {
+    ...changes((store, call) => {
+      store.state.nfs = {
+        ...(store.state.nfs ?? nfsOff),
+        ...(call.enable_nfs === undefined ? {} : { enable_nfs: call.enable_nfs === true }),
+        ...(call.enable_nfs_v4 === undefined ? {} : { enable_nfs_v4: call.enable_nfs_v4 === true }),
+        ...(call.enabled_minor_ver === undefined
+          ? {}
+          : { enabled_minor_ver: Number(call.enabled_minor_ver) }),
+      }
+      return {}
+    }),
+    versions: [1, 2],
+  },
+  'SYNO.Core.FileServ.NFS.SharePrivilege load': reads((store, call) => {
+    const share = store.share(text(call, 'share_name'))
+    return { share_name: share.name, rule: share.rules }
+  }),
+  // Saving replaces every rule that there was.
+  'SYNO.Core.FileServ.NFS.SharePrivilege save': changes((store, call) => {
+    const share = store.share(text(call, 'share_name'))
+    share.rules = (Array.isArray(call.rule) ? call.rule : []) as ShareRule[]
+    return {}
+  }),
+}
+
+const nfsOff: NonNullable<NasStore['state']['nfs']> = {
+  enable_nfs: false,
+  enable_nfs_v4: false,
+  enabled_minor_ver: 0,
+  support_major_ver: 4,
+  support_minor_ver: 1,
+  read_size: 8192,
+  write_size: 8192,
+}
+
+function shareJson(share: ShareState) {
+  return {
+    name: share.name,
+    vol_path: share.volume,
+    desc: share.description,
+    uuid: share.uuid,
+    quota_value: share.quota,
+    share_quota: share.quota,
+    support_snapshot: true,
+    enable_share_cow: true,
+    encryption: 0,
+  }
+}
+
+/** `shareinfo` is an object, as JSON; some clients send its text once more quoted. */
+function infoOf(call: Record<string, unknown>): Record<string, unknown> {
+  const info = typeof call.shareinfo === 'string' ? JSON.parse(call.shareinfo) : call.shareinfo
+  if (info === null || typeof info !== 'object') throw new DsmError(403)
+  return info as Record<string, unknown>
+}
+
+function quotaOf(info: Record<string, unknown>): number | undefined {
+  const quota = info.share_quota ?? info.quota_value
+  return quota === undefined ? undefined : Number(quota)
+}
+
+/** `2026.11.28-02.15.00`; the second of its minute tells snapshots of one moment apart. */
+function stamp(now: Date, nth: number): string {
+  const [date = '', time = ''] = new Date(now.getTime() + nth * 1000).toISOString().split('T')
+  return `${date.replaceAll('-', '.')}-${time.slice(0, 8).replaceAll(':', '.')}`
+}

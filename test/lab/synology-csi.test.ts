@@ -1,0 +1,342 @@
+import { Agent, request } from 'undici'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Lab, startLab } from '../../src/lab/lab.ts'
+import { World } from '../../src/lab/world.ts'
+import { scratch } from '../runbook/harness.ts'
+import { smallBlueprint } from './small-world.ts'
+
+// The requests of the real synology-csi 1.2.1, as it was recorded: always GET, keys sorted, form encoding, the session in a
+// cookie, no token; values quoted or not exactly as it does.
+const agent = new Agent({ connect: { rejectUnauthorized: false } })
+let lab: Lab
+let world: World
+
+beforeAll(async () => {
+  const blueprint = smallBlueprint()
+  blueprint.nas.csrf = false
+  blueprint.nas.limits = { luns: 6, targets: 6, snapshotsPerLun: 2 }
+  world = World.create(scratch('nas'), blueprint)
+  lab = await startLab(world)
+})
+afterAll(async () => {
+  await lab.close()
+  await agent.close()
+})
+
+// biome-ignore lint/suspicious/noExplicitAny: whatever the NAS answers, and tests look into it
+type Json = any
+
+async function get(base: string, cgi: string, query: string, sid?: string): Promise<Json> {
+  const { body, statusCode, headers } = await request(`${base}/webapi/${cgi}?${query}`, {
+    dispatcher: agent,
+    headers: { 'user-agent': 'Go-http-client/1.1', ...(sid === undefined ? {} : { cookie: `id=${sid}` }) },
+  })
+  expect(statusCode).toBe(200)
+  expect(headers['set-cookie']).toBeUndefined()
+  return body.json()
+}
+
+const login = (base: string, password = 'correct+horse+battery') =>
+  get(
+    base,
+    'auth.cgi',
+    `account=recover&api=SYNO.API.Auth&format=sid&method=login&passwd=${password}&version=3`,
+  )
+
+describe.each(['url', 'plain'] as const)('over its %s, the CSI driver', scheme => {
+  let base: string
+  let sid: string
+  const ask = (query: string) => get(base, 'entry.cgi', query, sid)
+  const san = (api: string, method: string, rest = '') =>
+    ask(
+      `${rest.replace(/^(?=.)/, '')}${rest ? '&' : ''}api=SYNO.Core.ISCSI.${api}&method=${method}&version=1`,
+    )
+  const quoted = (value: string) => encodeURIComponent(JSON.stringify(value))
+
+  beforeEach(async () => {
+    base = lab.endpoints.nas[scheme]
+    sid = (await login(base)).data.sid
+  })
+
+  test('logs in and out', async () => {
+    expect(await login(base)).toEqual({
+      data: { sid: expect.any(String), is_portal_port: false },
+      success: true,
+    })
+    expect(await login(base, 'wrong')).toEqual({ success: false, error: { code: 400 } })
+    expect(await ask('api=SYNO.API.Auth&method=logout&version=1')).toEqual({ success: true })
+    // What was logged out of is not known any more; nor is what never was.
+    expect(await san('LUN', 'list')).toMatchObject({ error: { code: 119 } })
+    expect(await get(base, 'entry.cgi', 'api=SYNO.Core.ISCSI.LUN&method=list&version=1')).toMatchObject({
+      error: { code: 119 },
+    })
+  })
+
+  test('makes a volume, finds it, grows it, snapshots it and deletes it', async () => {
+    const name = `k8s-csi-pvc-${scheme}`
+    const created = await san(
+      'LUN',
+      'create',
+      `description=photos%2Flibrary&dev_attribs=%5B%5D&location=%2Fvolume1&name=${quoted(name)}&size=1073741824&type=BLUN`,
+    )
+    expect(created).toEqual({ success: true, data: { uuid: expect.any(String), lun_id: expect.any(Number) } })
+    const { uuid } = created.data
+    const again = await san('LUN', 'create', `location=%2Fvolume1&name=${quoted(name)}&size=1&type=BLUN`)
+    expect(again.error.code).toBe(18990538)
+    // By its name and by its uuid; with uneven blanks in what else is asked for.
+    const more = encodeURIComponent('["allocated_size","status","flashcache_status", "is_action_locked"]')
+    for (const which of [name, uuid])
+      expect((await san('LUN', 'get', `additional=${more}&uuid=${quoted(which)}`)).data.lun).toMatchObject({
+        uuid,
+        name,
+        size: 1_073_741_824,
+        location: '/volume1',
+        description: 'photos/library',
+        type: 263,
+        status: 'normal',
+        is_action_locked: false,
+        allocated_size: expect.any(Number),
+      })
+    expect((await ask('api=SYNO.Core.System&method=info&type=network&version=1')).data.hostname).toBe(
+      'beryllium',
+    )
+    const target = await san(
+      'Target',
+      'create',
+      `auth_type=0&iqn=iqn.2000-01.com.synology%3Aberyllium.${scheme}&name=${name}`,
+    )
+    expect(target.data).toEqual({ target_id: expect.any(Number) })
+    const id: number = target.data.target_id
+    expect((await san('LUN', 'map_target', `target_ids=%5B${id}%5D&uuid=${quoted(uuid)}`)).success).toBe(true)
+    const listed = await san(
+      'Target',
+      'list',
+      `additional=${encodeURIComponent('["mapped_lun", "connected_sessions"]')}`,
+    )
+    expect(listed.data.targets.find((t: Json) => t.target_id === id)).toMatchObject({
+      name,
+      iqn: `iqn.2000-01.com.synology:beryllium.${scheme}`,
+      is_enabled: true,
+      auth_type: 0,
+      max_sessions: 1,
+      mapped_luns: [{ lun_uuid: uuid, mapping_index: 1 }],
+      connected_sessions: [],
+    })
+    expect((await san('LUN', 'set', `new_size=2147483648&uuid=${quoted(uuid)}`)).success).toBe(true)
+    const taken = await san(
+      'LUN',
+      'take_snapshot',
+      `description=&is_app_consistent=false&is_locked=false&snapshot_name=${quoted('snapshot-1')}&src_lun_uuid=${quoted(uuid)}&taken_by=${quoted('Kubernetes CSI')}`,
+    )
+    const snapshot = taken.data.snapshot_uuid
+    expect((await san('LUN', 'list_snapshot', `src_lun_uuid=${quoted(uuid)}`)).data.snapshots).toEqual([
+      expect.objectContaining({
+        uuid: snapshot,
+        name: 'snapshot-1',
+        parent_uuid: uuid,
+        total_size: 2_147_483_648,
+        root_path: '/volume1',
+        taken_by: 'Kubernetes CSI',
+      }),
+    ])
+    const cloned = await san(
+      'LUN',
+      'clone_snapshot',
+      `cloned_lun_name=${quoted(`${name}-c`)}&snapshot_uuid=${quoted(snapshot)}&src_lun_uuid=${quoted(uuid)}`,
+    )
+    expect(cloned.data.cloned_lun_uuid).not.toBe(uuid)
+    expect((await san('LUN', 'delete', `uuid=${quoted(cloned.data.cloned_lun_uuid)}`)).success).toBe(true)
+    expect((await san('LUN', 'delete_snapshot', `snapshot_uuid=${quoted(snapshot)}`)).success).toBe(true)
+    expect((await san('LUN', 'delete_snapshot', `snapshot_uuid=${quoted(snapshot)}`)).error.code).toBe(
+      18990532,
+    )
+    // A LUN that is mapped can be deleted: its mapping goes along, its target stays.
+    expect((await san('LUN', 'delete', `uuid=${quoted(uuid)}`)).success).toBe(true)
+    expect((await san('LUN', 'get', `uuid=${quoted(uuid)}`)).error.code).toBe(18990531)
+    // An id is a text: bare, it is none.
+    expect((await san('Target', 'delete', `target_id=${id}`)).error.code).toBe(18990710)
+    expect((await san('Target', 'get', `target_id=${quoted(String(id))}`)).data.target.target_id).toBe(id)
+    expect((await san('Target', 'delete', `target_id=${quoted(String(id))}`)).success).toBe(true)
+  })
+
+  test('looks at volumes of the NAS: sizes are texts, an unknown one is 117', async () => {
+    const list = 'api=SYNO.Core.Storage.Volume&limit=-1&location=all&method=list&offset=0&version=1'
+    expect((await ask(list)).data.volumes[0]).toMatchObject({
+      volume_path: '/volume1',
+      fs_type: 'btrfs',
+      status: 'normal',
+      size_total_byte: expect.stringMatching(/^\d+$/),
+      size_free_byte: expect.stringMatching(/^\d+$/),
+    })
+    const path = (p: string) => `api=SYNO.Core.Storage.Volume&method=get&version=1&volume_path=${quoted(p)}`
+    expect((await ask(path('/volume1'))).data.volume.fs_type).toBe('btrfs')
+    expect((await ask(path('/volume9'))).error.code).toBe(117)
+  })
+
+  test('makes a share for NFS, resizes, snapshots, copies and deletes it', async () => {
+    const name = `k8s-csi-pvc-share-${scheme}`
+    const nfs = 'api=SYNO.Core.FileServ.NFS'
+    expect((await ask(`${nfs}&method=get&version=2`)).data).toMatchObject({ support_major_ver: 4 })
+    const on = `${nfs}&enable_nfs=true&enable_nfs_v4=true&enabled_minor_ver=1&method=set&version=2`
+    expect((await ask(on)).success).toBe(true)
+    expect((await ask(`${nfs}&method=get&version=2`)).data).toMatchObject({
+      enable_nfs: true,
+      enable_nfs_v4: true,
+    })
+    const share = 'api=SYNO.Core.Share'
+    const info = (more: object) => encodeURIComponent(JSON.stringify(more))
+    const wanted = {
+      name,
+      vol_path: '/volume1',
+      desc: 'Created by Synology K8s CSI',
+      enable_share_cow: true,
+      enable_recycle_bin: true,
+      recycle_bin_admin_only: true,
+      encryption: 0,
+      share_quota: 1024,
+      quota_value: 1024,
+    }
+    const create = `${share}&method=create&name=${quoted(name)}&shareinfo=${info(wanted)}&version=1`
+    expect((await ask(create)).success).toBe(true)
+    expect((await ask(create)).error.code).toBe(3301)
+    const found = await ask(`${share}&method=get&name=${quoted(name)}&version=1`)
+    expect(found.data).toMatchObject({
+      name,
+      vol_path: '/volume1',
+      uuid: expect.any(String),
+      quota_value: 1024,
+    })
+    const rights = 'api=SYNO.Core.FileServ.NFS.SharePrivilege'
+    expect((await ask(`${rights}&method=load&share_name=${quoted(name)}&version=1`)).data.rule).toEqual([])
+    const rule = [
+      { client: '192.0.2.11', privilege: 'rw', root_squash: 'root', security_flavor: { sys: true } },
+    ]
+    await ask(`${rights}&method=save&rule=${info(rule)}&share_name=${quoted(name)}&version=1`)
+    expect((await ask(`${rights}&method=load&share_name=${quoted(name)}&version=1`)).data.rule).toEqual(rule)
+    await ask(
+      `${share}&method=set&name=${quoted(name)}&shareinfo=${info({ ...wanted, share_quota: 2048 })}&version=1`,
+    )
+    const snap = 'api=SYNO.Core.Share.Snapshot'
+    const time = (
+      await ask(
+        `${snap}&method=create&name=${quoted(name)}&snapinfo=${info({ desc: '(Do not change)s-1', lock: true })}&version=1`,
+      )
+    ).data
+    expect(time).toMatch(/^GMT\+00-\d{4}\.\d\d\.\d\d-\d\d\.\d\d\.\d\d$/)
+    const snapshots = `${snap}&additional=%5B%22desc%22%5D&method=list&name=${quoted(name)}&version=2`
+    expect((await ask(snapshots)).data).toMatchObject({
+      total: 1,
+      snapshots: [{ time, desc: '(Do not change)s-1' }],
+    })
+    expect((await ask(snapshots.replace('version=2', 'version=1'))).error.code).toBe(104)
+    const copy = { ...wanted, name: `${name}-c`, name_org: name }
+    const clone = `${share}&method=clone&name=${quoted(`${name}-c`)}&shareinfo=${info(copy)}&snapshot=${quoted(time)}&version=1`
+    expect((await ask(clone)).data).toEqual({ name: `${name}-c` })
+    expect((await ask(clone.replaceAll(encodeURIComponent(time), 'never'))).error.code).toBe(3300)
+    await ask(`${snap}&method=delete&name=${quoted(name)}&snapshots=${info([time])}&version=1`)
+    const gone = `${share}&method=delete&name=${info([name, `${name}-c`])}&version=1`
+    expect((await ask(gone)).success).toBe(true)
+    expect((await ask(`${share}&method=list&version=1`)).data.shares).toEqual([])
+    expect((await ask(`${share}&method=get&name=${quoted(name)}&version=1`)).error.code).toBe(402)
+  })
+})
+
+describe('the NAS', () => {
+  let sid: string
+  const call = (api: string, method: string, more: Record<string, unknown> = {}) =>
+    post({ api: `SYNO.Core.ISCSI.${api}`, method, version: 1, ...more })
+  /** As our own client and Cinder send it: POST, everything as JSON. */
+  async function post(form: Record<string, unknown>): Promise<Json> {
+    const body = new URLSearchParams(
+      Object.entries(form).map(([k, v]): [string, string] => [
+        k,
+        k === 'api' || k === 'method' ? String(v) : JSON.stringify(v),
+      ]),
+    ).toString()
+    const answer = await request(`${lab.endpoints.nas.url}/webapi/entry.cgi`, {
+      method: 'POST',
+      dispatcher: agent,
+      headers: { 'content-type': 'application/x-www-form-urlencoded', cookie: `id=${sid}` },
+      body,
+    })
+    return answer.body.json()
+  }
+  const lun = (name: string, more: object = {}) =>
+    call('LUN', 'create', { name, size: 2 ** 30, type: 'BLUN', location: '/volume1', ...more })
+  const names = async () => (await call('LUN', 'list')).data.luns.map((l: Json) => l.name)
+
+  beforeEach(async () => {
+    sid = (await login(lab.endpoints.nas.url)).data.sid
+  })
+
+  test('refuses a name of exactly 255 characters and makes the LUN all the same; a longer one is only refused', async () => {
+    const name = 'n'.repeat(255)
+    expect((await lun(name)).error.code).toBe(18990068)
+    expect(await names()).toContain(name)
+    expect((await lun('n'.repeat(256))).error.code).toBe(18990503)
+    await call('LUN', 'delete', { uuid: name })
+    expect(await names()).not.toContain(name)
+  })
+
+  test('has limits of LUNs, targets and snapshots, and of room', async () => {
+    const here = (await names()).length
+    for (let i = here; i < 6; i += 1) expect((await lun(`lun-${i}`)).success).toBe(true)
+    expect((await lun('one-more')).error.code).toBe(18990541)
+    const uuid = 'lun-5'
+    const snapshot = (name: string) =>
+      call('LUN', 'take_snapshot', { src_lun_uuid: uuid, snapshot_name: name })
+    expect((await snapshot('a')).success).toBe(true)
+    expect((await snapshot('a')).error.code).toBe(18990513)
+    expect((await snapshot('b')).success).toBe(true)
+    expect((await snapshot('c')).error.code).toBe(18990543)
+    const targets = (await call('Target', 'list')).data.targets.length
+    const target = (i: number | string) =>
+      call('Target', 'create', { name: `t-${i}`, iqn: `iqn.x:${i}`, auth_type: 0 })
+    for (let i = targets; i < 6; i += 1) expect((await target(i)).success).toBe(true)
+    expect((await target('more')).error.code).toBe(18990542)
+    expect((await target(5)).error.code).toBe(18990744)
+    expect((await call('Target', 'create', { name: 'new', iqn: 'iqn.x:5', auth_type: 0 })).error.code).toBe(
+      18990745,
+    )
+    for (let i = here; i < 6; i += 1) await call('LUN', 'delete', { uuid: `lun-${i}` })
+    expect((await lun('huge', { size: 2 ** 50 })).error.code).toBe(18990002)
+    for (let i = targets; i < 6; i += 1) await call('Target', 'delete', { target_id: `t-${i}` })
+  })
+
+  test('rolls a LUN back only while nobody is logged in to it, and wants to be told which', async () => {
+    const [old] = (await call('LUN', 'list')).data.luns
+    const taken = await call('LUN', 'take_snapshot', { src_lun_uuid: old.uuid, snapshot_name: 'back' })
+    const snapshot_uuid = taken.data.snapshot_uuid
+    const back = { src_lun_uuid: old.uuid, snapshot_uuid }
+    expect((await call('LUN', 'restore_snapshot', { snapshot_uuid })).error.code).toBe(18990508)
+    const session = (await call('Target', 'list', { additional: ['connected_sessions', 'mapped_lun'] })).data
+      .targets
+    const target = session.find((t: Json) => t.mapped_luns.some((m: Json) => m.lun_uuid === old.uuid))
+    const used = target.connected_sessions.length > 0
+    if (used) expect((await call('LUN', 'restore_snapshot', back)).error.code).toBe(117)
+    await call('Target', 'disable', { target_id: String(target.target_id) })
+    expect((await call('LUN', 'restore_snapshot', back)).success).toBe(true)
+  })
+
+  test('with protection against CSRF, wants its token with every call: the driver, which has none, is locked out', async () => {
+    world.blueprint.nas.csrf = true
+    try {
+      expect((await call('LUN', 'list')).error.code).toBe(105)
+    } finally {
+      world.blueprint.nas.csrf = false
+    }
+  })
+
+  test('forgets a session in the middle: once 106, and then nobody knows it', async () => {
+    world.arm('nas-session-expires', 'nas')
+    expect((await call('LUN', 'list')).error.code).toBe(106)
+    expect((await call('LUN', 'list')).error.code).toBe(119)
+  })
+
+  test('may do what it is told and lose the answer', async () => {
+    world.arm('nas-reply-lost', 'create')
+    await expect(lun('answerless')).rejects.toThrow()
+    expect(await names()).toContain('answerless')
+    await call('LUN', 'delete', { uuid: 'answerless' })
+  })
+})
