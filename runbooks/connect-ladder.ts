@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import type { Cluster } from '../src/cluster/load.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
 import { verifyArtifact } from '../src/hosts/install/artifact.ts'
+import { Away } from '../src/hosts/install/away.ts'
 import { argumentsIntoCd } from '../src/hosts/install/cd-image.ts'
 import { findInstaller } from '../src/hosts/install/find-installer.ts'
 import { resetMark } from '../src/hosts/install/flatcar-reset.ts'
 import { installerArguments, installerConfig } from '../src/hosts/install/installer-config.ts'
 import { climb, firstRung, outlook } from '../src/hosts/install/ladder.ts'
 import { Leftovers, takeDown } from '../src/hosts/install/leftovers.ts'
-import type { Artifact, Hands, Situation, SystemImage } from '../src/hosts/install/rung.ts'
+import type { Artifact, Guidance, Hands, Situation, SystemImage } from '../src/hosts/install/rung.ts'
 import { imageBelow, type Writing } from '../src/hosts/install/write-disk.ts'
 import { mintHostKey } from '../src/hosts/keys.ts'
 import type { DhcpAnswers } from '../src/hosts/netboot/dnsmasq.ts'
@@ -73,6 +74,7 @@ export function connectLadder(
 ): { reader: LadderReader; writer: LadderWriter; close(): Promise<void> } {
   const { entry, resolve } = cluster
   const leftovers = folder === '' ? undefined : new Leftovers(folder)
+  const away = folder === '' ? undefined : new Away(folder)
   const imageKey = {
     file: entry.tools?.imageKey && resolve(entry.tools.imageKey.file),
     fingerprint: entry.tools?.imageKey?.fingerprint,
@@ -126,8 +128,10 @@ export function connectLadder(
     try {
       seen = await ground.anyone(host, signal, async h => {
         const facts = await h.facts(signal)
-        if (install.includes('flatcar-reset') && facts.os.id === 'flatcar')
-          resetBefore = (await h.readFile(resetMark(run), signal)) !== undefined
+        if (install.includes('flatcar-reset') && facts.os.id === 'flatcar') {
+          const marked = await h.readFile(resetMark(run), signal)
+          resetBefore = marked !== undefined && marked !== facts.bootId
+        }
         return { facts, hostKey: h.hostKey }
       })
     } catch (thrown) {
@@ -172,6 +176,32 @@ export function connectLadder(
     }
   }
 
+  /** Does what makes a machine boot another system. */
+  const leaving = async <T>(host: string, act: () => Promise<T>): Promise<T> => {
+    away?.begins(host)
+    try {
+      return await act()
+    } catch (thrown) {
+      away?.ends(host)
+      throw thrown
+    }
+  }
+
+  /** Waits for a machine that a killed process of this run told to boot another system. */
+  const comesBack = async (host: string, { signal, note, wait }: Guidance): Promise<void> => {
+    try {
+      await wait(
+        `${host} to answer again, which this run told to boot another system`,
+        async () => (await find(host, signal)) ?? (await situation(host, signal)).seen,
+        { every: '5s', limit: '10m' },
+      )
+    } catch (thrown) {
+      if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
+      note(`${host} has not come back from a reboot that this run ordered`)
+    }
+    away?.ends(host)
+  }
+
   const verified = (what: string, a: Parameters<typeof artifact>[0]) =>
     verifyArtifact(what, artifact(a), imageKey)
 
@@ -200,7 +230,8 @@ export function connectLadder(
         return entry.installer
       }
       return {
-        change: act => ground.change(ground.access(host, [now.seen?.hostKey ?? '']), signal, act),
+        change: act =>
+          leaving(host, () => ground.change(ground.access(host, [now.seen?.hostKey ?? '']), signal, act)),
         power: ground.power(host),
         netboot: netboot(),
         async installer(networks) {
@@ -264,6 +295,7 @@ export function connectLadder(
       return firstRung(hostEntry(host).install, await situation(host, signal))?.name
     },
     leftovers: host => leftovers?.of(host) ?? [],
+    away: host => away?.is(host) ?? false,
     verify: verified,
   }
   return {
@@ -272,7 +304,10 @@ export function connectLadder(
       ...reader,
       async climb(host, guidance) {
         await opened?.forget()
-        return climb(
+        if (away?.is(host)) await comesBack(host, guidance)
+        const { seen } = await situation(host, guidance.signal)
+        if (seen?.facts.run?.run === run) return
+        await climb(
           hostEntry(host).install,
           () => situation(host, guidance.signal),
           hands(guidance.signal),
@@ -281,10 +316,10 @@ export function connectLadder(
       },
       async changeInstaller(host, installer, signal, act) {
         const access = installer.pinned ? pinned(host) : ground.access(host, [installer.hostKey])
-        return ground.change(access, signal, act)
+        return leaving(host, () => ground.change(access, signal, act))
       },
       async changeSeen(host, hostKey, signal, act) {
-        return ground.change(ground.access(host, [hostKey]), signal, act)
+        return leaving(host, () => ground.change(ground.access(host, [hostKey]), signal, act))
       },
       async disarm(host, signal) {
         await netboot()?.forget()

@@ -62,13 +62,18 @@ export interface LadderReader {
   firstRung(host: string, signal: AbortSignal): Promise<RungName | undefined>
   /** What this run has put up at the host's BMC and not yet taken down. */
   leftovers(host: string): Leftover[]
+  /** A process of this run told it to boot another system. Tells something only while nothing answers. */
+  away(host: string): boolean
   /** Reads a file of recover.yaml whole and checks it by hash and signature. */
   verify(what: string, artifact: Artifact): Promise<VerifiedArtifact>
 }
 
 export interface LadderWriter extends LadderReader {
-  /** Gets an installer running by the first rung that leads to one. */
-  climb(host: string, guidance: Guidance): Promise<RungName>
+  /**
+   * Gets an installer running by the first rung that leads to one. A machine that is away is waited for first, and one that
+   * runs this run's system already is left as it is.
+   */
+  climb(host: string, guidance: Guidance): Promise<void>
   /** An installer, known by the host key that it showed when we looked. */
   changeInstaller<T>(
     host: string,

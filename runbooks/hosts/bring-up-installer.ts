@@ -67,6 +67,9 @@ export const bringUpInstaller = step({
         `${installer.name} answers on ${host.name} with the host key ${fingerprintOfText(hostKey)}${installer.pinned ? ', which this run gave it' : ''}`,
       )
     }
+    const { seen } = await hosts.situation(host.name, signal)
+    if (!seen && hosts.away(host.name))
+      return due(`wait until ${host.name} answers again, which this run told to boot another system`)
     const rungs = await hosts.ladder(host.name, signal)
     const first = rungs.find(r => r.refuses === undefined)
     if (!first)
@@ -75,7 +78,6 @@ export const bringUpInstaller = step({
         `none of the ways to install ${host.name} can be tried: ${rungs.map(r => `${r.name}: ${r.refuses}`).join('; ')}`,
         'Mend what one of them says, or add by-hand to hosts.….install',
       )
-    const { seen } = await hosts.situation(host.name, signal)
     if (seen) {
       const disk = resolveDisk(seen.facts, cluster.entry.hosts[host.name]!.disk, host.name)
       const other = otherFlatcarDisk(disk, seen.facts.disks)

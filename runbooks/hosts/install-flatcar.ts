@@ -15,6 +15,12 @@ import { bringUpInstaller } from './bring-up-installer.ts'
 import { eachHost } from './each-host.ts'
 
 /**
+ * How often what was told to reboot may answer still, looked at every two seconds: it stops its services first, which
+ * systemd gives a minute and a half. An order whose line broke may never have arrived.
+ */
+const patience = 60
+
+/**
  * Makes the new system on the one disk that was named, and proves that what answers afterwards is this run's machine: a
  * new boot, the host key that we minted, the run's name in a file that only its Ignition config can have written, the
  * release that was asked for, started from that disk.
@@ -78,12 +84,19 @@ export const installFlatcar = step({
     })
     const image = hosts.imageFor(name)
     /** Waits for the new system; ends early with a Fault when another one answers. */
-    const comesUp = (from: { hostKey: string; bootId: string }, limit: '10m' | '20m') =>
-      wait(
+    const comesUp = async (from: { hostKey: string; bootId: string }, limit: '10m' | '20m') => {
+      let stillThere = 0
+      const runsOn = (bootId: string | undefined) => {
+        stillThere = bootId === from.bootId ? stillThere + 1 : 0
+        return stillThere > patience ? false : undefined
+      }
+      const rebooted = await wait(
         `${name} to boot its new system`,
         async () => {
           const probe = await hosts.probe(name, signal)
           if (probe.state === 'answers') return true
+          // Our own installer may let in nobody but us.
+          if (probe.state === 'refused-login') return runsOn((await hosts.installer(name, signal))?.bootId)
           if (probe.state !== 'other-key') return undefined
           const facts = await hosts.anyone(name, signal, h => h.facts(signal))
           const fault = whoAnswers(facts, {
@@ -94,10 +107,19 @@ export const installFlatcar = step({
             ours: run.hostKey(name).fingerprint,
           })
           if (fault) throw fault
-          return undefined
+          return runsOn(facts.bootId)
         },
         { every: '2s', limit },
       )
+      if (!rebooted)
+        throw new Fault({
+          code: 'not-rebooted',
+          blame: 'host',
+          message: `${name} was told to reboot into its new system, and runs on`,
+          remedy: `Reboot ${name}; then run \`recover resume\``,
+          transient: true,
+        })
+    }
     // What an earlier attempt has armed would catch the machine when it boots its disk.
     await hosts.disarm(name, signal)
     if (before.way === 'flatcar-reset' && (await hosts.firstRung(name, signal)) === 'flatcar-reset')
@@ -108,7 +130,7 @@ export const installFlatcar = step({
           const disk = resolveDisk(facts, entry.disk, name)
           await flatcarReset.reinstall(
             old,
-            { run: run.id, disk, image: image.image, ignition: prepared },
+            { run: run.id, disk, image: image.image, ignition: prepared, bootId: facts.bootId },
             guidance,
           )
         })

@@ -20,7 +20,7 @@ export const checkLadder = step({
   async observe(look) {
     const names = look.cluster.k0sctl.hosts.map(h => h.name)
     const found = await Promise.all(names.map(name => waysTo(name, look)))
-    const stuck = found.filter(f => f.can.length === 0 && !f.installed)
+    const stuck = found.filter(f => f.can.length === 0 && !f.needsNone)
     if (stuck.length > 0)
       return blocked(
         'no-way-to-install',
@@ -34,7 +34,7 @@ export const checkLadder = step({
       ...(f.cannot.length > 0 && f.can.every(way => way === 'by-hand') ? [onlyByHand(f)] : []),
     ])
     const said = found.map(f =>
-      f.installed ? `${f.name} is installed already` : `${f.name} by ${f.can.join(', then ')}`,
+      f.needsNone === undefined ? `${f.name} by ${f.can.join(', then ')}` : `${f.name} ${f.needsNone}`,
     )
     const remarks = found.flatMap(f => f.cannot.map(why => `${f.name} cannot be installed by ${why}`))
     return done(
@@ -47,8 +47,8 @@ export const checkLadder = step({
 
 interface Ways {
   name: string
-  /** What is this run's machine already needs no way any more. */
-  installed: boolean
+  /** Why it needs no way any more: it is this run's machine already, or on its way to be it. */
+  needsNone?: string
   can: string[]
   /** Each way that cannot be tried, and why. */
   cannot: string[]
@@ -72,9 +72,13 @@ async function waysTo(
   const probe = await hosts.probe(name, signal)
   if (probe.state === 'answers') {
     const facts = await hosts.ours(name, signal, h => h.facts(signal))
-    if (facts.run?.run === run.id) return { name, installed: true, can: [], cannot: [] }
+    if (facts.run?.run === run.id) return { name, needsNone: 'is installed already', can: [], cannot: [] }
   }
   const situation = await hosts.situation(name, signal)
+  if (!situation.seen && hosts.away(name)) {
+    const needsNone = 'is waited for, which this run told to boot another system'
+    return { name, needsNone, can: [], cannot: [] }
+  }
   const rungs = await hosts.ladder(name, signal)
   const power = hosts.power(name)
   let powerFails: Fault | undefined
@@ -97,5 +101,5 @@ async function waysTo(
     if (why === undefined) can.push(rung.name)
     else cannot.push(`${rung.name}: ${why}`)
   }
-  return { name, installed: false, can, cannot, ...(powerFails ? { power: powerFails } : {}) }
+  return { name, can, cannot, ...(powerFails ? { power: powerFails } : {}) }
 }

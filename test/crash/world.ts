@@ -98,11 +98,14 @@ function contentOf(folder: string): unknown {
 
 /** All objects of the one cluster that there is, by group, kind, namespace and name. */
 function kubernetesOf(lab: string): Map<string, Stored> {
-  const stores = readdirSync(join(lab, 'kubernetes')).filter(name => name.endsWith('.ndjson'))
+  // A run of the hosts alone has begun none.
+  const folder = join(lab, 'kubernetes')
+  if (!existsSync(folder)) return new Map()
+  const stores = readdirSync(folder).filter(name => name.endsWith('.ndjson'))
   if (stores.length !== 1)
     throw new Error(`the control plane began ${stores.length} times: ${stores.join(', ')}`)
   const objects = new Map<string, Stored>()
-  for (const line of readFileSync(join(lab, 'kubernetes', stores[0] ?? ''), 'utf8').split('\n')) {
+  for (const line of readFileSync(join(folder, stores[0] ?? ''), 'utf8').split('\n')) {
     if (line === '') continue
     const { key, object } = JSON.parse(line) as { key: string; object?: Stored }
     if (object) objects.set(key, object)

@@ -7,7 +7,10 @@ import type { SystemRung } from './rung.ts'
 import { runsFromMemory } from './running-from-memory.ts'
 import { diskCheck } from './write-disk.ts'
 
-/** Written to the old system before it is reset. It is gone when the reset was done, and speaks when it was not. */
+/**
+ * Written to the old system before it is reset, with its boot id in it. It is gone when the reset was done; in another boot
+ * it says that the old system came back.
+ */
 export function resetMark(run: string): string {
   return `/var/lib/recover/reset-by-${run}`
 }
@@ -41,13 +44,13 @@ export const flatcarReset: SystemRung = {
   },
   says: ({ host, seen }) =>
     `reset ${seen?.facts.os.name || 'Flatcar'} on ${host} with the new config, keeping its release and nothing else (flatcar-reset)`,
-  async reinstall(host, { run, disk, ignition }, { signal, note, wait }) {
+  async reinstall(host, { run, disk, ignition, bootId }, { signal, note, wait }) {
     const unit = `recover-reset-${run}`
     const before = await host.unit(unit, signal)
     if (before.active === 'absent' || before.active === 'failed') {
       await host.forgetUnit(unit, signal)
       await host.putFile(config, ignition.text, 0o600, signal)
-      await host.putFile(resetMark(run), '', 0o600, signal)
+      await host.putFile(resetMark(run), bootId, 0o600, signal)
       await host.startUnit(unit, resetScript(disk), signal)
     } else note(`found the reset of ${host.name} that was begun before`)
     const ended = await wait(

@@ -1,4 +1,5 @@
 import { Fault } from '../../runbook/fault.ts'
+import { isLost } from '../ssh-faults.ts'
 import { byHand } from './by-hand.ts'
 import { flatcarReset } from './flatcar-reset.ts'
 import { kexec } from './kexec.ts'
@@ -72,6 +73,8 @@ export async function climb(
       await rung.bringUp(situation, with_, guidance)
       return name
     } catch (thrown) {
+      // A line that breaks says nothing of the way: the step is tried again from the beginning.
+      if (isLost(thrown)) throw thrown
       if (!(thrown instanceof Fault) || guidance.signal.aborted) throw thrown
       if (thrown.code === 'step-timed-out') throw thrown
       guidance.note(`${name} led nowhere on ${host}: ${thrown.message}`)

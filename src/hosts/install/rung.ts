@@ -150,7 +150,11 @@ export interface InstallerRung extends RungCommon {
 export interface SystemRung extends RungCommon {
   readonly leadsTo: 'system'
   /** Comes back when the machine reboots into its new system. */
-  reinstall(host: HostWriter, what: Installation, guidance: Guidance): Promise<void>
+  reinstall(
+    host: HostWriter,
+    what: Installation & { /** Of the old system. */ bootId: string },
+    guidance: Guidance,
+  ): Promise<void>
 }
 
 export type InstallRung = InstallerRung | SystemRung
