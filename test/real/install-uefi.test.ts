@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type BareMachine, during, makeBareMachine, minutes, proven } from './harness/bare-machine.ts'
+import { type BareMachine, installed, makeBareMachine, minutes, notes } from './harness/bare-machine.ts'
 import { startIpmiBmc } from './harness/bmc.ts'
 import { makeHome } from './harness/home.ts'
 import { describeReal } from './harness/place.ts'
@@ -24,10 +24,7 @@ describeReal('a machine with UEFI', () => {
       const before = hashOf(machine.disks[1]!)
       const by = await bare.attach(startIpmiBmc)
       const home = await makeHome(bare, { trust: 'signature', install: ['pxe'], by })
-      const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
-      await during('the system to be proven', program, () => proven(home), 12 * minutes)
-      expect(await program.ended, program.said()).toBe(0)
-      const facts = await bare.look()
+      const facts = await installed(bare, home, home.recover('cluster', '--from-scratch', '--only', 'hosts'))
       expect(facts).toMatchObject({ uefi: true, rootFileSystem: 'ext4', run: { host: machine.name } })
       const disk = facts.disks.find(d => d.boot)!
       expect(disk.serial).toBe(machine.disks[0]!.serial)
@@ -42,14 +39,11 @@ describeReal('a machine with UEFI', () => {
     async () => {
       const { machine } = bare
       const [old, orders] = [await bare.look(), machine.orders()]
-      const home = await makeHome(bare, { trust: 'hash', install: ['pxe'] })
-      const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
-      await during('the system to be proven', program, () => proven(home), 12 * minutes)
-      expect(await program.ended, program.said()).toBe(0)
-      const facts = await bare.look()
+      const home = await makeHome(bare, { trust: 'signature', install: ['pxe'] })
+      const facts = await installed(bare, home, home.recover('cluster', '--from-scratch', '--only', 'hosts'))
       expect(facts).toMatchObject({ uefi: true, rootFileSystem: 'ext4', run: { host: machine.name } })
       expect(facts.run?.run).not.toBe(old.run?.run)
-      expect(home.journal().flatMap(r => (r.kind === 'note' ? [r.text] : []))).toContainEqual(
+      expect(notes(home)).toContainEqual(
         expect.stringMatching(/^the firmware of beryllium boots entry [0-9A-F]{4} next$/),
       )
       // The machine did all of it by itself.

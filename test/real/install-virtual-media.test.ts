@@ -9,6 +9,7 @@ import {
   notes,
 } from './harness/bare-machine.ts'
 import { startRedfishBmc } from './harness/bmc.ts'
+import { run } from './harness/commands.ts'
 import { makeHome } from './harness/home.ts'
 import { describeReal } from './harness/place.ts'
 import { hashOf } from './harness/virtual-machine.ts'
@@ -51,6 +52,50 @@ describeReal('a machine whose BMC has a virtual drive', () => {
       expect(facts.disks.find(d => d.boot)?.serial).toBe(machine.disks[0]!.serial)
       expect(machine.chassis('get', 'cd', 'boot')).toBe('cd:\nboot:none\n')
       expect(machine.orders()).toContain('set boot cdrom')
+      expect(hashOf(machine.disks[1]!)).toBe(before)
+    },
+    20 * minutes,
+  )
+
+  // What stands in for what: the image is Debian in Flatcar's shape, its flatcar-reset writes what Flatcar's writes (the
+  // config to OEM, /selective-os-reset, first_boot), and its initramfs takes away all but the release and runs Ignition, as
+  // Flatcar's does. Flatcar's own release lies on a partition of its own; here it is /usr and a copy of the rest.
+  test(
+    'flatcar-reset on the system that runs, killed and cut off as it reboots: begun anew on the same partitions, proven',
+    async () => {
+      const { machine, login } = bare
+      const [old, before, orders] = [await bare.look(), hashOf(machine.disks[1]!), machine.orders()]
+      const ssh = (command: string) =>
+        run(
+          'ssh',
+          ...['-i', login.file, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+          ...['-o', 'LogLevel=ERROR', '-o', 'ConnectTimeout=20', `core@${machine.address}`, command],
+        ).trim()
+      const identities = 'lsblk -no PARTUUID,UUID $(findmnt -no SOURCE /)'
+      const root = ssh(
+        `sudo sh -c 'echo old >/var/lib/of-before; echo old >/home/core/mine; sync'; ${identities}`,
+      )
+      const home = await makeHome(bare, { trust: 'hash', install: ['flatcar-reset'] })
+      const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
+      const begins = () => notes(home).includes('rebooting boron: it begins anew')
+      await during('the reset to be staged', first, begins, 12 * minutes)
+      first.kill()
+      await first.ended
+      machine.link('down')
+      const second = home.recover('resume')
+      // Nothing answers, and no way to install could be tried: it is waited for, since this run told it to reboot.
+      const waits = () => /to answer again, which this run told/.test(second.said())
+      await during('the machine to be waited for', second, waits, 5 * minutes)
+      machine.link('up')
+      const facts = await installed(bare, home, second)
+      expect(facts.run).toMatchObject({ host: machine.name })
+      expect(facts.run?.run).not.toBe(old.run?.run)
+      expect(facts.bootId).not.toBe(old.bootId)
+      expect(facts.rootFileSystem).toBe('ext4')
+      expect(ssh(identities)).toBe(root)
+      expect(ssh('ls /var/lib/of-before /home/core/mine /selective-os-reset 2>/dev/null | wc -l')).toBe('0')
+      expect(ssh('wc -l </var/lib/first-boot')).toBe('1')
+      expect(machine.orders()).toEqual(orders)
       expect(hashOf(machine.disks[1]!)).toBe(before)
     },
     20 * minutes,
