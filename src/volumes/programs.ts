@@ -42,8 +42,7 @@ rm "$sums"
 printf '{"files":%d,"bytes":%d,"sha256":"%s"}' "$files" "$bytes" "$sum" > /dev/termination-log`
 
 /** Everything of a file but its birth, holes included; what is the file system's own, or ours, is left out. */
-const everything =
-  '-aHAXS --numeric-ids --delete --exclude=/lost+found --exclude=/.recover-copy --no-human-readable'
+const everything = '-aHAXS --numeric-ids --exclude=/lost+found --exclude=/.recover-copy --no-human-readable'
 
 /**
  * Copies SRC to DST (/src and /dst, unless the environment says otherwise) and compares both in a second pass: contents by
@@ -61,7 +60,7 @@ content() { ls -A "$1" | grep -vx lost+found || true; }
 work=$(mktemp -d)
 errors=$work/errors report=$work/report
 differences() {
-  rsync ${everything} --checksum --dry-run --itemize-changes --stats "$src/" "$dst/" > "$report" 2> "$errors" || return 1
+  rsync ${everything} --delete --checksum --dry-run --itemize-changes --stats "$src/" "$dst/" > "$report" 2> "$errors" || return 1
   [ -z "$(head -n 1 "$report")" ]
 }
 count() { sed -n "s/^Number of files: .*[( ]$1: \\([0-9]*\\).*/\\1/p" "$report"; }
@@ -80,14 +79,18 @@ need=$(du -skx "$src" | cut -f1)
 room=$(($(df -Pk "$dst" | awk 'NR == 2 { print $4 }') + $(du -skx "$dst" | cut -f1)))
 [ $((need + need / 20)) -le "$room" ] || end ${copyRefusals.destinationTooSmall} "the destination is too small: the files take $need KiB, and it has room for $room KiB"
 echo "total $((need * 1024))"
+# What an earlier attempt left over is looked for only where there was one.
+stale=
+[ ! -e "$dst/.recover-copy" ] || stale='--delete --delete-after'
 printf '%s' "$RUN" > "$dst/.recover-copy" || end ${copyRefusals.destinationFull} 'nothing can be written to the destination'
 tries=0
 while :; do
   code=0
-  rsync ${everything} --delete-after --partial-dir=.recover-partial --info=progress2 "$src/" "$dst/" 2> "$errors" || code=$?
+  rsync ${everything} $stale --partial-dir=.recover-partial --info=progress2 "$src/" "$dst/" 2> "$errors" || code=$?
   cat "$errors"
   said=$(head -n 1 "$errors" | head -c 300)
   tries=$((tries + 1))
+  stale='--delete --delete-after'
   case $code in
     0) break ;;
     23 | 24) end ${copyRefusals.incomplete} "files could not be copied (rsync $code): $said" ;;

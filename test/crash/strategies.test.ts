@@ -4,17 +4,14 @@ import { expect, test } from 'vitest'
 import type { NasState } from '../../src/lab/nas/store.ts'
 import { World } from '../../src/lab/world.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
-import { damageOf, failuresOf, type Home, homeOf, rehearseAt } from '../recovery/home.ts'
+import { damageOf, failuresOf, homeOf, rehearseAt } from '../recovery/home.ts'
+import { crash, forEach, rehearseWhole } from './expedition.ts'
 
-/** Says for every claim of the home that has a disk how it comes back. */
-function byStrategy(home: Home, strategy: string): void {
-  const text = readFileSync(home.file, 'utf8')
-  writeFileSync(
-    home.file,
-    text
-      .replace('default: adopt', `default: ${strategy}`)
-      .replace('grafana/data: copy', `grafana/data: ${strategy}`),
-  )
+/** Says for every claim that has a disk how it comes back. */
+function byStrategy(text: string, strategy: string): string {
+  return text
+    .replace('default: adopt', `default: ${strategy}`)
+    .replace('grafana/data: copy', `grafana/data: ${strategy}`)
 }
 
 const claims = ['grafana/data', 'miniflux/data-postgres-0', 'photos/library']
@@ -28,7 +25,7 @@ test.for([
   'all volumes come back by $strategy, with no LUN left over',
   async ({ strategy, luns, on, held }, context) => {
     const home = homeOf(context)
-    byStrategy(home, strategy)
+    writeFileSync(home.file, byStrategy(readFileSync(home.file, 'utf8'), strategy))
     const run = await rehearseAt(home)
     expect(failuresOf(run)).toEqual({})
     expect(run.result?.state).toBe('finished')
@@ -40,5 +37,25 @@ test.for([
     expect(nas.luns.filter(l => l.name.startsWith('k8s-csi-recover-'))).toEqual([])
     // No target leads to two LUNs, no LUN has two targets.
     expect(new Set(nas.targets.flatMap(t => t.mappings.map(m => m.lun))).size).toBe(luns)
+  },
+)
+
+test.for(['clone', 'copy'])(
+  'killed right after each change for the sake of a volume, they come back by %s all the same',
+  async (strategy, context) => {
+    const { file } = homeOf(context)
+    writeFileSync(file, byStrategy(readFileSync(file, 'utf8'), strategy))
+    const golden = await rehearseWhole({ home: join(file, '..') })
+    const points = golden.points.filter(
+      p => /^after-effect (?:protect|volumes)\//.test(p) && !p.includes('let-through'),
+    )
+    // Snapshot, fence, measuring, the way back, the proof and the clone's end, of three volumes.
+    expect(points).toHaveLength(18)
+    const wrong: Record<string, string[]> = {}
+    await forEach(points, 3, async point => {
+      const result = await crash(golden, point)
+      if (result.unmet || result.wrong.length > 0) wrong[point] = result.wrong
+    })
+    expect(wrong).toEqual({})
   },
 )

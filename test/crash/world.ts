@@ -65,7 +65,7 @@ function nasOf(lab: string, nas: NasState, run: string): unknown {
       .map(lun => ({
         disk: called(lun.uuid),
         clone: lun.parent !== '',
-        named: lun.name.replace(/[0-9a-f-]{36}$/, 'UUID'),
+        named: lun.name.replace(/[0-9a-f-]{36}$/, 'UUID').replace(run, 'RUN'),
         size: lun.size,
         fsType: lun.fsType,
         content: contentOf(join(lab, 'nas', 'luns', lun.uuid)),
@@ -73,7 +73,7 @@ function nasOf(lab: string, nas: NasState, run: string): unknown {
       .sort((a, b) => a.disk.localeCompare(b.disk)),
     targets: nas.targets
       .map(t => ({
-        named: t.name.replace(/[0-9a-f-]{36}$/, 'UUID'),
+        named: t.name.replace(/[0-9a-f-]{36}$/, 'UUID').replace(run, 'RUN'),
         enabled: t.enabled,
         leadsTo: t.mappings.map(m => called(m.lun)),
         sessions: t.sessions.length,
@@ -141,7 +141,9 @@ function shapeOf({ metadata, status: _, ...rest }: Stored, stand: (text: string)
     finalizers,
     leaving: deletionTimestamp !== undefined,
   }
-  return JSON.parse(stand(stand(JSON.stringify(shape))))
+  // The counter of the API's own store, which a claimRef repeats: how much else was written before is no matter.
+  const counted = (key: string, value: unknown) => (key === 'resourceVersion' ? undefined : value)
+  return JSON.parse(stand(stand(JSON.stringify(shape, counted))))
 }
 
 function isWell({ status }: Stored): boolean {
