@@ -81,6 +81,8 @@ test('recover cluster --from-scratch: planned, approved by the plan’s hash, ca
     edited(join(home, 'home', 'ignition', config), [[/ssh-ed25519 \S+ you@laptop/, held]])
   edited(join(home, 'home', 'k0sctl.yaml'), [
     ['user: core\n', `user: core\n        keyPath: ${lab.operatorKeyFile}\n`],
+    // All of the lab's machines are at one address: the API has a port that is free there.
+    ['api:\n', `api:\n          port: ${new URL(lab.kubernetes.url).port}\n`],
   ])
 
   // Without secrets the plan says what is missing, and nothing is asked of the NAS.
