@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core'
-import { render } from '../runbooks/render.ts'
+import { mirror, render } from '../runbooks/render.ts'
 import { BaseCommand } from '../src/cli/base-command.ts'
 
 export default class Render extends BaseCommand {
@@ -26,7 +26,9 @@ export default class Render extends BaseCommand {
     }),
     applications: Flags.boolean({ description: 'All applications, too' }),
     offline: Flags.boolean({ description: 'Refuse what the kit does not hold' }),
-    'fill-kit': Flags.boolean({ description: 'Put what comes from the network into the kit' }),
+    'fill-kit': Flags.boolean({
+      description: 'Put what comes from the network into the kit, and a mirror of the repository',
+    }),
     output: Flags.string({
       char: 'o',
       description: 'Write one file a part into this folder (0600)',
@@ -50,6 +52,8 @@ export default class Render extends BaseCommand {
       compareWith: flags.diff,
       signal: new AbortController().signal,
     })
+    const kept = flags['fill-kit'] ? await mirror(flags.file, new AbortController().signal) : undefined
+    if (kept) this.log(`the repository is mirrored at ${kept.commit.slice(0, 12)} in ${kept.path}`)
     const [only] = rendered
     if (names.length === 1 && only && flags.output === undefined && flags.diff === undefined)
       this.log(only.text)

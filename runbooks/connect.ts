@@ -4,6 +4,7 @@ import { connectNames } from '../src/checks/names.ts'
 import { takesConnections } from '../src/checks/tcp.ts'
 import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import type { Cluster } from '../src/cluster/load.ts'
+import { connectGit } from '../src/gitops/repository.ts'
 import { evidenceIn } from '../src/hosts/evidence.ts'
 import { type HostReader, type HostWriter, hostReader, hostWriter } from '../src/hosts/host.ts'
 import { connectTang, type TangRoute } from '../src/hosts/ignition/tang.ts'
@@ -125,6 +126,7 @@ export function connect(
     secrets: where.secrets,
     wantedSecrets: where.wantedSecrets,
     names: connectNames(where.web === undefined),
+    git: connectGit(where.web === undefined),
     web: {
       get: web.get,
       // In a lab nobody listens but its ingress.

@@ -31,6 +31,7 @@ import { checkManifests } from './preflight/check-manifests.ts'
 import { checkSecrets } from './preflight/check-secrets.ts'
 import { checkTang } from './preflight/check-tang.ts'
 import { reachNas } from './preflight/reach-nas.ts'
+import { reachRepository } from './preflight/reach-repository.ts'
 import { disarm } from './proof/disarm.ts'
 import { resumeOsUpdates } from './proof/resume-os-updates.ts'
 import { tidyUp } from './proof/tidy-up.ts'
@@ -57,6 +58,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     checkManifests,
     checkBootstrap,
     checkApplications,
+    reachRepository,
     checkSecrets,
     reachNas,
   ]),

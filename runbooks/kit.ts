@@ -1,6 +1,7 @@
 import type { WebAnswer, WebQuestion } from '../src/checks/http.ts'
 import type { Names } from '../src/checks/names.ts'
 import type { Cluster } from '../src/cluster/load.ts'
+import type { GitReader } from '../src/gitops/repository.ts'
 import type { EvidenceReader, EvidenceWriter } from '../src/hosts/evidence.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
 import type { CompiledIgnition } from '../src/hosts/ignition/compile.ts'
@@ -158,6 +159,7 @@ export interface Readers {
   /** What this home needs from there to be reached at all. */
   wantedSecrets: readonly { secret: string; field: string }[]
   names: Names
+  git: GitReader
   web: Outside
   /**
    * Runs a person's own checks in pods; recover.yaml says that they only look. Undefined while a plan is made: nobody can

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import { nearest } from '../src/cluster/nearest.ts'
+import { keepMirror } from '../src/gitops/repository.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { renderApplication } from '../src/kubernetes/render/application.ts'
 import { differences, type ObjectDifference, withoutSecrets } from '../src/kubernetes/render/differences.ts'
@@ -48,13 +49,7 @@ export interface RenderCommand {
 export async function render(where: string, options: RenderCommand): Promise<RenderedSource[]> {
   const cluster = loadCluster(clusterFileIn(where))
   const kit = kitOf(cluster)
-  if (options.fillKit && kit === undefined)
-    throw new Fault({
-      code: 'kit-unnamed',
-      blame: 'operator',
-      message: 'recover.yaml names no folder for the kit',
-      remedy: 'Add a line `kit: ./kit` to recover.yaml (outside Git if its charts are large)',
-    })
+  if (options.fillKit) kitFor(cluster)
   const rendered: RenderedSource[] = []
   for (const source of chosen(cluster, options)) {
     const kept: string[] = []
@@ -78,6 +73,18 @@ export async function render(where: string, options: RenderCommand): Promise<Ren
     })
   }
   return rendered
+}
+
+/**
+ * Keeps a mirror of the repository in the kit, for the day on which its remote is away. Undefined where it is no Git
+ * repository. Throws Fault `kit-unnamed`, `mirror-failed`.
+ */
+export async function mirror(
+  where: string,
+  signal: AbortSignal,
+): Promise<{ path: string; commit: string } | undefined> {
+  const cluster = loadCluster(clusterFileIn(where))
+  return keepMirror(cluster.resolve(cluster.entry.gitops.repository), kitFor(cluster), signal)
 }
 
 /**
@@ -170,6 +177,17 @@ function chosen(cluster: Cluster, { names, applications }: RenderCommand): Sourc
 
 function kitOf(cluster: Cluster): string | undefined {
   return cluster.entry.kit === undefined ? undefined : cluster.resolve(cluster.entry.kit)
+}
+
+function kitFor(cluster: Cluster): string {
+  const kit = kitOf(cluster)
+  if (kit !== undefined) return kit
+  throw new Fault({
+    code: 'kit-unnamed',
+    blame: 'operator',
+    message: 'recover.yaml names no folder for the kit',
+    remedy: 'Add a line `kit: ./kit` to recover.yaml (outside Git if its charts are large)',
+  })
 }
 
 function fileOf(folder: string, name: string): string {

@@ -105,6 +105,8 @@ async function ciliumNodes(
   // The nodes are listed last: one that joins between the two looks is not taken for gone.
   const known = await kubernetes.list(ciliumNode)
   const nodes = (await kubernetes.list({ apiVersion: 'v1', kind: 'Node' })).map(n => n.metadata.name ?? '')
+  // Without any node nobody can tell which of them are gone.
+  if (nodes.length === 0) return { stale: [], missing: [] }
   return {
     stale: known.filter(n => !nodes.includes(n.metadata.name ?? '')),
     missing: nodes.filter(name => !known.some(n => n.metadata.name === name)),

@@ -51,7 +51,7 @@ export async function applyAll(
           thrown.code === 'wait-timed-out' && thrown.cause instanceof Fault ? thrown.cause : thrown
         // Without the server nothing else will get on either.
         if (fault.code === 'api-unreachable' || fault.code === 'api-unauthorized') throw fault
-        refused.push({ object: shown, fault })
+        refused.push({ object: shown, fault: await explained(kubernetes, object, fault) })
       }
       progress(applied.length, objects.length, 'objects')
     }
@@ -83,6 +83,28 @@ export async function applyAll(
     }
   }
   return applied
+}
+
+/** A namespace on its way out says itself what keeps it: objects left, finalizers, an API that does not answer. */
+async function explained(
+  kubernetes: KubernetesWriter,
+  object: KubernetesObject,
+  fault: Fault,
+): Promise<Fault> {
+  if (fault.code !== 'namespace-terminating') return fault
+  const name = object.metadata.namespace ?? 'default'
+  const live = await kubernetes.get({ apiVersion: 'v1', kind: 'Namespace', name }).catch(() => undefined)
+  const { conditions = [] } = (live?.status ?? {}) as { conditions?: { status: string; message?: string }[] }
+  const kept = conditions.flatMap(c => (c.status === 'True' && c.message ? [c.message] : []))
+  if (kept.length === 0) return fault
+  return new Fault({
+    code: 'namespace-terminating',
+    blame: 'host',
+    message: `${fault.message}: ${kept.join(' ')}`,
+    remedy: fault.remedy,
+    cause: fault,
+    transient: true,
+  })
 }
 
 /** Webhooks and APIServices, the last group. */
