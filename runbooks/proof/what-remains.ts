@@ -4,6 +4,7 @@ import { mapTheVolumes } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
 import { disarm } from './disarm.ts'
 import { resumeOsUpdates } from './resume-os-updates.ts'
+import { storedPasswords } from './stored-passwords.ts'
 import { tidyUp } from './tidy-up.ts'
 
 /** What only a person can or should do now, said while they still sit here. */
@@ -27,13 +28,14 @@ export const whatRemains = step({
     const remains = [
       ...replaced.map(
         v =>
-          `The old disk of ${v.claim}, ${v.lun!.name}, is kept with its target off: delete it when you are sure of the new one`,
+          `The old disk of ${v.claim}, ${v.lun!.name}, is kept with its target off: \`recover volumes finalize\` deletes it when you are sure of the new one`,
       ),
       ...(snapshots.length > 0
         ? [
             `The snapshots recover-${run.id} of ${snapshots.length} LUNs are kept as the way back: delete them when all is well`,
           ]
         : []),
+      ...storedPasswords(cluster.inventory.claims, new Set(volumes.filter(v => v.lun).map(v => v.claim))),
       ...ownerless.map(name => `No claim in Git owns the LUN ${name}: it was left alone`),
       ...volumes.filter(v => v.strategy === 'new').map(v => `${v.claim} began empty, as recover.yaml says`),
       ...((cluster.entry.checks ?? []).length === 0
