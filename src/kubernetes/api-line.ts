@@ -45,7 +45,11 @@ export class ApiLine {
     await line?.dispatcher.destroy()
   }
 
-  /** One request, and again after 429 or 503 with a Retry-After, and once after 401 with a new kubeconfig. */
+  /**
+   * One request, and again after 429 or 503 with a Retry-After, and once after 401 with a new kubeconfig. What can be asked
+   * twice without harm is asked again after any refusal that passes by itself: a look of a hundred objects would else begin
+   * anew for one of them.
+   */
   async ask(method: string, path: string, body?: object, type = 'application/json'): Promise<Answer> {
     let renewed = false
     for (let times = 1; ; times += 1) {
@@ -56,7 +60,12 @@ export class ApiLine {
         await this.renew(line, this.access.renew)
       } else if (retryAfterMs !== undefined && times < patience.times)
         await this.sleep(Math.min(retryAfterMs, patience.longestMs))
-      else return answer
+      else if (times < patience.times && path !== '/readyz' && isHarmless(method, type) && passes(answer))
+        await this.sleep(200 * times)
+      else {
+        if (answer.status === 401) this.forget(line)
+        return answer
+      }
     }
   }
 
@@ -106,6 +115,15 @@ export class ApiLine {
         transient: true,
       })
     }
+  }
+
+  /** The next request reads the kubeconfig anew: somebody may have fetched one meanwhile. */
+  private forget(line: Line): void {
+    void this.line?.then(current => {
+      if (current !== line) return
+      this.line = undefined
+      return line.dispatcher.close()
+    })
   }
 
   /** Requests that were refused together share one new kubeconfig. */
@@ -182,6 +200,22 @@ export class ApiLine {
       headers: options.headers ?? {},
     }
   }
+}
+
+/** A look, or server-side apply, which wants the same however often it is said. */
+function isHarmless(method: string, type: string): boolean {
+  return method === 'GET' || type === 'application/apply-patch+yaml'
+}
+
+/** A store that is slow, a limit, an object that somebody else changed at this moment; fields of another manager stay theirs. */
+function passes({ status, value }: Answer): boolean {
+  const { reason, details } = (typeof value === 'object' && value !== null ? value : {}) as {
+    reason?: string
+    details?: { causes?: unknown[] }
+  }
+  if (status === 409) return reason === 'Conflict' && details?.causes === undefined
+  // A manifest that does not fit its schema is a 500, too, and has no reason.
+  return status === 429 || (status >= 500 && reason !== undefined)
 }
 
 function parsed(text: string): unknown {

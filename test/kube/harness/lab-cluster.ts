@@ -13,7 +13,6 @@ import type { ControlPlane } from './control-plane.ts'
  */
 export class RealKubernetes implements KubernetesPart {
   readonly seam: KubernetesPart['seam']
-  private readonly controlPlane: ControlPlane
   private readonly machines: MachinesSeam
   private readonly server: Server
   private readonly sockets = new Set<Socket>()
@@ -28,7 +27,6 @@ export class RealKubernetes implements KubernetesPart {
 
   /** @param at port at which clients reach the API; another program's that stands in front of it, or its own */
   constructor(controlPlane: ControlPlane, machines: MachinesSeam, at?: number) {
-    this.controlPlane = controlPlane
     this.machines = machines
     this.cluster = connectBy(controlPlane.kubeconfig)
     const target = at ?? Number(new URL(controlPlane.server).port)

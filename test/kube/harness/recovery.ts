@@ -28,16 +28,22 @@ export interface RealHome extends KubeHome {
 
 /**
  * Starts a lab whose machines are blank, with an empty real control plane behind it.
- * @param before something in front of the API server: gets its address, gives the port at which clients go
+ * @param options.before something in front of the API server: gets its address, gives the port at which clients go
  */
 export async function startHome(
-  options: { volumes?: 'new' | 'adopt'; before?: (controlPlane: ControlPlane) => Promise<number> } = {},
+  options: {
+    volumes?: 'new' | 'adopt'
+    before?: (controlPlane: ControlPlane) => Promise<number>
+    populate?: (home: KubeHome) => void
+  } = {},
 ): Promise<RealHome> {
   const home = makeHome(options.volumes)
+  options.populate?.(home)
   const controlPlane = await startControlPlane({ scheduler: true, kwok: true })
   const at = await options.before?.(controlPlane)
   const lab = mkdtempSync(join(tmpdir(), 'lab-'))
-  const world = World.create(lab, blueprintOf(loadCluster(home.file)))
+  // k0sctl gives the API's address as the controller's own, and the real server's certificate is for this one.
+  const world = World.create(lab, { ...blueprintOf(loadCluster(home.file)), address: '127.0.0.1' })
   const running: Lab = await startLab(world, machines => new RealKubernetes(controlPlane, machines, at))
   const operators = new Operators(controlPlane)
   const cluster = connectBy(controlPlane.kubeconfig)
