@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, parseAllDocuments, stringify } from 'yaml'
 import { connectSsh, type SshConnection } from '../../hosts/ssh.ts'
 import { onlyLoopback } from '../isolation.ts'
 import { killsItsCaller } from '../seams.ts'
+import { accepted, remember } from './known-hosts.ts'
 
 /**
  * A stand-in for the program k0sctl: the same flags, output, phases and exit codes, and the same commands on the
@@ -73,6 +74,7 @@ async function main(argv: string[]): Promise<number> {
     return 0
   }
   const file = flag('--config') ?? flag('-c')
+  if (command === 'reset' && !argv.includes('--force')) throw new Failed('reset requires --force')
   if ((command !== 'apply' && command !== 'kubeconfig') || file === undefined) {
     process.stderr.write('usage: k0sctl apply|kubeconfig --config FILE\n')
     return 1
@@ -399,14 +401,11 @@ async function becomesReady(line: SshConnection, leader: Host, node: string): Pr
 async function connect(host: Host): Promise<SshConnection> {
   const { address, port = 22, user = 'root', keyPath } = host.ssh
   try {
-    return await connectSsh({
-      name: where(host),
-      address,
-      port,
-      user,
-      privateKey: readFileSync(keyPath ?? '', 'utf8'),
-      pins: knownHosts(address, port),
-    })
+    const pins = accepted(address, port)
+    const privateKey = readFileSync(keyPath ?? '', 'utf8')
+    const line = await connectSsh({ name: where(host), address, port, user, privateKey, pins })
+    if (pins === 'first-use') remember(address, port, line.hostKey)
+    return line
   } catch (error) {
     const { code, message } = error as { code?: string; message: string }
     throw new Failed(
@@ -416,16 +415,6 @@ async function connect(host: Host): Promise<SshConnection> {
       host,
     )
   }
-}
-
-/** Keys that SSH_KNOWN_HOSTS holds for an address. The real one trusts an unknown host; a lab has none to trust. */
-function knownHosts(address: string, port: number): string[] {
-  const file = process.env.SSH_KNOWN_HOSTS ?? join(process.env.HOME ?? '', '.ssh', 'known_hosts')
-  const name = port === 22 ? address : `[${address}]:${port}`
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .filter(l => l.split(' ')[0] === name)
-    .map(l => l.split(' ').slice(1, 3).join(' '))
 }
 
 /** Under a name of its own first, which only an orderly end takes away. */
@@ -455,6 +444,10 @@ function where(host: Host): string {
 onlyLoopback()
 const cache = join(process.env.XDG_CACHE_HOME ?? join(process.env.HOME ?? '/tmp', '.cache'), 'k0sctl')
 mkdirSync(cache, { recursive: true })
+writeFileSync(join(cache, 'k0sctl.log'), 'level=info msg="###### New session ######"\n', {
+  flag: 'a',
+  mode: 0o600,
+})
 const args = process.argv.slice(2)
 try {
   process.exitCode = await main(args)
@@ -464,6 +457,8 @@ try {
   if (args[0] === 'apply') {
     say('info', '==> Apply failed')
     say('fatal', `apply failed - log file saved to ${join(cache, 'k0sctl.log')}: ${reason}`)
-  } else say('fatal', reason)
+  } else if (args[0] === 'reset')
+    say('fatal', `reset failed - log file saved to ${join(cache, 'k0sctl.log')}: ${reason}`)
+  else say('fatal', reason)
   process.exitCode = 1
 }

@@ -1,0 +1,230 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { knownHostsLine, mintHostKey, mintHostKeys } from '../../src/hosts/keys.ts'
+import { connectSsh } from '../../src/hosts/ssh.ts'
+import { type Lab, startLab } from '../../src/lab/lab.ts'
+import { labProgram } from '../../src/lab/programs.ts'
+import { World } from '../../src/lab/world.ts'
+import { access, helium, install } from '../lab/kubernetes/cluster.ts'
+import { smallBlueprint } from '../lab/small-world.ts'
+import { scratch } from '../runbook/harness.ts'
+
+/** What k0sctl 0.32 does as far as it can be seen without machines that it installs: the stand-in and a real one alike. */
+const standIn = [process.execPath, labProgram('k0sctl')]
+
+let world: World
+let lab: Lab
+let key: string
+beforeAll(async () => {
+  expect(existsSync(standIn[1]!), 'the test needs the build: npm run setup').toBe(true)
+  const blueprint = smallBlueprint()
+  blueprint.hosts.push(helium)
+  world = World.create(scratch('k0sctl-contract'), blueprint)
+  lab = await startLab(world)
+  for (const name of ['lithium', 'helium']) await install(lab.endpoints, name)
+  const line = await connectSsh(access(lab.endpoints))
+  key = line.hostKey
+  line.close()
+})
+afterAll(() => lab?.close())
+
+interface Run {
+  code: number | null
+  stdout: string
+  stderr: string
+  home: string
+  knownHosts: string
+}
+
+/** Runs a k0sctl in a home of its own. `known`: text of known_hosts; undefined leaves the file out. */
+async function run(
+  command: string[],
+  args: string[],
+  { hosts = ['lithium'], known = '' as string | undefined } = {},
+): Promise<Run> {
+  const home = scratch('k0sctl-home')
+  const knownHosts = join(home, 'known_hosts')
+  if (known !== undefined) writeFileSync(knownHosts, known)
+  const config = join(home, 'k0sctl.yaml')
+  const { operatorKeyFile: keyPath } = lab.endpoints
+  writeFileSync(
+    config,
+    stringify({
+      apiVersion: 'k0sctl.k0sproject.io/v1beta1',
+      kind: 'Cluster',
+      metadata: { name: 'home' },
+      spec: {
+        hosts: hosts.map((name, i) => ({
+          role: i === 0 ? 'controller+worker' : 'worker',
+          ...(i === 0 ? { noTaints: true } : {}),
+          ssh: { ...lab.endpoints.hosts[name], keyPath },
+        })),
+        k0s: { version: '1.34.2+k0s.0', config: {} },
+      },
+    }),
+  )
+  const [program = '', ...before] = command
+  const given = args[0] === 'version' ? [] : ['--config', config]
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [...before, ...args, ...given], {
+      env: {
+        PATH: process.env.PATH,
+        HOME: home,
+        XDG_CACHE_HOME: join(home, 'cache'),
+        SSH_KNOWN_HOSTS: knownHosts,
+        DISABLE_TELEMETRY: 'true',
+        DISABLE_UPGRADE_CHECK: 'true',
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let [stdout, stderr] = ['', '']
+    child.stdout.on('data', chunk => {
+      stdout += chunk
+    })
+    child.stderr.on('data', chunk => {
+      stderr += chunk
+    })
+    child.on('error', reject)
+    child.on('close', code => resolve({ code, stdout, stderr, home, knownHosts }))
+  })
+}
+
+const knownLine = (hostKey: string) => {
+  const { address, port } = lab.endpoints.hosts.lithium!
+  return knownHostsLine(address, port, hostKey)
+}
+
+function contract(name: string, command: string[]): void {
+  describe(`k0sctl's contract: ${name}`, () => {
+    test('it tells its version', async () => {
+      const { code, stdout } = await run(command, ['version'])
+      expect({ code, stdout }).toEqual({
+        code: 0,
+        stdout: expect.stringMatching(/^version: v?\S+\ncommit: \S+\n/),
+      })
+    })
+
+    test('a wrong host key ends it at once, and known_hosts stays as it was', async () => {
+      const known = knownLine(mintHostKey(Buffer.alloc(32, 1), 'stranger').publicKey)
+      const { code, stdout, home, knownHosts } = await run(command, ['apply', '--no-wait'], { known })
+      expect(code).toBe(1)
+      expect(stdout).toContain('level=info msg="==> Running phase: Connect to hosts"')
+      expect(stdout).toContain('level=info msg="==> Apply failed"')
+      const last = stdout.trimEnd().split('\n').at(-1)
+      expect(last).toMatch(
+        /^level=fatal msg="apply failed - log file saved to \S+\/k0sctl\.log: failed on 1 hosts:\\n - 127\./,
+      )
+      expect(last).toContain('ssh: handshake failed: host key mismatch: knownhosts: key mismatch')
+      expect(readFileSync(knownHosts, 'utf8')).toBe(known)
+      const log = statSync(join(home, 'cache/k0sctl/k0sctl.log'))
+      expect(log.mode & 0o777).toBe(0o600)
+    })
+
+    test('of a host that is known by another kind of key, it takes no ed25519 key', async () => {
+      const ecdsa = mintHostKeys(Buffer.alloc(32, 1), 'lithium').find(k => k.publicKey.startsWith('ecdsa'))
+      const { code, stdout } = await run(command, ['apply', '--no-wait'], {
+        known: knownLine(ecdsa!.publicKey),
+      })
+      expect(code).toBe(1)
+      expect(stdout).toContain('key mismatch')
+    })
+
+    test.for([
+      ['no file', undefined],
+      ['an empty one', ''],
+    ] as const)(
+      'of known_hosts there is %s: it trusts whoever answers, and writes that down in hashed form',
+      async ([, known]) => {
+        const { knownHosts, stdout } = await run(command, ['kubeconfig'], { known })
+        expect(stdout).not.toContain('key mismatch')
+        expect(readFileSync(knownHosts, 'utf8')).toMatch(/^\|1\|\S+\|\S+ ssh-ed25519 \S+\s*$/)
+        expect(statSync(knownHosts).mode & 0o777).toBe(0o600)
+      },
+    )
+
+    test('reset wants to be forced', async () => {
+      const { code, stdout } = await run(command, ['reset'], { known: knownLine(key) })
+      expect(code).toBe(1)
+      expect(stdout.trimEnd().split('\n').at(-1)).toMatch(
+        /^level=fatal msg="reset failed - .*: reset requires --force"$/,
+      )
+    })
+  })
+}
+
+contract('the stand-in', standIn)
+
+const real = onPath('k0sctl')
+if (real) contract(`a real k0sctl (${real})`, [real])
+else
+  describe.skip('k0sctl’s contract: a real k0sctl (skipped: there is no k0sctl on PATH)', () =>
+    test('it is there', () => {}))
+
+function onPath(name: string): string | undefined {
+  try {
+    return (
+      execFileSync('sh', ['-c', `command -v ${name}`])
+        .toString()
+        .trim() || undefined
+    )
+  } catch {
+    return undefined
+  }
+}
+
+// Where the output of a real one lies beside the checkout.
+const recorded = fileURLToPath(new URL('../../../shared/k0sctl/outputs', import.meta.url))
+
+test.skipIf(!existsSync(recorded))(
+  'phases and what is said in them, as a real k0sctl was heard (skipped where its output is not beside the checkout)',
+  async () => {
+    expect(readdirSync(recorded).length).toBeGreaterThan(10)
+    const known = await Promise.all(
+      ['lithium', 'helium'].map(async name => {
+        const line = await connectSsh(access(lab.endpoints, name))
+        line.close()
+        const { address, port } = lab.endpoints.hosts[name]!
+        return knownHostsLine(address, port, line.hostKey)
+      }),
+    )
+    const both = { hosts: ['lithium', 'helium'], known: known.join('') }
+    for (const scenario of ['fresh-controller-worker-nowait', 'apply-nowait-worker-not-ready']) {
+      const { code, stdout } = await run(standIn, ['apply', '--no-wait'], both)
+      expect(code).toBe(0)
+      const wanted = readFileSync(join(recorded, `${scenario}.stdout.txt`), 'utf8')
+      expect(said(wanted).length).toBeGreaterThan(20)
+    expect(said(stdout)).toEqual(said(wanted))
+    }
+  },
+)
+
+/** What it says, in order; where hosts are at work side by side, by what is said and not by whom. */
+function said(stdout: string): string[] {
+  const lines = [...stdout.matchAll(/^level=(\w+) msg="(.*)"$/gm)].map(m => `${m[1]} ${m[2]}`)
+  return (
+    lines
+      .map(line =>
+        line
+          .replace(/\d+\.\d+\.\d+\.\d+:\d+/g, 'HOST')
+          .replace(/Finished in .*/, 'Finished')
+          .replace(/v1\.\d+\.\d+\+k0s\.\d+/g, 'VERSION'),
+      )
+      // What depends on the binary's way there and on the hosts' networks.
+      .filter(
+        line =>
+          !/binary path is set|failed to walk|discovered \S+ as private|using \S+ as hostname|uploading k0s/.test(
+            line,
+          ),
+      )
+      .map(line =>
+        line
+          .replace(/(has joined|checking if worker) \S+/, '$1')
+          .replace(/api connection to \S+ /, 'api connection '),
+      )
+      .filter((line, i, all) => line !== all[i - 1])
+  )
+}
