@@ -1,14 +1,16 @@
+import { BlockList, isIP } from 'node:net'
 import { z } from 'zod'
-import { hostOf, pinProblem, readAdvertisement } from '../../src/hosts/ignition/tang.ts'
+import { hostOf, type Outpost, pinProblem, readAdvertisement } from '../../src/hosts/ignition/tang.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done } from '../../src/runbook/step.ts'
-import { step } from '../kit.ts'
+import { type Readers, step } from '../kit.ts'
 import { ownNames } from './check-ignition.ts'
 import { refused, type Told } from './findings.ts'
 
 /**
  * Every Tang server that a host's disk is to be bound to answers, with the keys that the config pins, and does not stand
- * on what is being rebuilt. Asked from this computer; that the hosts reach it too, only they can tell.
+ * on what is being rebuilt. Asked from a host of the server's own network where one answers, which is what will ask it
+ * one day; from this computer otherwise.
  */
 export const checkTang = step({
   id: 'preflight/check-tang',
@@ -22,26 +24,30 @@ export const checkTang = step({
   async observe(look) {
     const { cluster, ignition, tang, signal } = look
     const away = new Set(ownNames(look))
-    const servers = new Set<string>()
+    const servers = new Map<string, string>()
+    let outposts: Promise<Neighbour[]> | undefined
     const problems: Told[] = []
     let transient: Fault | undefined
     for (const { name } of cluster.k0sctl.hosts) {
       const { config, shown } = await ignition(name, signal)
       const pins = (config.storage?.luks ?? []).flatMap(l => l.clevis?.tang ?? [])
       for (const { url = '', thumbprint, advertisement } of pins) {
-        const on = [hostOf(url), ...(await tang.addresses(url))].find(n => away.has(n))
+        const addresses = await tang.addresses(url)
+        const on = [hostOf(url), ...addresses].find(n => away.has(n))
         if (on !== undefined) {
           problems.push(circular(url, name, on))
           continue
         }
         try {
-          const has = await tang.advertisement(url, signal)
+          outposts ??= neighbours(look)
+          const from = (await outposts).find(n => addresses.some(a => n.sees(a)))
+          const has = await tang.advertisement(url, signal, from)
           const pinned = thumbprint
             ? tang.expected(thumbprint)
             : advertised(advertisement, url, tang.expected)
           const differs = pinProblem(`${url} (${shown})`, pinned, has, thumbprint)
           if (differs) problems.push(differs)
-          servers.add(url)
+          servers.set(url, from?.name ?? 'this computer')
         } catch (thrown) {
           if (!(thrown instanceof Fault)) throw thrown
           if (thrown.transient) transient ??= thrown
@@ -53,13 +59,52 @@ export const checkTang = step({
     if (first) return refused([first, ...others, ...(transient ? [transient] : [])])
     if (transient) throw transient
     return done(
-      { servers: [...servers] },
+      { servers: [...servers.keys()] },
       servers.size === 0
         ? 'no disk is bound to a Tang server'
-        : `${[...servers].join(', ')} answer${servers.size === 1 ? 's' : ''} with the keys that the configs pin`,
+        : `${[...servers].map(([url, from]) => `${url} (asked from ${from})`).join(', ')} answer${servers.size === 1 ? 's' : ''} with the keys that the configs pin`,
     )
   },
 })
+
+/** A running host, and whose networks it stands in. */
+interface Neighbour extends Outpost {
+  sees(address: string): boolean
+}
+
+/** Hosts that answer and have a program to ask with. */
+async function neighbours({
+  cluster,
+  hosts,
+  signal,
+}: Pick<Readers, 'cluster' | 'hosts'> & { signal: AbortSignal }): Promise<Neighbour[]> {
+  const asked = cluster.k0sctl.hosts.map(async ({ name }): Promise<Neighbour[]> => {
+    try {
+      const facts = await hosts.anyone(name, signal, h => h.facts(signal))
+      if (!facts.tools.includes('curl') && !facts.tools.includes('wget')) return []
+      const nets = new BlockList()
+      for (const net of facts.interfaces.filter(i => i.physical).flatMap(i => i.addresses)) {
+        const [address = '', prefix = ''] = net.split('/')
+        if (isIP(address)) nets.addSubnet(address, Number(prefix), familyOf(address))
+      }
+      return [
+        {
+          name,
+          sees: address => isIP(address) !== 0 && nets.check(address, familyOf(address)),
+          fetch: url => hosts.anyone(name, signal, h => h.fetch(url, signal)),
+        },
+      ]
+    } catch (thrown) {
+      if (!(thrown instanceof Fault) || signal.aborted) throw thrown
+      return []
+    }
+  })
+  return (await Promise.all(asked)).flat()
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIP(address) === 6 ? 'ipv6' : 'ipv4'
+}
 
 /** Where the config has an advertisement inside, its first signing key is what the disk is bound to. */
 function advertised(

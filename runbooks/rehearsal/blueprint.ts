@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isIPv4 } from 'node:net'
 import type { Cluster } from '../../src/cluster/load.ts'
 import type { HostEntry, PowerEntry } from '../../src/cluster/schema.ts'
 import { type KnownMachine, machineNamed } from '../../src/hosts/power/identity.ts'
@@ -31,6 +32,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
         machineSerial: named.serial ?? `M-${hex(`machine ${name}`, 8).toUpperCase()}`,
         ...(named.uuid === undefined ? {} : { machineUuid: named.uuid.toLowerCase() }),
         mac: named.macs?.[0] ?? `52:54:00:${hex(`mac ${name}`, 6).replace(/..(?=.)/g, '$&:')}`,
+        ...(isIPv4(entry?.address ?? '') ? { homeAddress: `${entry?.address}/24` } : {}),
         begins: beginning(entry),
         ...(entry?.install.includes('flatcar-reset') ? { oldSystem: 'flatcar' as const } : {}),
         ...(entry?.image?.version === undefined ? {} : { release: entry.image.version }),

@@ -66,6 +66,33 @@ export const faults: LabFault[] = [
       'The BMC takes the order to boot once from elsewhere, and the machine boots its disk all the same. The next way to install is tried.',
   },
   {
+    name: 'bmc-away',
+    target: 'host',
+    strikes: lasting,
+    explains: 'The BMC does not answer. Preflight says so, and the next way to install is tried.',
+  },
+  {
+    name: 'bmc-password-refused',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'The BMC refuses the password, which is not tried again and again. Preflight says so, and the next way to install is tried.',
+  },
+  {
+    name: 'bmc-says-on',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'The BMC says that the machine is on, whatever it is. The machine is not taken for what its BMC says of it.',
+  },
+  {
+    name: 'bmc-says-off',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'The BMC says that the machine is off, whatever it is. A machine that answers is worked with all the same.',
+  },
+  {
     name: 'media-refused',
     target: 'host',
     strikes: lasting,
@@ -77,6 +104,13 @@ export const faults: LabFault[] = [
     strikes: 3,
     explains:
       'The machine drops connections before the handshake, as a rate limit does. Attempts slow down and get through.',
+  },
+  {
+    name: 'no-room-for-image',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'The machine has too little memory to hold the image. The run stops before it is sent, and says what would help.',
   },
   {
     name: 'nas-session-expires',

@@ -39,6 +39,10 @@ export interface HostReader {
   efiBootEntries(signal?: AbortSignal): Promise<string>
   /** Whether the machine gets an answer from an HTTP address (HEAD). */
   reaches(url: string, signal?: AbortSignal): Promise<boolean>
+  /** What the machine gets from an HTTP address by curl or wget; undefined where it gets nothing. */
+  fetch(url: string, signal?: AbortSignal): Promise<string | undefined>
+  /** Bytes that can still be written below a folder. */
+  room(folder: string, signal?: AbortSignal): Promise<number>
   /** k0s there, and whether the API at an address is reached from there. Takes up to half a minute where it hangs. */
   k0s(ask: { dataDir: string; api?: string }, signal?: AbortSignal): Promise<K0sState>
 }
@@ -171,6 +175,20 @@ function readerOn(name: string, ssh: SshConnection): HostReader {
         signal ? { signal } : {},
       )
       return result.code === 0
+    },
+    async fetch(url, signal) {
+      const result = await ssh.run(
+        `curl -fsS --max-time 10 ${quote(url)} || wget -qO- -T 10 -t 1 ${quote(url)}`,
+        signal ? { signal } : {},
+      )
+      return result.code === 0 ? result.stdout : undefined
+    },
+    async room(folder, signal) {
+      const result = await ssh.run(`df -Pk -- ${quote(folder)}`, signal ? { signal } : {})
+      // POSIX: Filesystem, 1024-blocks, Used, Available, Capacity, Mounted on; a name may have blanks.
+      const free = /^.*?\s(\d+)\s+(\d+)\s+(\d+)\s+\d+%\s/m.exec(result.stdout)?.[3]
+      if (result.code !== 0 || free === undefined) throw refused(name, `tell what room ${folder} has`, result)
+      return Number(free) * 1024
     },
     async unit(unit, signal) {
       const result = await ssh.run(

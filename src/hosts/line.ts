@@ -23,6 +23,8 @@ export interface LinesOptions {
   pace?: number
   /** Whether a machine's BMC says that it is off; undefined where nobody can tell. Faults count as that. */
   off?: (name: string, signal: AbortSignal) => Promise<boolean | undefined>
+  /** How long a machine has to take a connection before that is asked; two seconds. */
+  promptMs?: number
 }
 
 /** The kept lines of one run: one connection a machine, shared by everything that has to do with it. */
@@ -54,8 +56,6 @@ const loadedPingMs = 30_000
 const patienceMs = [4_000, 8_000]
 /** What took long to find out is believed for half as long, but never longer than this. */
 const believedMs = 5_000
-/** A machine that is there has answered by now, also when a packet was lost: from here on its BMC is believed. */
-const promptMs = 2_000
 /** Whoever asks at the same moment, or right afterwards, would only wait for the same silence. */
 const sharedByAll = new Set([
   'host-unreachable',
@@ -68,7 +68,7 @@ const sharedByAll = new Set([
 const manyLately = 3
 
 /** Lines to machines, opened when they are first used. */
-export function keepLines({ gentleness = gentle, pace = 1, off }: LinesOptions = {}): Lines {
+export function keepLines({ pace = 1, ...options }: LinesOptions = {}): Lines {
   const lines = new Map<string, Line>()
   let over = false
   const lineTo = (access: SshAccess) => {
@@ -76,7 +76,7 @@ export function keepLines({ gentleness = gentle, pace = 1, off }: LinesOptions =
     const key = `${access.user}@${access.address}:${access.port}`
     let line = lines.get(key)
     if (line === undefined) {
-      line = new Line(gentleness, pace, off)
+      line = new Line({ ...options, pace })
       lines.set(key, line)
     }
     return line
@@ -133,11 +133,14 @@ class Line {
   private readonly gentleness: Gentleness
   private readonly pace: number
   private readonly off: LinesOptions['off']
+  private readonly promptMs: number
 
-  constructor(gentleness: Gentleness, pace: number, off: LinesOptions['off']) {
+  constructor({ gentleness = gentle, pace, off, promptMs = 2_000 }: LinesOptions & { pace: number }) {
     this.gentleness = gentleness
     this.pace = pace
     this.off = off
+    // A machine that is there has answered by then, also when a packet was lost: its BMC is believed from there on.
+    this.promptMs = promptMs
     this.tokens = gentleness.burst
   }
 
@@ -260,10 +263,20 @@ class Line {
     if (this.off === undefined) return connectSsh(access, signal)
     const enough = new AbortController()
     const both = AbortSignal.any([signal, enough.signal])
-    const connecting = connectSsh(access, both)
+    let taken = false
+    const connecting = connectSsh(
+      {
+        ...access,
+        taken: () => {
+          taken = true
+        },
+      },
+      both,
+    )
     const ask = async () => {
-      await sleep(promptMs * this.pace, both)
-      if (await this.off?.(access.name, both)) enough.abort(switchedOff(access))
+      await sleep(this.promptMs, both)
+      // Whatever its BMC says, a machine that takes connections is on.
+      if (!taken && (await this.off?.(access.name, both)) && !taken) enough.abort(switchedOff(access))
     }
     // What stands in the BMC's own way is told where the BMC is needed.
     ask().catch(() => {})

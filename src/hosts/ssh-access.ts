@@ -15,6 +15,8 @@ export interface SshAccess {
   connectTimeoutMs?: number
   /** How often a quiet line is asked whether it is there, and how many questions may stay unanswered; 10 s, 3 times. */
   keepAlive?: KeepAlive
+  /** Called when something has taken the connection; the person's own `ssh` does not tell. */
+  taken?: () => void
   /** The person's own `ssh` in place of the built-in client. */
   openssh?: OpenSsh
 }

@@ -99,6 +99,7 @@ export function connectBuiltin(access: SshAccess, signal?: AbortSignal): Promise
     const sock = connectTcp({ host: access.address, port: access.port, noDelay: true })
     sock.once('connect', () => {
       taken = true
+      access.taken?.()
     })
     client.connect({ ...config, sock })
   })

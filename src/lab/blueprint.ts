@@ -42,6 +42,8 @@ export interface HostBlueprint {
   /** Its UUID (DMI); made up where nothing is said. */
   machineUuid?: string
   mac: string
+  /** What its network interface has at home, with the length of the prefix; nobody connects to it there. */
+  homeAddress?: string
   disks: DiskBlueprint[]
   /** `old-os`: the dead cluster's system still runs; `installer`: a live stick is booted; `off`: nobody is at home; `hung`: it is on and answers nobody. */
   begins: 'old-os' | 'installer' | 'off' | 'hung'

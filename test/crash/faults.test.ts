@@ -47,8 +47,13 @@ const endings: Record<
   'kexec-hangs': { target: 'hydrogen', install: 'kexec, by-hand', ends: 'by itself' },
   'network-boots-first': { target: 'hydrogen', install: 'pxe', ends: 'by itself' },
   'bmc-ignores-boot-once': { target: 'hydrogen', install: 'pxe, by-hand', ends: 'by itself' },
+  'bmc-away': { target: 'hydrogen', install: 'pxe, by-hand', ends: 'by itself' },
+  'bmc-password-refused': { target: 'hydrogen', install: 'pxe, by-hand', ends: 'by itself' },
+  'bmc-says-on': { target: 'hydrogen', install: 'pxe, by-hand', ends: 'by itself' },
+  'bmc-says-off': { target: 'hydrogen', install: 'pxe, by-hand', ends: 'by itself' },
   'media-refused': { target: 'hydrogen', install: 'virtual-media, by-hand', ends: 'by itself' },
   'ssh-throttled': { target: 'hydrogen', ends: 'by itself' },
+  'no-room-for-image': { target: 'lithium', ends: { 'hosts/install-flatcar[lithium]': 'image-no-room' } },
   'nas-session-expires': { ends: 'by itself' },
   'nas-full': {
     ends: {

@@ -168,10 +168,12 @@ describe('a machine', () => {
       run: undefined,
     })
     expect(await host.readFile('/nowhere')).toBeUndefined()
+    expect(await host.room('/run')).toBeGreaterThan(1e9)
     expect(await host.unit('k0scontroller')).toMatchObject({ active: 'absent' })
     expect(Object.keys(host).sort()).toEqual([
       'efiBootEntries',
       'facts',
+      'fetch',
       'fetchFiles',
       'hostKey',
       'k0s',
@@ -179,6 +181,7 @@ describe('a machine', () => {
       'name',
       'reaches',
       'readFile',
+      'room',
       'unit',
     ])
     expect(world.mutations.hosts).toBe(0)

@@ -8,6 +8,7 @@ import { MachinesEmulator } from '../../src/lab/hosts/emulator.ts'
 import { World } from '../../src/lab/world.ts'
 import { smallBlueprint } from '../lab/small-world.ts'
 import { scratch } from '../runbook/harness.ts'
+import { blackHole } from './black-hole.ts'
 import { gateTo } from './gate.ts'
 
 const operator = mintHostKey(Buffer.from('the person'), 'operator')
@@ -225,11 +226,12 @@ describe('a machine that says nothing is found out once', () => {
   })
 
   test('one whose BMC says that it is off is not waited for', async () => {
+    const hole = await blackHole()
     const asked: string[] = []
     const off = async (name: string) => asked.push(name) > 0
-    const { gate, lines, access } = await home({ pace: 0.02, off })
-    gate.mode = 'hold'
-    const looking = lines.use(access(), never, ssh => ssh.run('true'))
+    const { lines, access } = await home({ pace: 0.02, promptMs: 50, off })
+    closing.unshift(() => hole.close())
+    const looking = lines.use({ ...access(), port: hole.port }, never, ssh => ssh.run('true'))
     await expect(looking).rejects.toMatchObject({
       code: 'host-off',
       message: expect.stringContaining('its BMC says that it is off'),
@@ -237,8 +239,13 @@ describe('a machine that says nothing is found out once', () => {
     expect(asked).toEqual(['lithium'])
   })
 
-  test('a BMC that lies does not hide a machine that answers', async () => {
-    const { lines, access } = await home({ pace: 0.02, off: async () => true })
-    expect(await lines.probe(access(), never)).toMatchObject({ state: 'answers' })
+  test('a BMC that lies does not hide a machine that takes connections, however slow it is', async () => {
+    const { gate, lines, access } = await home({ pace: 0.02, promptMs: 10, off: async () => true })
+    gate.mode = 'hold'
+    const probing = lines.probe(access(), never)
+    setTimeout(() => {
+      gate.mode = 'open'
+    }, 150)
+    expect(await probing).toMatchObject({ state: 'answers' })
   })
 })

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { KeptLab } from '../../src/lab/keeper.ts'
 import { applied, homeOf, rehearseAt } from './home.ts'
 
 /** Adds a disk that is bound to a Tang server to a config of the home. */
@@ -45,4 +46,32 @@ test('what would fail at the first boot keeps every machine as it is: Tang’s k
     message: expect.stringContaining('the configs of lithium and hydrogen both call their machine lithium'),
   })
   expect(applied(run).filter(step => step.startsWith('hosts/'))).toEqual([])
+})
+
+test('Tang is asked from a machine of its own network where one answers, else from this computer', async context => {
+  const home = homeOf(context)
+  bind(join(home.file, '..', 'ignition', 'lithium.bu'), 'http://192.0.2.53', 'pinned-by-the-person')
+  const asked = async (atFirst?: (lab: KeptLab) => Promise<unknown>) => {
+    const run = await rehearseAt(home, {
+      only: ['preflight'],
+      ...(atFirst ? { atFirst: async lab => void (await atFirst(lab)) } : {}),
+      where: where => ({
+        ...where,
+        // The lab's own keys are what the person has pinned.
+        tang: { url: where.tang!.url, thumbprint: where.tang!.thumbprint },
+      }),
+    })
+    return run.events.flatMap(e =>
+      e.code === 'step-done' && e.step === 'preflight/check-tang' ? [e.evidence] : [],
+    )
+  }
+  expect(await asked()).toEqual([
+    'http://192.0.2.53 (asked from lithium) answers with the keys that the configs pin',
+  ])
+  const off = async (lab: KeptLab) => {
+    for (const name of ['lithium', 'hydrogen']) await lab.order('off', { name })
+  }
+  expect(await asked(off)).toEqual([
+    'http://192.0.2.53 (asked from this computer) answers with the keys that the configs pin',
+  ])
 })

@@ -14,13 +14,20 @@ export interface Advertisement {
   exchange: string[]
 }
 
-/** Tang servers as this computer sees them. Nothing is asked but `/adv`, which changes nothing. */
+/** Another machine from which a server is asked. */
+export interface Outpost {
+  name: string
+  /** What it gets from an address; undefined where it gets nothing. */
+  fetch(url: string): Promise<string | undefined>
+}
+
+/** Tang servers as this computer sees them, or as a machine in their own network does. Nothing is asked but `/adv`, which changes nothing. */
 export interface TangReader {
   /**
    * Faults `tang-unreachable` (transient) when nobody answers or not in time, `tang-advertisement-invalid` when what
    * answers is no Tang or its signatures do not fit.
    */
-  advertisement(url: string, signal: AbortSignal): Promise<Advertisement>
+  advertisement(url: string, signal: AbortSignal, from?: Outpost): Promise<Advertisement>
   /** The thumbprint that a server must show where a config names this one: another one in a lab. */
   expected(thumbprint: string): string
   /** Addresses behind the host of a URL; none where it does not resolve or must not be asked for. */
@@ -40,7 +47,12 @@ const largestAnswer = 1_000_000
 export function connectTang(route?: TangRoute): TangReader & { close(): Promise<void> } {
   let agent: Agent | undefined
   return {
-    async advertisement(url, signal) {
+    async advertisement(url, signal, from) {
+      if (from !== undefined) {
+        const text = await from.fetch(`${(route?.url ?? url).replace(/\/+$/, '')}/adv`)
+        if (text !== undefined) return readAdvertisement(text, url)
+        throw unreachable(url, `asked from ${from.name}, which stands in its network`)
+      }
       agent ??= new Agent({ connect: { timeout: 5_000 }, maxResponseSize: largestAnswer })
       const asked = `${(route?.url ?? url).replace(/\/+$/, '')}/adv`
       let answer: { status: number; text: string }
@@ -53,15 +65,7 @@ export function connectTang(route?: TangRoute): TangReader & { close(): Promise<
         answer = { status: response.statusCode, text: await response.body.text() }
       } catch (cause) {
         if (signal.aborted) throw signal.reason
-        throw new Fault({
-          code: 'tang-unreachable',
-          blame: 'network',
-          message: `the Tang server ${url} does not answer (${why(cause)}): a machine whose disk is bound to it can be neither installed nor booted`,
-          remedy:
-            'Start it, and see that its address resolves and is reached without this cluster; then run this again',
-          transient: true,
-          cause,
-        })
+        throw unreachable(url, why(cause), cause)
       }
       if (answer.status !== 200) throw invalid(url, `it answers ${answer.status}`)
       return readAdvertisement(answer.text, url)
@@ -81,6 +85,18 @@ export function connectTang(route?: TangRoute): TangReader & { close(): Promise<
       await agent?.destroy()
     },
   }
+}
+
+function unreachable(url: string, how: string, cause?: unknown): Fault {
+  return new Fault({
+    code: 'tang-unreachable',
+    blame: 'network',
+    message: `the Tang server ${url} does not answer (${how}): a machine whose disk is bound to it can be neither installed nor booted`,
+    remedy:
+      'Start it, and see that its address resolves and is reached without this cluster; then run this again',
+    transient: true,
+    ...(cause === undefined ? {} : { cause }),
+  })
 }
 
 /** Name or address in a URL, without the brackets of IPv6; empty for what is no URL. */

@@ -57,6 +57,8 @@ export async function writeDisk(host: HostWriter, what: Writing, guidance: Guida
       }
       if (mirror) await host.putFile(`${folder}/key.asc`, mirror.key, 0o600, signal)
       else {
+        const room = await host.room('/run', signal)
+        if (room < image.bytes) throw noRoom(host.name, room, image.bytes)
         guidance.note(`sending the image (${image.bytes} bytes) to ${host.name}`)
         await host.putFile(`${folder}/image`, { file: image.file }, 0o600, signal)
       }
@@ -130,6 +132,15 @@ export function diskCheck({ name, serial, wwn }: Pick<Disk, 'name' | 'serial' | 
     `[ "$(lsblk -dno ${column} /dev/${name})" = ${quote(value)} ] || exit ${exits.otherDisk}`,
     `[ "$(lsblk -dno ${column} | grep -cxF ${quote(value)})" = 1 ] || exit ${exits.otherDisk}`,
   ]
+}
+
+function noRoom(host: string, room: number, bytes: number): Fault {
+  return new Fault({
+    code: 'image-no-room',
+    blame: 'host',
+    message: `the image takes ${bytes} bytes, and /run on ${host}, which lies in memory, has room for ${room}; nothing was sent or written`,
+    remedy: `Let ${host} fetch it from here: sign it, name its release, and set netboot.address in recover.yaml; or free memory there. Then run \`recover resume --accept cluster-file\``,
+  })
 }
 
 function failure(

@@ -201,6 +201,7 @@ export class BmcEmulator {
 
   private powerState(): string {
     if (this.world.suffers('bmc-says-on', this.name)) return 'On'
+    if (this.world.suffers('bmc-says-off', this.name)) return 'Off'
     const shown = this.machine.on() ? 'On' : 'Off'
     // Its power supply gives up, after the BMC has believed for a look that it is on.
     if (this.trips && shown === 'On') {
@@ -211,7 +212,8 @@ export class BmcEmulator {
   }
 
   private logIn(body: Resource): Reply {
-    if (body.UserName !== this.account.account || body.Password !== this.account.password)
+    const wrong = this.world.suffers('bmc-password-refused', this.name)
+    if (wrong || body.UserName !== this.account.account || body.Password !== this.account.password)
       throw new Refused(
         401,
         'Base.1.15.ResourceAtUriUnauthorized',
@@ -250,6 +252,7 @@ export class BmcEmulator {
   }
 
   private mayEnter(request: IncomingMessage): boolean {
+    if (this.world.suffers('bmc-password-refused', this.name)) return false
     const token = request.headers['x-auth-token']
     if (token !== undefined) {
       if (!this.world.strikes('bmc-session-expires', this.name))

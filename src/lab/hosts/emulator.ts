@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
 import ssh2 from 'ssh2'
+import { request } from 'undici'
 import type { ApiSeam, MachinesSeam, NasSeam, PowerSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { InputReader } from './input.ts'
@@ -176,7 +177,13 @@ export class MachinesEmulator {
                 stream.exit(output.code)
                 stream.end()
               }
-              if (output.takesMs) setTimeout(answer, output.takesMs)
+              if (output.fetches !== undefined)
+                void fetched(output.fetches).then(text => {
+                  if (text === undefined) output.code = 22
+                  else output.stdout = text
+                  answer()
+                })
+              else if (output.takesMs) setTimeout(answer, output.takesMs)
               else answer()
             }
             const latency = this.world.blueprint.latency.ssh
@@ -187,6 +194,17 @@ export class MachinesEmulator {
       })
     })
     server.injectSocket(socket)
+  }
+}
+
+/** What an HTTP address on loopback gives; undefined where it gives nothing good. */
+async function fetched(url: string): Promise<string | undefined> {
+  try {
+    const { statusCode, body } = await request(url, { signal: AbortSignal.timeout(10_000) })
+    const text = await body.text()
+    return statusCode === 200 ? text : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -77,7 +77,7 @@ export function machineFacts(
     '=== firmware\nuefi',
     `=== tools\n${factTools.filter(t => (oldFlatcar ? flatcars : tools[state.system]).includes(t) && (t !== 'k0s' || k0s)).join('\n')}`,
     `=== links\neth0 ${blueprint.mac} up physical\nlo 00:00:00:00:00:00 unknown `,
-    '=== addresses\n1: lo    inet 127.0.0.1/8 scope host lo',
+    `=== addresses\n1: lo    inet 127.0.0.1/8 scope host lo${blueprint.homeAddress === undefined ? '' : `\n2: eth0    inet ${blueprint.homeAddress} scope global eth0`}`,
     '=== routes',
     `=== block\n${block.join('\n')}`,
     `=== lsblk\n${lsblk.join('\n')}`,

@@ -77,6 +77,8 @@ export interface Output {
   drops?: boolean
   /** How long it takes until the answer is there; `never` as from a machine that vanishes without a word. */
   takesMs?: number | 'never'
+  /** Address of what is to be printed. */
+  fetches?: string
 }
 
 /** One emulated machine: what it is, and the small vocabulary of commands that it understands. */
@@ -322,6 +324,16 @@ export class Machine {
         files[lock] = { text: stdin, mode: '0644' }
         return said('')
       }
+      case 'df': {
+        const free = this.world.suffers('no-room-for-image', this.state.name) ? 0 : 8_000_000
+        return said(
+          `Filesystem 1024-blocks Used Available Capacity Mounted on\ntmpfs ${8_000_000} ${8_000_000 - free} ${free} 0% ${args.at(-1)}\n`,
+        )
+      }
+      case 'curl':
+        return args.includes('--max-time') && !args.includes('-fsSI')
+          ? { ...said(''), fetches: args[args.indexOf('--max-time') + 2] ?? '' }
+          : failed(127, 'sh: curl: the lab does not know how')
       case 'true':
         return said('')
       case 'id':
