@@ -197,7 +197,7 @@ test.skipIf(!existsSync(recorded))(
       expect(code).toBe(0)
       const wanted = readFileSync(join(recorded, `${scenario}.stdout.txt`), 'utf8')
       expect(said(wanted).length).toBeGreaterThan(20)
-    expect(said(stdout)).toEqual(said(wanted))
+      expect(said(stdout)).toEqual(said(wanted))
     }
   },
 )
