@@ -27,9 +27,9 @@ export function machineK0s(
   ]
   const controls = runs && role === 'controller'
   const ready = controls && api?.ready() === true
-  const uid = world.suffers('other-cluster-answers', name)
-    ? world.uuidFor('another cluster')
-    : api?.clusterUid()
+  // Asked of a control plane that is there: one that is not would be made by the question.
+  const uid = () =>
+    world.suffers('other-cluster-answers', name) ? world.uuidFor('another cluster') : api?.clusterUid()
   return [
     '',
     `=== clock\n${Math.floor(Date.now() / 1000) + (world.suffers('clock-skew', name) ? skewSeconds : 0)}`,
@@ -43,7 +43,7 @@ export function machineK0s(
     `=== mark\n${files[k0sMark]?.text ?? ''}`,
     `=== status\n${runs ? JSON.stringify({ Role: role }) : ''}`,
     `=== readyz\n${ready ? '[+]ping ok\n[+]etcd ok\nreadyz check passed' : ''}`,
-    `=== uid\n${ready ? uid : ''}`,
+    `=== uid\n${ready ? uid() : ''}`,
     `=== api\n${address === '' || world.suffers('worker-cannot-reach-api', name) || !api?.ready() ? '000' : '401'}`,
     '=== end',
   ].join('\n')
