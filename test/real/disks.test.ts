@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { releaseOf } from '../../src/hosts/install/release-disk.ts'
 import { bootLiveMachine, type LiveMachine } from './harness/live-machine.ts'
 import { describeReal } from './harness/place.ts'
 
@@ -10,7 +11,10 @@ describeReal('disks of a real kernel', () => {
     live = await bootLiveMachine(
       'hydrogen',
       12,
-      ['EMPTY', 'LVM-A', 'LVM-B', 'CRYPT', 'RAID-A', 'RAID-B'].map(serial => ({ serial, megabytes: 64 })),
+      ['EMPTY', 'LVM-A', 'LVM-B', 'CRYPT', 'RAID-A', 'RAID-B', 'USED'].map(serial => ({
+        serial,
+        megabytes: serial === 'USED' ? 160 : 64,
+      })),
     )
   }, 300_000)
   afterAll(() => live?.close())
@@ -58,5 +62,47 @@ describeReal('disks of a real kernel', () => {
       expect(disks.get(serial)).toMatchObject({ fsType: 'linux_raid_member' })
       expect(within(serial)).toMatchObject([{ type: 'raid', fsType: 'ext4', label: 'mirror' }])
     }
+  })
+
+  test('whatever uses a named disk is ended; what stretches over another is refused, and stays as it is', async () => {
+    live.ssh(
+      [
+        'disk=/dev/$(lsblk -dno NAME,SERIAL | while read name serial; do [ "$serial" != USED ] || echo "$name"; done)',
+        'printf "size=16M\\nsize=16M\\nsize=24M\\nsize=40M\\nsize=24M\\n" | sfdisk -q --label gpt $disk',
+        'udevadm settle',
+        'mkfs.ext4 -q "$disk"1',
+        'mkdir -p "/mnt/a place" /mnt/lv /mnt/crypt /mnt/md',
+        'mount "$disk"1 "/mnt/a place"',
+        'mkswap -q "$disk"2',
+        'swapon "$disk"2',
+        'vgcreate -q own "$disk"3',
+        'lvcreate -q -y -n one -L 12M own',
+        'mkfs.ext4 -q /dev/own/one',
+        'mount /dev/own/one /mnt/lv',
+        'printf secret | cryptsetup -q luksFormat --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 "$disk"4 -',
+        'printf secret | cryptsetup open "$disk"4 opened --key-file -',
+        'mkfs.ext4 -q /dev/mapper/opened',
+        'mount /dev/mapper/opened /mnt/crypt',
+        'mdadm --quiet --create /dev/md1 --run --level=1 --raid-devices=2 --metadata=1.2 "$disk"5 missing',
+        'mkfs.ext4 -q /dev/md1',
+        'mount /dev/md1 /mnt/md',
+        'udevadm trigger --settle --subsystem-match=block',
+      ].join('\n'),
+    )
+    const { disks } = await live.facts()
+    const named = (serial: string) => disks.find(d => d.serial === serial)!
+    for (const serial of ['LVM-A', 'LVM-B', 'RAID-A', 'RAID-B'])
+      expect(() => releaseOf(named(serial), disks, 'hydrogen'), serial).toThrow(/lies on another disk, too/)
+    const reread = `blockdev --rereadpt /dev/${named('USED').name}`
+    expect(() => live.ssh(reread)).toThrow(/busy/)
+    live.ssh(releaseOf(named('USED'), disks, 'hydrogen').join('\n'))
+    // The kernel itself says that nothing uses it any more.
+    live.ssh(reread)
+    const after = (await live.facts()).disks
+    const used = after.find(d => d.serial === 'USED')!
+    expect(used.mounted).toBe(false)
+    expect(used.children.map(c => c.type)).toEqual(Array(5).fill('part'))
+    const others = (all: typeof after) => all.filter(d => d.serial !== 'USED')
+    expect(others(after)).toEqual(others(disks))
   })
 })
