@@ -16,12 +16,12 @@ import type { OpenSsh, SshAccess } from '../src/hosts/ssh.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
 import { connectExec } from '../src/kubernetes/exec.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
-import { connectSynology } from '../src/nas/synology/synology.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 import { connectIgnition } from './connect-ignition.ts'
 import { connectK0sctl } from './connect-k0sctl.ts'
 import { connectLadder, installerAccess, type NetbootPlace } from './connect-ladder.ts'
+import { connectNas } from './connect-nas.ts'
 import { formerRuns } from './former-runs.ts'
 import type { Asked, HostsReader, HostsWriter, Readers, Writers } from './kit.ts'
 
@@ -104,7 +104,7 @@ export function connect(
   }
   const { ignition, otherIgnition } = connectIgnition(cluster, where.secrets)
   const hosts = connectHosts(cluster, run, identity, where, ignition)
-  const nas = connectSynology({ ...where.nas, signal, pace: where.pace })
+  const nas = connectNas(where.nas, signal, where.pace)
   const kubeconfig = run.folder === undefined ? '' : join(run.folder, 'kubeconfig')
   const k0sctl = connectK0sctl(cluster, identity, where, run.folder ?? '', kubeconfig)
   const kubernetes = connectApi({

@@ -62,7 +62,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     checkSecrets,
     reachNas,
   ]),
-  phase('evidence', 'Evidence', [mapTheVolumes, surveyHost, keepHostFiles, whatWaits]),
+  phase('evidence', 'Evidence', [surveyHost, mapTheVolumes, keepHostFiles, whatWaits]),
   phase('protect', 'Protect', [snapshotVolume, fenceVolume]),
   phase('hosts', 'Hosts', [bringUpInstaller, installFlatcar, holdOsUpdates]),
   phase('kubernetes', 'Kubernetes', [checkHosts, startControllers, fetchAccess, joinWorkers]),

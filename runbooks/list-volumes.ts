@@ -2,27 +2,50 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import type { Strategy } from '../src/cluster/schema.ts'
-import { connectSynology } from '../src/nas/synology/synology.ts'
-import { toFault } from '../src/runbook/fault.ts'
 import { byName, type ListedVolume, listVolumes } from '../src/volumes/listing.ts'
-import { person } from '../src/volumes/map.ts'
-import { readSource } from '../src/volumes/sources/named-source.ts'
+import { ownedIn } from '../src/volumes/map.ts'
 import type { VolumeSource } from '../src/volumes/sources/volume-source.ts'
+import { connectNas } from './connect-nas.ts'
 import { inEarnest } from './in-earnest.ts'
 import { clusterFileIn } from './rehearse.ts'
+import {
+  fromGit,
+  fromNas,
+  furtherSources,
+  type NasNow,
+  nasNow,
+  readNamed,
+  resolved,
+  settled,
+  unread,
+} from './volume-sources.ts'
 
 /** A volume of the map, with what the person's files want of it. */
 export interface VolumeRow extends ListedVolume {
   /** Absent where Git has no such claim. */
   strategy?: Strategy
+  /** What to answer before anything is written; absent when nothing is open. */
+  question?: string
   /** One sentence: what a recovery would do with it. */
   says: string
 }
 
+/** A LUN or share of the NAS that no claim has. */
+export interface Ownerless {
+  lun: string
+  name: string
+  kind: 'lun' | 'share'
+  sizeBytes: number
+  usedBytes?: number
+  description: string
+  /** Claims that had it once, by what was deleted since. */
+  formerly: { claim: string; source: string; where?: string }[]
+}
+
 export interface VolumesListed {
   volumes: VolumeRow[]
-  /** LUNs of the NAS that no source gives to a claim; absent when the NAS was not asked. */
-  ownerless?: { lun: string; name: string; sizeBytes: number }[]
+  /** LUNs and shares of the NAS that no source gives to a claim; absent when the NAS was not asked. */
+  ownerless?: Ownerless[]
   /** What was read, and what a person should know of how. */
   sources: { name: string; volumes: number; remarks: string[] }[]
 }
@@ -30,7 +53,7 @@ export interface VolumesListed {
 export interface VolumesQuestion {
   /** recover.yaml or its folder; where there is none, only the named sources are read. */
   where: string
-  /** `KIND:PATH`, as {@link readSource} takes them. */
+  /** `nas`, or `KIND:PATH` as {@link readNamed} takes them. With any, nothing else is read but what recover.yaml settles. */
   from: string[]
   /** Do not ask the NAS. */
   offline: boolean
@@ -39,46 +62,42 @@ export interface VolumesQuestion {
 
 /** Puts together what every source says of which claim was which LUN. Reads only. */
 export async function listVolumesFrom(question: VolumesQuestion): Promise<VolumesListed> {
+  const { from, now } = question
   const named: VolumeSource[] = []
-  for (const from of question.from) named.push(await readSource(from))
-  const file =
-    existsSync(join(question.where, 'recover.yaml')) || question.from.length === 0 || !isFolder(question)
+  for (const source of from.filter(f => f !== 'nas')) named.push(await readNamed(source, now))
+  const alone = from.length > 0 && !from.includes('nas')
+  const file = existsSync(join(question.where, 'recover.yaml')) || !alone || !isFolder(question)
   const cluster = file ? loadCluster(clusterFileIn(question.where)) : undefined
-  const nas = cluster && !question.offline ? await askNas(cluster, question.now) : undefined
-  const sources = [
-    ...(cluster ? [settled(cluster), inGit(cluster)] : []),
-    ...(nas ? [nas.source] : []),
-    ...named,
-  ].filter(s => s.testimonies.length > 0 || s.remarks.length > 0)
-  const volumes = listVolumes(sources)
+  const nas = cluster && !question.offline && !alone ? await askNas(cluster, now) : undefined
+  const sources = resolved(
+    [
+      // What the person settled always counts; Git only where no other source was named.
+      ...(cluster ? [settled(cluster)] : []),
+      ...(cluster && from.length === 0 ? [await fromGit(cluster, now)] : []),
+      ...(nas ? [nas.source] : []),
+      ...(from.length === 0 && cluster ? await furtherSources(cluster, now) : []),
+      ...named,
+    ],
+    nas?.now,
+  ).filter(s => s.testimonies.length > 0 || s.remarks.length > 0)
+  const onNas = nas?.now && new Set([...nas.now.luns, ...nas.now.shares].map(d => d.uuid))
+  const all = listVolumes(sources, onNas)
+  // What only the NAS has is told among what no claim owns.
+  const volumes = all.filter(v => v.claim !== undefined || !v.luns.every(l => onNas?.has(l.lun)))
   const wanted = cluster?.inventory.claims ?? []
   // A claim that no source knows anything of is what a person must hear of first.
   const silent = wanted
     .filter(c => !volumes.some(v => v.claim === c.id))
-    .map((c): ListedVolume => ({ claim: c.id, luns: [], contradiction: false, deletedIn: [] }))
-  const rows = [...volumes, ...silent].map((volume): VolumeRow => {
-    const claim = wanted.find(c => c.id === volume.claim)
-    const strategy = claim && cluster?.strategy(claim.id)
-    const size = volume.sizeBytes ?? claim?.sizeBytes
-    return {
-      ...volume,
-      ...(size === undefined ? {} : { sizeBytes: size }),
-      ...(volume.owner === undefined && claim?.owners[0] !== undefined ? { owner: claim.owners[0] } : {}),
-      ...(strategy === undefined ? {} : { strategy }),
-      says: saysOf(volume, strategy, cluster !== undefined),
-    }
-  })
-  const owned = new Set(volumes.flatMap(v => v.luns.map(l => l.lun)))
+    .map((c): ListedVolume => ({ claim: c.id, luns: [], formerly: [], verdict: 'no-lun', doubts: [] }))
+  const rows = [...volumes, ...silent].map(volume => rowOf(volume, cluster, sources))
   return {
     volumes: rows.sort(byName),
-    ...(nas
-      ? {
-          ownerless: nas.luns
-            .filter(l => !owned.has(l.uuid))
-            .map(l => ({ lun: l.uuid, name: l.name, sizeBytes: l.sizeBytes })),
-        }
-      : {}),
-    sources: sources.map(s => ({ name: s.name, volumes: s.testimonies.length, remarks: s.remarks })),
+    ...(nas?.now ? { ownerless: ownerlessOf(nas.now, all, sources) } : {}),
+    sources: sources.map(s => ({
+      name: s.name,
+      volumes: s.testimonies.filter(t => !t.deleted).length,
+      remarks: s.remarks,
+    })),
   }
 }
 
@@ -86,68 +105,107 @@ function isFolder({ where }: VolumesQuestion): boolean {
   return !/\.ya?ml$/.test(where)
 }
 
-function settled(cluster: Cluster): VolumeSource {
-  const testimonies = Object.entries(cluster.entry.luns ?? {}).map(([claim, lun]) => ({
-    source: person,
-    claim,
-    lun,
-  }))
-  return { name: person, testimonies, remarks: [] }
-}
-
-function inGit({ inventory }: Cluster): VolumeSource {
-  return {
-    name: 'git',
-    remarks: [],
-    testimonies: inventory.volumes.flatMap(v =>
-      v.claim === undefined || v.path !== undefined
-        ? []
-        : [{ source: 'git', claim: v.claim, lun: v.handle, volume: v.name, driver: v.driver }],
-    ),
-  }
-}
-
-async function askNas(cluster: Cluster, signal: AbortSignal) {
+async function askNas(
+  cluster: Cluster,
+  signal: AbortSignal,
+): Promise<{ source: VolumeSource; now?: NasNow }> {
   const where = await inEarnest(cluster, { run: 'plan', path: '', journal: '' })
-  const nas = connectSynology({ ...where.nas, signal, pace: where.pace })
+  const nas = connectNas(where.nas, signal, where.pace)
   try {
-    const luns = await nas.reader.luns()
-    const testimonies = luns.flatMap(l =>
-      // Where the driver was not told to write it, the name of the LUN still says which PersistentVolume it was.
-      [
-        {
-          source: 'nas',
-          claim: /^[^/\s]+\/[^/\s]+$/.test(l.description) ? l.description : '',
-          lun: l.uuid,
-          volume: l.name.replace(/^k8s-csi-/, ''),
-          sizeBytes: l.sizeBytes,
-        },
-      ].filter(t => t.claim !== '' || l.name.startsWith('k8s-csi-pvc-')),
-    )
-    return { luns, source: { name: 'nas', testimonies, remarks: [] } satisfies VolumeSource }
+    const now = await nasNow(nas.reader)
+    return { source: fromNas(now), now }
   } catch (thrown) {
-    const { message } = toFault(thrown, 'volumes list')
-    return {
-      luns: [],
-      source: { name: 'nas', testimonies: [], remarks: [`not asked: ${message}`] } satisfies VolumeSource,
-    }
+    signal.throwIfAborted()
+    return { source: unread('nas', thrown) }
   } finally {
     await nas.close()
   }
 }
 
-function saysOf(volume: ListedVolume, strategy: Strategy | undefined, known: boolean): string {
-  const { luns, contradiction, deletedIn } = volume
-  if (contradiction)
-    return `sources disagree; say which is right in recover.yaml: \`luns: { ${volume.claim}: UUID }\``
-  if (volume.claim === undefined) return 'no source says whose claim it was'
-  if (strategy === 'new') return 'begins empty, as told'
-  if (luns.length === 0)
-    return 'no source says which LUN it is on; add a PersistentVolume to Git, or say `new` in recover.yaml'
-  if (deletedIn.length > 0 && luns[0]?.sources.every(s => deletedIn.includes(s)))
-    return 'was deleted or left by its claim before the end; its LUN may be gone'
-  if (!known) return ''
-  if (strategy === undefined) return 'Git has no such claim: nothing would be done with it'
-  const sure = (luns[0]?.sources.length ?? 0) > 1 || luns[0]?.sources[0] === person
-  return `${strategy}${sure ? '' : '; only one source says so'}`
+function rowOf(
+  volume: ListedVolume,
+  cluster: Cluster | undefined,
+  sources: readonly VolumeSource[],
+): VolumeRow {
+  const claim = cluster?.inventory.claims.find(c => c.id === volume.claim)
+  const strategy = claim && cluster?.strategy(claim.id)
+  const size = volume.sizeBytes ?? claim?.sizeBytes
+  const removed = sources
+    .flatMap(s => s.formerClaims ?? [])
+    .find(f => f.claim === volume.claim && claim === undefined)
+  const { says, question } = saysOf(volume, strategy, cluster !== undefined, removed?.where)
+  return {
+    ...volume,
+    ...(size === undefined ? {} : { sizeBytes: size }),
+    ...(claim?.owners[0] === undefined ? {} : { owner: claim.owners[0] }),
+    ...(strategy === undefined ? {} : { strategy }),
+    ...(question === undefined ? {} : { question }),
+    says,
+  }
+}
+
+function saysOf(
+  { claim, luns, formerly, verdict, doubts }: ListedVolume,
+  strategy: Strategy | undefined,
+  known: boolean,
+  removed: string | undefined,
+): { says: string; question?: string } {
+  if (verdict === 'no-claim') return { says: 'no source says whose claim it was' }
+  if (strategy === 'new') return { says: 'begins empty, as told' }
+  const settle = `answer in recover.yaml: \`luns: { ${claim}: UUID }\``
+  const once = formerly
+    .map(f => `${f.lun} until ${f.where ?? `it was deleted or left by its claim (${f.source})`}`)
+    .join('; ')
+  if (verdict === 'no-lun')
+    return {
+      says: once === '' ? 'no source says which LUN it is on' : `no LUN any more; it was on ${once}`,
+      ...(strategy === undefined
+        ? {}
+        : {
+            question: `Which LUN holds the data of ${claim}? Add a PersistentVolume to Git, or ${settle}; or say \`${claim}: new\` under volumes if it may begin empty`,
+          }),
+    }
+  if (verdict === 'contradiction')
+    return {
+      says: `sources disagree: ${doubts.join('; ')}`,
+      question: `Which LUN holds the data of ${claim}? Find out, and ${settle}`,
+    }
+  if (!known) return { says: doubts.join('; ') }
+  if (strategy === undefined)
+    return {
+      says:
+        removed === undefined
+          ? 'Git has no such claim: nothing would be done with it'
+          : `nothing would be done with it: ${removed}`,
+    }
+  if (verdict === 'settled') return { says: strategy }
+  return {
+    says: doubts.join('; '),
+    question: `Is ${luns[0]?.lun} the LUN of ${claim}? Name a second source, or ${settle.replace('UUID', luns[0]?.lun ?? 'UUID')}`,
+  }
+}
+
+function ownerlessOf(
+  now: NasNow,
+  rows: readonly ListedVolume[],
+  sources: readonly VolumeSource[],
+): Ownerless[] {
+  const deleted = sources.flatMap(s => s.testimonies.filter(t => t.deleted && t.claim !== ''))
+  return [
+    ...now.luns.map(l => ({ ...l, kind: 'lun' as const })),
+    // Of shared folders only those of the CSI driver are volumes.
+    ...now.shares.filter(s => s.name.startsWith('k8s-csi')).map(s => ({ ...s, kind: 'share' as const })),
+  ]
+    .filter(disk => !ownedIn(rows, disk.uuid))
+    .map(({ uuid, name, kind, sizeBytes, description, ...disk }) => ({
+      lun: uuid,
+      name,
+      kind,
+      sizeBytes,
+      ...('usedBytes' in disk && disk.usedBytes !== undefined ? { usedBytes: disk.usedBytes } : {}),
+      description,
+      formerly: deleted
+        .filter(t => t.lun === uuid)
+        .map(({ claim, source, where }) => ({ claim, source, ...(where === undefined ? {} : { where }) })),
+    }))
 }

@@ -8,11 +8,12 @@ import { showVolumes } from '../../src/views/volumes.ts'
 export default class VolumesList extends BaseCommand {
   static override summary = 'Which claim is on which LUN, by every source that still lives'
   static override description =
-    'Reads PersistentVolumes in Git, the NAS, and whatever is named with --from: a dead controller’s kine database (its write-ahead log is applied to what is read, never to the file), etcd, an archive of `k0s backup`, a kubelet directory. Shows which sources agree; a contradiction is shown with all its sides and never decided. Changes nothing. Without a recover.yaml only the named sources are read. Ends with 0; with 3 when sources disagree or a claim has no LUN.'
+    'Reads PersistentVolumes in Git and in its history, the NAS, and what recover.yaml names under `evidence`; with --from, exactly the sources that are named: a dead controller’s kine database (its write-ahead log is applied to what is read, never to the file), etcd, an archive of `k0s backup`, a kubelet directory, open-iscsi’s records, a GitOps repository, the NAS, a cluster that still answers. Shows which sources agree; a contradiction is shown with all its sides and a question, and never decided. LUNs that no claim has and claims without a LUN are listed, too. Changes nothing. Ends with 0; with 3 when a question is open.'
   static override examples = [
     '<%= config.bin %> volumes list',
-    '<%= config.bin %> volumes list --from kine:state.db',
-    '<%= config.bin %> volumes list --offline --from backup:k0s_backup_2026-01-02.tar.gz --json',
+    '<%= config.bin %> volumes list --from nas --from kine:state.db --from git:.',
+    '<%= config.bin %> volumes list --from kubeconfig:$HOME/.kube/config',
+    '<%= config.bin %> volumes list --from backup:k0s_backup_2026-01-02.tar.gz --json',
   ]
   static override flags = {
     file: Flags.string({
@@ -22,9 +23,11 @@ export default class VolumesList extends BaseCommand {
       helpValue: 'PATH',
     }),
     from: Flags.string({
-      description: 'A further source: kine, etcd, backup or kubelet, and its path',
+      description:
+        'Only these sources: nas, or kine, etcd, backup, kubelet, iscsi, git or kubeconfig and its path',
       multiple: true,
-      helpValue: 'KIND:PATH',
+      multipleNonGreedy: true,
+      helpValue: 'SOURCE[:PATH]',
     }),
     offline: Flags.boolean({ description: 'Do not ask the NAS' }),
   }
@@ -38,8 +41,7 @@ export default class VolumesList extends BaseCommand {
       now: new AbortController().signal,
     })
     if (!this.jsonEnabled()) tellOn(page => showVolumes(listed, page))
-    if (listed.volumes.some(v => v.contradiction || (v.luns.length === 0 && v.strategy !== 'new')))
-      process.exitCode = exitCodes.blocked
+    if (listed.volumes.some(v => v.question !== undefined)) process.exitCode = exitCodes.blocked
     return listed
   }
 }

@@ -1,44 +1,57 @@
 import { z } from 'zod'
-import type { Lun, NasReader } from '../../src/nas/nas.ts'
+import type { NasReader } from '../../src/nas/nas.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
-import { mappedVolume, mapVolumes, person, type Testimony, type VolumeMap } from '../../src/volumes/map.ts'
+import type { ListedVolume } from '../../src/volumes/listing.ts'
+import { mappedVolume, mapVolumes } from '../../src/volumes/map.ts'
+import type { VolumeSource } from '../../src/volumes/sources/volume-source.ts'
 import { fanOutFrom, step } from '../kit.ts'
 import { reachNas } from '../preflight/reach-nas.ts'
+import {
+  fromGit,
+  fromNas,
+  furtherSources,
+  type NasNow,
+  nasNow,
+  resolved,
+  settled,
+} from '../volume-sources.ts'
+import { fromHosts } from './host-sources.ts'
+import { surveyHost } from './survey-hosts.ts'
 
 /** Which claim was which disk, from every source that still lives. Once hosts are wiped there are fewer. */
 export const mapTheVolumes = step({
   id: 'evidence/map-volumes',
   title: 'Find out which disk was whose',
   byHand:
-    'In SAN Manager write down which LUN was which claim: its description says NAMESPACE/CLAIM, its name k8s-csi-<PersistentVolume>; compare with PersistentVolumes in Git. Do this before any disk is wiped.',
-  needs: [reachNas],
+    'In SAN Manager write down which LUN was which claim: its description says NAMESPACE/CLAIM, its name k8s-csi-<PersistentVolume>; compare with PersistentVolumes in Git, with kine’s database and with vol_data.json in the kubelet directories of the machines. Two of them must agree. Do this before any disk is wiped.',
+  needs: [reachNas, surveyHost],
   danger: 'reads',
   bounds: { expected: '3s', limit: '5m' },
   retry: { times: 3, delay: '2s' },
   holdsUntil: 'hosts/install-flatcar',
   uses: () => ['nas'],
   output: z.strictObject({ volumes: z.array(mappedVolume), ownerless: z.array(z.string()) }),
-  async observe({ cluster, nas }) {
-    const luns = await nas.luns()
-    const targets = await nas.targets()
-    const settled = Object.entries(cluster.entry.luns ?? {})
-    const absent = settled.filter(([, uuid]) => !luns.some(l => l.uuid === uuid))
+  async observe({ cluster, nas, hosts, evidence, outputs, signal }) {
+    const now = await nasNow(nas)
+    const absent = Object.entries(cluster.entry.luns ?? {}).filter(
+      ([, uuid]) => !now.luns.some(l => l.uuid === uuid),
+    )
     if (absent.length > 0)
       return blocked(
         'lun-not-found',
         `recover.yaml says which LUN is whose (luns), and the NAS has none with the uuid of ${absent.map(([claim, uuid]) => `${claim}: ${uuid}`).join(', ')}`,
         'Correct it; the uuid of a LUN is on its page in SAN Manager',
       )
-    const testimonies: Testimony[] = [
-      ...settled.map(([claim, lun]) => ({ source: person, claim, lun })),
-      ...cluster.inventory.volumes.flatMap(v =>
-        v.claim === undefined || v.path !== undefined
-          ? []
-          : [{ source: 'git', claim: v.claim, lun: v.handle }],
-      ),
-      // The CSI driver writes the claim's name here when it is told to; clones and restored LUNs have none.
-      ...luns.map(l => ({ source: 'nas', claim: l.description, lun: l.uuid })),
-    ]
+    const sources = resolved(
+      [
+        settled(cluster),
+        await fromGit(cluster, signal),
+        fromNas(now),
+        ...(await furtherSources(cluster, signal)),
+        ...(await fromHosts(outputs(surveyHost), evidence, hosts, signal)),
+      ],
+      now,
+    )
     const map = mapVolumes(
       cluster.inventory.claims.map(c => ({
         id: c.id,
@@ -46,21 +59,19 @@ export const mapTheVolumes = step({
         storageClass: c.storageClass,
         strategy: cluster.strategy(c.id),
       })),
-      testimonies,
-      luns.map(l => ({
+      sources,
+      now.luns.map(l => ({
         uuid: l.uuid,
         name: l.name,
         sizeBytes: l.sizeBytes,
-        targets: targets.filter(t => t.mappings.some(m => m.lun === l.uuid)).map(t => t.id),
+        targets: now.targets.filter(t => t.mappings.some(m => m.lun === l.uuid)).map(t => t.id),
       })),
+      now.shares.map(s => s.uuid),
     )
-    if (map.contradictions.length > 0) return contradicted(map.contradictions, luns, nas)
-    if (map.homeless.length > 0)
-      return blocked(
-        'volume-without-disk',
-        `no source says which disk holds ${map.homeless.join(', ')}`,
-        'Add a PersistentVolume for it to Git (volumeHandle = the LUN’s uuid), or say `new` for it in recover.yaml (volumes) if it may begin empty',
-      )
+    const contradictions = map.open.filter(v => v.verdict === 'contradiction')
+    if (contradictions.length > 0) return contradicted(contradictions, now, nas)
+    if (map.open.length > 0) return oneSource(map.open, sources)
+    if (map.homeless.length > 0) return homeless(map.homeless, sources, now)
     return done(
       { volumes: map.volumes, ownerless: map.ownerless.map(l => l.name) },
       map.volumes
@@ -77,21 +88,25 @@ export const mapTheVolumes = step({
  * before it copies anything: the other disk of that claim is that run's copy, if the run was never finished. Which holds
  * the newer data nobody but the person can know, since a finished run's copy is what was worked on ever after.
  */
-async function contradicted(contradictions: VolumeMap['contradictions'], luns: Lun[], nas: NasReader) {
+async function contradicted(contradictions: ListedVolume[], { luns }: NasNow, nas: NasReader) {
   const runs = new Set<string>()
   const told: string[] = []
-  for (const { claim, says } of contradictions) {
+  for (const { claim, luns: named, doubts } of contradictions) {
     const disks: string[] = []
-    for (const uuid of new Set(says.map(s => s.lun))) {
-      const sources = says.filter(s => s.lun === uuid).map(s => s.source)
-      const marks = (await nas.snapshots(uuid)).flatMap(s => /^recover-(\d{8}-.+)$/.exec(s.name)?.[1] ?? [])
+    for (const { lun, sources } of named) {
+      const known = luns.find(l => l.uuid === lun)
+      const marks = known
+        ? (await nas.snapshots(lun)).flatMap(s => /^recover-(\d{8}-.+)$/.exec(s.name)?.[1] ?? [])
+        : []
       for (const run of marks) runs.add(run)
       const source = marks.length > 0 ? `, which run ${marks.join(' and ')} took for the source` : ''
-      disks.push(
-        `${uuid} (${luns.find(l => l.uuid === uuid)?.name}) according to ${sources.join(' and ')}${source}`,
-      )
+      disks.push(`${lun} (${known?.name ?? 'not on the NAS'}) according to ${sources.join(' and ')}${source}`)
     }
-    told.push(`${claim} is ${disks.join(', and ')}`)
+    told.push(
+      named.length > 1
+        ? `${claim} is ${disks.join(', and ')}`
+        : `${claim} is ${disks.join()}; ${doubts.join('; ')}`,
+    )
   }
   const [claim = ''] = contradictions.map(c => c.claim)
   const settle = `say which LUN holds the data in recover.yaml: \`luns: { ${claim}: UUID }\``
@@ -101,6 +116,38 @@ async function contradicted(contradictions: VolumeMap['contradictions'], luns: L
     runs.size === 0
       ? `Find out which is right, and ${settle}; or correct the description of the other on the NAS`
       : `If that run was not finished, \`recover resume ${[...runs].join('` or `recover resume ')}\` goes on with it: its journal knows its own copies. Otherwise find out which is right (a finished run’s copy is the newer one), and ${settle}`,
+  )
+}
+
+/** One source alone may be wrong, and what is written to the wrong disk is lost: the person is the second. */
+function oneSource(open: ListedVolume[], sources: VolumeSource[]) {
+  const unread = sources.flatMap(s =>
+    s.remarks.filter(r => r.startsWith('not read')).map(r => `${s.name}: ${r}`),
+  )
+  const answer = open.map(v => `${v.claim}: ${v.luns[0]?.lun}`).join(', ')
+  return blocked(
+    'volume-one-source',
+    `two sources must agree before a disk is written to, or Git and the NAS, and there is one: ${open.map(v => `${v.claim}: ${v.doubts.join('; ')}`).join('; ')}${unread.length > 0 ? ` (${unread.join('; ')})` : ''}`,
+    `Is that right? Then say so in recover.yaml: \`luns: { ${answer} }\`. Or name a second source there: \`evidence: [kine:PATH]\`, a controller’s database, an archive of k0s backup, or what an earlier run kept of a machine (\`kubelet:\` in the folder evidence of its run)`,
+  )
+}
+
+function homeless(claims: string[], sources: VolumeSource[], { shares }: NasNow) {
+  const onShares = claims.filter(claim =>
+    sources.some(s =>
+      s.testimonies.some(t => t.claim === claim && shares.some(share => share.uuid === t.lun)),
+    ),
+  )
+  if (onShares.length > 0)
+    return blocked(
+      'volume-on-share',
+      `${onShares.join(', ')} is on a shared folder of the NAS (NFS or SMB), which is no LUN and cannot be snapshot, fenced or cloned from here`,
+      'Say `new` for it in recover.yaml (volumes), and bind its PersistentVolume to the same folder afterwards: its files stay where they are',
+    )
+  return blocked(
+    'volume-without-disk',
+    `no source says which disk holds ${claims.join(', ')}`,
+    'Add a PersistentVolume for it to Git (volumeHandle = the LUN’s uuid), or say `new` for it in recover.yaml (volumes) if it may begin empty',
   )
 }
 

@@ -3,6 +3,7 @@ import type { SmallFile } from '../../src/hosts/local-data.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { eachHost } from '../hosts/each-host.ts'
 import { step } from '../kit.ts'
+import { withPods } from './host-sources.ts'
 import { survey, surveyed } from './survey.ts'
 
 /**
@@ -27,11 +28,12 @@ export const surveyHost = step({
   },
 })
 
-/** Keeps what is small: kine's database, Tang's keys, exports, iSCSI records, k0s's configuration. */
+/** Keeps what is small: kine's database, the kubelet's volumes, Tang's keys, exports, iSCSI records, k0s's configuration. */
 export const keepHostFiles = step({
   id: 'evidence/keep-host-files',
   title: host => `Keep ${host.name}’s small files`,
-  byHand: 'Copy /var/lib/k0s/db, /etc/k0s, /etc/exports, /var/db/tang and /etc/iscsi to another machine.',
+  byHand:
+    'Copy /var/lib/k0s/db, every vol_data.json below /var/lib/k0s/kubelet/pods, /etc/k0s, /etc/exports, /var/db/tang and /etc/iscsi to another machine.',
   each: eachHost,
   needs: [surveyHost],
   danger: 'changes',
@@ -56,7 +58,7 @@ export const keepHostFiles = step({
     )
   },
   async apply({ host, hosts, evidence, output, signal, note }) {
-    const { files } = output(surveyHost)
+    const { files, pods } = output(surveyHost)
     const fetched = await hosts.anyone(host.name, signal, h =>
       h.fetchFiles(
         files.map(f => f.path),
@@ -65,7 +67,7 @@ export const keepHostFiles = step({
     )
     if (files.some(f => f.kind === 'kine'))
       note(`kine’s database on ${host.name} was copied as it lay on the disk, with its write-ahead log`)
-    evidence.keep(host.name, fetched)
+    evidence.keep(host.name, withPods(fetched, pods))
   },
 })
 

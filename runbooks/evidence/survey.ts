@@ -31,7 +31,7 @@ const surveyedData = z.strictObject({
 })
 
 const smallFile = z.strictObject({
-  kind: z.enum(['kine', 'k0s-config', 'exports', 'tang', 'iscsi']),
+  kind: z.enum(['kine', 'k0s-config', 'exports', 'tang', 'iscsi', 'kubelet']),
   path: z.string(),
   bytes: z.number(),
 })
@@ -42,6 +42,8 @@ export const survey = z.strictObject({
   data: z.array(surveyedData),
   /** What is small enough to be kept. */
   files: z.array(smallFile),
+  /** Pods that mounted volumes of the NAS: `NAMESPACE_NAME_UID`. */
+  pods: z.array(z.string()),
 })
 export type Surveyed = z.infer<typeof survey>
 
@@ -55,13 +57,13 @@ export async function surveyed(
   const probe = await hosts.probe(name, signal)
   if (probe.state === 'answers')
     return {
-      found: { saw: 'disk', data: [], files: [] },
+      found: { saw: 'disk', data: [], files: [], pods: [] },
       evidence: `${name} is this run’s machine already`,
       warnings: [],
     }
   if (probe.state !== 'other-key')
     return {
-      found: { saw: 'silent', data: [], files: [] },
+      found: { saw: 'silent', data: [], files: [], pods: [] },
       evidence: `${name} ${silences[probe.state]}: nobody can say what is on its disks`,
       warnings: [
         {
@@ -85,7 +87,7 @@ export async function surveyed(
       ? 'it runs from memory, with none of its disks mounted'
       : 'no data of its own was found')
   return {
-    found: { saw, data, files },
+    found: { saw, data, files, pods: report.pods },
     evidence: `${facts.os.name || 'some system'} answers on ${name}${facts.access === 'none' ? ', without root or sudo: much may be hidden' : ''}: ${says}`,
     warnings:
       saw === 'hidden'

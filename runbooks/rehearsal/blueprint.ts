@@ -3,7 +3,13 @@ import { isIPv4 } from 'node:net'
 import type { Cluster } from '../../src/cluster/load.ts'
 import type { HostEntry, PowerEntry } from '../../src/cluster/schema.ts'
 import { type KnownMachine, machineNamed } from '../../src/hosts/power/identity.ts'
-import type { Blueprint, HostBlueprint, KubernetesObject, PowerBlueprint } from '../../src/lab/blueprint.ts'
+import type {
+  Blueprint,
+  HostBlueprint,
+  KubernetesObject,
+  LunBlueprint,
+  PowerBlueprint,
+} from '../../src/lab/blueprint.ts'
 import { ownAddress } from '../../src/lab/world.ts'
 import { sqlCommand } from '../applications/ask.ts'
 import { standIns } from './stand-ins.ts'
@@ -18,6 +24,8 @@ export function blueprintOf(cluster: Cluster): Blueprint {
     return `${h.slice(0, 8)}-${h.slice(8, 12)}-4${h.slice(13, 16)}-8${h.slice(17, 20)}-${h.slice(20, 32)}`
   }
   const hex = (name: string, digits: number) => id(name).replaceAll('-', '').slice(0, digits)
+  const luns = lunsOf(cluster, id)
+  const old = cluster.k0sctl.hosts.filter(h => beginning(cluster.entry.hosts[h.name]) === 'old-os')
   return {
     address: ownAddress(),
     cluster: cluster.entry.cluster,
@@ -43,6 +51,11 @@ export function blueprintOf(cluster: Cluster): Blueprint {
                 '/var/lib/k0s/db/state.db': `SQLite format 3: made up for ${name}`,
                 '/etc/k0s/k0s.yaml': 'apiVersion: k0s.k0sproject.io/v1beta1\nkind: ClusterConfig\n',
               }),
+          // The lab logs the old machines in to the disks in this order, too.
+          ...mountedFiles(
+            luns.filter((_, i) => old[i % old.length]?.name === name),
+            id,
+          ),
         },
         ...(entry?.power ? { power: powerOf(entry.power, `lab-${hex(`bmc ${name}`, 12)}`) } : {}),
         oldInitiator: `iqn.2016-04.com.open-iscsi:${hex(`old ${name}`, 12)}`,
@@ -78,17 +91,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
       volumeSizeBytes: 16_000_000_000_000,
       limits: { luns: 256, targets: 256, snapshotsPerLun: 256 },
       csrf: true,
-      luns: cluster.inventory.claims
-        .filter(claim => cluster.strategy(claim.id) !== 'new')
-        .map(claim => ({
-          uuid: cluster.inventory.volumes.find(v => v.claim === claim.id)?.handle ?? id(`lun ${claim.id}`),
-          pv: `pvc-${id(`claim ${claim.id}`)}`,
-          claim: claim.id,
-          described: true,
-          sizeBytes: Math.max(claim.sizeBytes, 2 ** 30),
-          fsType: 'btrfs' as const,
-          files: seedFiles(claim.id),
-        })),
+      luns,
     },
     repository: repositoryOf(cluster),
     items: itemsOf(cluster),
@@ -97,6 +100,42 @@ export function blueprintOf(cluster: Cluster): Blueprint {
     publicNames: [...new Set(cluster.inventory.hosts.map(h => h.host))],
     latency: { ssh: 0, install: 0, boot: 0, nas: 0, api: 0, controllers: 0 },
   }
+}
+
+/** A disk for each claim that comes back: the one that recover.yaml or a PersistentVolume in Git names, if any does. */
+function lunsOf({ inventory, entry, strategy }: Cluster, id: (name: string) => string): LunBlueprint[] {
+  return inventory.claims
+    .filter(claim => strategy(claim.id) !== 'new')
+    .map(claim => {
+      const volume = inventory.volumes.find(v => v.claim === claim.id || v.name === claim.volume)
+      return {
+        uuid: entry.luns?.[claim.id] ?? (volume?.handle || id(`lun ${claim.id}`)),
+        pv: volume?.name ?? `pvc-${id(`claim ${claim.id}`)}`,
+        claim: claim.id,
+        described: true,
+        sizeBytes: Math.max(claim.sizeBytes, 2 ** 30),
+        fsType: 'btrfs' as const,
+        files: seedFiles(claim.id),
+      }
+    })
+}
+
+/** What the kubelet of a dead machine still says of the disks that its pods had. */
+function mountedFiles(luns: LunBlueprint[], id: (name: string) => string): Record<string, string> {
+  return Object.fromEntries(
+    luns.flatMap(({ uuid, pv, claim }) => {
+      const [namespace = '', name = ''] = claim.split('/')
+      const pod = id(`pod ${claim}`)
+      const data = { driverName: 'csi.san.synology.com', specVolID: pv, volumeHandle: uuid }
+      return [
+        [
+          `/var/lib/k0s/kubelet/pods/${pod}/volumes/kubernetes.io~csi/${pv}/vol_data.json`,
+          JSON.stringify(data),
+        ],
+        [`/var/log/pods/${namespace}_${name}-0_${pod}/app/0.log`, ''],
+      ]
+    }),
+  )
 }
 
 /** What recover.yaml says of a machine, so that the lab's is the one that is meant. */

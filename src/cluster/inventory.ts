@@ -14,6 +14,8 @@ export interface Claim {
   sizeBytes: number
   accessModes: string[]
   storageClass: string | undefined
+  /** The PersistentVolume that it names itself. */
+  volume?: string
   /** Workloads that mount it: `Deployment influxdb/deployment`. */
   owners: string[]
   /** Folder in the repository that it comes from: `applications/influxdb`. */
@@ -280,12 +282,18 @@ function claimOf(object: FoundObject, name: string, all: FoundObject[], folder: 
     sizeBytes: claimSize(object.value, object.at),
     accessModes: list(get(object.value, 'spec', 'accessModes')).map(String),
     storageClass: get(object.value, 'spec', 'storageClassName') as string | undefined,
+    ...volumeOfClaim(object.value),
     owners,
     folder,
     labels: strings(get(object.value, 'metadata', 'labels')),
     annotations: strings(get(object.value, 'metadata', 'annotations')),
     at: object.at,
   }
+}
+
+function volumeOfClaim(claim: unknown): { volume?: string } {
+  const volume = get(claim, 'spec', 'volumeName')
+  return typeof volume === 'string' && volume !== '' ? { volume } : {}
 }
 
 /** A StatefulSet adopts claims by their exact name: `<template>-<set>-<ordinal>`. */
@@ -303,7 +311,10 @@ function volumeOf(object: FoundObject): StaticVolume {
     name: object.name,
     claim: claim?.name === undefined ? undefined : `${claim.namespace ?? 'default'}/${claim.name}`,
     driver: String(get(object.value, 'spec', 'csi', 'driver') ?? ''),
-    handle: String(get(object.value, 'spec', 'csi', 'volumeHandle') ?? ''),
+    // In-tree iSCSI has no handle; its target's IQN says as much.
+    handle: String(
+      get(object.value, 'spec', 'csi', 'volumeHandle') ?? get(object.value, 'spec', 'iscsi', 'iqn') ?? '',
+    ),
     fsType: get(object.value, 'spec', 'csi', 'fsType') as string | undefined,
     attributes: strings(get(object.value, 'spec', 'csi', 'volumeAttributes')),
     ...placeOf(object.value),

@@ -33,6 +33,8 @@ export interface Cluster {
   applicationManifest(name: string): KubernetesObject
   /** The AppProject that must be there before it, if that is in Git beside it. */
   projectManifest(name: string): KubernetesObject | undefined
+  /** Further sources of the volume map, with absolute paths. */
+  evidence: { kind: string; path: string; named: string }[]
   /** Absolute path of a path in the file. */
   resolve(path: string): string
   strategy(claim: string): Strategy
@@ -99,6 +101,7 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
     },
     projectManifest: name =>
       applications.find(a => a.name === name)?.project as unknown as KubernetesObject | undefined,
+    evidence: (entry.evidence ?? []).map(named => ({ named, ...kindAndPath(named, at) })),
     resolve: at,
     strategy: claim => entry.volumes[claim] ?? entry.volumes.default,
     hash: hashOf(
@@ -115,6 +118,11 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
       ],
     ),
   }
+}
+
+function kindAndPath(named: string, at: (path: string) => string): { kind: string; path: string } {
+  const end = named.indexOf(':')
+  return { kind: named.slice(0, end), path: at(named.slice(end + 1)) }
 }
 
 function openQuestions(document: YamlDocument): Problem[] {
@@ -242,6 +250,8 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
     if ('http' in check && typeof check.tls === 'object' && 'authority' in check.tls)
       files.push([['checks', i, 'tls', 'authority'], check.tls.authority])
   if (entry.ssh?.config) files.push([['ssh', 'config'], entry.ssh.config])
+  for (const [i, named] of (entry.evidence ?? []).entries())
+    files.push([['evidence', i], named.slice(named.indexOf(':') + 1)])
   if (entry.secrets.file) files.push([['secrets', 'file'], entry.secrets.file])
   if (entry.tools?.k0sctl) files.push([['tools', 'k0sctl'], entry.tools.k0sctl])
   if (entry.tools?.kustomize) files.push([['tools', 'kustomize'], entry.tools.kustomize])

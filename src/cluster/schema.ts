@@ -196,6 +196,19 @@ export const clusterFile = z
       .record(text, text)
       .optional()
       .describe('Which LUN holds a claim’s data, namespace/claim to its uuid, where other sources disagree'),
+    evidence: z
+      .array(
+        z
+          .string()
+          .regex(
+            /^(kine|etcd|backup|kubelet|iscsi|git|kubeconfig):./,
+            'expected KIND:PATH, where KIND is kine, etcd, backup, kubelet, iscsi, git or kubeconfig',
+          ),
+      )
+      .optional()
+      .describe(
+        'Further sources of which claim was which LUN, as `recover volumes list --from` takes them: kine:./saved/state.db',
+      ),
     checks: z.array(check).optional(),
     tools: z
       .strictObject({

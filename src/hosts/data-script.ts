@@ -1,10 +1,11 @@
 /**
  * Looks for data that lives on a machine's own disks, by reading only: paths of PersistentVolumes given as arguments,
- * and the places where k0s, k3s, local-path, OpenEBS, Longhorn, Rook, NFS, Tang and open-iscsi keep theirs. Sizes are
+ * and the places where k0s, k3s, kubelets, local-path, OpenEBS, Longhorn, Rook, NFS, Tang and open-iscsi keep theirs. Sizes are
  * measured for some seconds each and half a minute in all; a size that is missing was not known by then. On an overlay,
  * whose files are on another device than its folders, other mounts are not left out.
  *
- * Lines, with tabs: `data KIND PATH REALPATH BYTES`, `entry KIND PATH NAME`, `file KIND PATH BYTES`.
+ * Lines, with tabs: `data KIND PATH REALPATH BYTES`, `entry KIND PATH NAME`, `file KIND PATH BYTES`,
+ * `pod NAMESPACE_NAME_UID` for each pod that a volume of the kubelet's is mounted in.
  */
 export const dataScript = `export LC_ALL=C PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -17,6 +18,9 @@ printf 'data\\t%s\\t%s\\t%s\\t%s\\n' "$k" "$p" "$(readlink -f "$p")" "$(size "$p
 entry() { printf 'entry\\t%s\\t%s\\t%s\\n' "$1" "$2" "$3"; }
 file() { if [ -f "$2" ]; then printf 'file\\t%s\\t%s\\t%s\\n' "$1" "$2" "$(wc -c <"$2" 2>/dev/null | tr -d ' ')"; fi; }
 inside() { k=$1; p=$2; if data "$k" "$p"; then n=0; for e in "$p"/$3*; do if [ -e "$e" ] && [ $n -lt 500 ]; then entry "$k" "$p" "\${e##*/}"; n=$((n + 1)); fi; done; fi; }
+m=0
+csi() { for f in "$1"/pods/*/volumes/kubernetes.io~csi/*/vol_data.json; do if [ -s "$f" ] && [ $m -lt 300 ]; then m=$((m + 1)); file kubelet "$f"; u=\${f#"$1"/pods/}
+for l in /var/log/pods/*_"\${u%%/*}"; do if [ -d "$l" ]; then printf 'pod\\t%s\\n' "\${l##*/}"; fi; done; fi; done; }
 for p do data volume "$p"; done
 for p in /opt/local-path-provisioner /var/local-path-provisioner /var/lib/rancher/k3s/storage; do inside local-path $p; done
 inside openebs /var/openebs/local; data openebs /var/openebs/sparse; data openebs /var/openebs/jiva
@@ -26,9 +30,10 @@ units=/etc/systemd/system
 for d in /var/lib/k0s $(sed -n 's/^ExecStart=.*--data-dir[= ]"\\{0,1\\}\\([^ "]*\\).*/\\1/p' $units/k0scontroller.service $units/k0sworker.service 2>/dev/null) /var/lib/rancher/k3s/server; do
 if [ -f $d/db/state.db ]; then data kine $d/db; for f in state.db state.db-wal state.db-shm; do file kine $d/db/$f; done; fi
 for e in $d/etcd $d/db/etcd; do if [ -d $e/member ]; then data etcd $e; fi; done
-for v in $d/kubelet/pods/*/volumes/kubernetes.io~local-volume/*; do if [ -e "$v" ]; then data kubelet $d/kubelet; entry kubelet $d/kubelet "\${v##*/}"; fi; done; done
+for v in $d/kubelet/pods/*/volumes/kubernetes.io~local-volume/*; do if [ -e "$v" ]; then data kubelet $d/kubelet; entry kubelet $d/kubelet "\${v##*/}"; fi; done; csi $d/kubelet; done
 if [ -d /var/lib/etcd/member ]; then data etcd /var/lib/etcd; fi
 for v in /var/lib/kubelet/pods/*/volumes/kubernetes.io~local-volume/*; do if [ -e "$v" ]; then data kubelet /var/lib/kubelet; entry kubelet /var/lib/kubelet "\${v##*/}"; fi; done
+csi /var/lib/kubelet
 for f in /etc/k0s/*.yaml /etc/k0s/*.yml; do file k0s-config "$f"; done
 for f in /etc/exports /etc/exports.d/*.exports; do if [ -s "$f" ]; then file exports "$f"; while read -r p _; do p=\${p#\\"}; p=\${p%\\"}; case $p in /*) data nfs "$p";; esac; done <"$f"; fi; done
 for d in /var/db/tang /var/lib/tang /etc/tang; do for f in $d/*.jwk $d/.*.jwk; do if [ -f "$f" ]; then data tang $d; file tang "$f"; fi; done; done

@@ -2,12 +2,14 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join, normalize } from 'node:path'
 import { Fault } from '../runbook/fault.ts'
 
@@ -15,6 +17,8 @@ import { Fault } from '../runbook/fault.ts'
 export interface EvidenceReader {
   /** Sizes by path on the machine; undefined when nothing of this machine was kept. */
   kept(host: string): Map<string, number> | undefined
+  /** Where they are, as they lay on the machine; undefined when nothing of it was kept. */
+  folder(host: string): string | undefined
 }
 
 export interface EvidenceWriter extends EvidenceReader {
@@ -30,18 +34,12 @@ export function evidenceIn(runFolder: string | undefined): EvidenceWriter {
       if (runFolder === undefined || !existsSync(folder(host))) return undefined
       return new Map([...filesBelow(folder(host), '')])
     },
+    folder: host => (runFolder !== undefined && existsSync(folder(host)) ? folder(host) : undefined),
     keep(host, files) {
       const fresh = `${folder(host)}.new`
       try {
         rmSync(fresh, { recursive: true, force: true })
-        mkdirSync(fresh, { recursive: true, mode: 0o700 })
-        for (const [path, bytes] of files) {
-          // The machine says which paths these are.
-          if (!path.startsWith('/') || normalize(path) !== path) throw new Error(`${path} is no plain path`)
-          mkdirSync(dirname(join(fresh, path)), { recursive: true, mode: 0o700 })
-          writeFileSync(join(fresh, path), bytes, { mode: 0o600, flush: true })
-          chmodSync(join(fresh, path), 0o600)
-        }
+        writeBelow(fresh, files)
         rmSync(folder(host), { recursive: true, force: true })
         renameSync(fresh, folder(host))
       } catch (cause) {
@@ -54,6 +52,28 @@ export function evidenceIn(runFolder: string | undefined): EvidenceWriter {
         })
       }
     },
+  }
+}
+
+/** Puts files of a machine into a folder that only we can read, for `read` to look at, and removes it again. */
+export function layOut<T>(files: Map<string, Buffer>, read: (folder: string) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), 'recover-evidence-'))
+  try {
+    writeBelow(folder, files)
+    return read(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function writeBelow(folder: string, files: Map<string, Buffer>): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  for (const [path, bytes] of files) {
+    // The machine says which paths these are.
+    if (!path.startsWith('/') || normalize(path) !== path) throw new Error(`${path} is no plain path`)
+    mkdirSync(dirname(join(folder, path)), { recursive: true, mode: 0o700 })
+    writeFileSync(join(folder, path), bytes, { mode: 0o600, flush: true })
+    chmodSync(join(folder, path), 0o600)
   }
 }
 

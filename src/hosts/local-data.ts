@@ -32,7 +32,7 @@ export interface LocalData {
 
 /** A file that is small enough to be saved. */
 export interface SmallFile {
-  kind: 'kine' | 'k0s-config' | 'exports' | 'tang' | 'iscsi'
+  kind: 'kine' | 'k0s-config' | 'exports' | 'tang' | 'iscsi' | 'kubelet'
   path: string
   bytes: number
 }
@@ -40,6 +40,8 @@ export interface SmallFile {
 export interface LocalDataReport {
   data: LocalData[]
   files: SmallFile[]
+  /** Pods that mounted volumes of the NAS, as the folders of their logs are called: `NAMESPACE_NAME_UID`. */
+  pods: string[]
 }
 
 /** What is saved to the evidence of a run, all of a machine together, and no file larger than this. */
@@ -58,6 +60,7 @@ export function parseLocalData(text: string, facts: HostFacts, host: string): Lo
     })
   const data: LocalData[] = []
   const files: SmallFile[] = []
+  const pods = new Set<string>()
   for (const [what, kind, path = '', ...rest] of lines)
     if (what === 'data')
       data.push({
@@ -70,7 +73,8 @@ export function parseLocalData(text: string, facts: HostFacts, host: string): Lo
     else if (what === 'entry') data.find(d => d.kind === kind && d.path === path)?.entries.push(rest[0] ?? '')
     else if (what === 'file')
       files.push({ kind: kind as SmallFile['kind'], path, bytes: Number(rest[0] ?? 0) })
-  return { data: [...data, ...onRawDevices(facts)], files }
+    else if (what === 'pod') pods.add(kind ?? '')
+  return { data: [...data, ...onRawDevices(facts)], files, pods: [...pods] }
 }
 
 /** What was asked to be saved and fits: everything of a kind, or nothing of it. */

@@ -3,6 +3,8 @@ export interface Lun {
   uuid: string
   name: string
   sizeBytes: number
+  /** Bytes that it takes on the NAS; absent where the NAS does not say. Clones count what they share, too. */
+  usedBytes?: number
   /** Free text; the CSI driver writes `namespace/claim` here when it is told to. */
   description: string
   /** Where on the NAS: `/volume1`. */
@@ -30,6 +32,17 @@ export interface Target {
   authenticated: boolean
 }
 
+/** A shared folder. */
+export interface Share {
+  uuid: string
+  name: string
+  description: string
+  /** Its quota; 0 where it has none. */
+  sizeBytes: number
+  /** Where on the NAS: `/volume1`. */
+  location: string
+}
+
 export interface Snapshot {
   uuid: string
   name: string
@@ -50,6 +63,8 @@ export interface NasReader {
   describe(): Promise<NasDescription>
   luns(): Promise<Lun[]>
   targets(): Promise<Target[]>
+  /** Shared folders; none where the NAS has no such thing. */
+  shares(): Promise<Share[]>
   snapshots(lun: string): Promise<Snapshot[]>
 }
 

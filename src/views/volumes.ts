@@ -7,57 +7,122 @@ interface ShownVolume {
   claim?: string
   volume?: string
   luns: { lun: string; sources: string[] }[]
-  contradiction: boolean
   sizeBytes?: number
+  usedBytes?: number
   owner?: string
+  question?: string
   says: string
   strategy?: string
 }
 
-/** The volume map for a person: a table, what is not settled, what no claim owns, and what was read. */
+/** A LUN or share that no claim has. */
+interface ShownOwnerless {
+  lun: string
+  name: string
+  kind: 'lun' | 'share'
+  sizeBytes: number
+  usedBytes?: number
+  description: string
+  formerly: { claim: string; source: string; where?: string }[]
+}
+
+/** Narrower than this, rows stand below each other: a LUN's uuid alone takes 36 columns. */
+const tableFrom = 160
+
+/** The volume map for a person: a table, what no claim owns, the questions that are open, and what was read. */
 export function showVolumes(
   map: {
     volumes: ShownVolume[]
-    ownerless?: { lun: string; name: string; sizeBytes: number }[]
+    ownerless?: ShownOwnerless[]
     sources: { name: string; volumes: number; remarks: string[] }[]
   },
   page: Pick<Paper, 'columns' | 'colour'>,
 ): string {
   const ink = paint(page.colour)
-  const rows = map.volumes.map(v => [
-    v.claim ?? `(${v.volume})`,
-    v.sizeBytes === undefined ? '' : `${Math.round((v.sizeBytes / 2 ** 30) * 10) / 10} GiB`,
-    v.luns.map(l => `${l.lun} (${l.sources.join(', ')})`).join(' or ') ||
-      (v.strategy === 'new' ? '' : 'no LUN'),
-    v.owner ?? '',
-    v.contradiction || (v.luns.length === 0 && v.strategy !== 'new')
-      ? ink.red(`${marks.blocked} ${v.says}`)
-      : v.says,
-  ])
-  const narrow = page.columns < 140
-  const table = narrow
-    ? rows.flatMap(([claim = '', size, lun = '', owner, says = '']) => {
-        return [
-          ink.bold([claim, size, owner].filter(Boolean).join('  ')),
-          wrap(`  ${lun}`, page.columns, 4),
-          ...(says === '' ? [] : [wrap(`  ${says}`, page.columns, 4)]),
-        ]
-      })
-    : [showTable(['CLAIM', 'SIZE', 'LUN (SOURCES)', 'OWNER', 'WHAT WOULD HAPPEN'], rows, page).trimEnd()]
-  const lines = [
-    ...(map.volumes.length === 0 ? ['No source names a volume.'] : table),
-    ...((map.ownerless?.length ?? 0) > 0
-      ? [
-          '',
-          'LUNs that no claim owns:',
-          ...map.ownerless!.map(l => wrap(`  ${l.name} (${l.lun})`, page.columns, 4)),
-        ]
-      : []),
+  const open = (volume: ShownVolume, text: string) =>
+    volume.question === undefined ? text : ink.red(`${marks.blocked} ${text}`)
+  const lines: string[] = []
+  if (map.volumes.length === 0) lines.push('No source names a volume.')
+  else if (page.columns < tableFrom)
+    for (const v of map.volumes)
+      lines.push(
+        ink.bold([nameOf(v), sizesOf(v), v.owner, v.strategy].filter(Boolean).join('  ')),
+        wrap(`  ${lunsOf(v)}`, page.columns, 4),
+        ...(v.says === '' || v.says === v.strategy ? [] : [wrap(`  ${open(v, v.says)}`, page.columns, 4)]),
+      )
+  else {
+    const titles = [
+      'CLAIM',
+      'SIZE',
+      'USED',
+      'LUN',
+      'AGREE',
+      'AGAINST',
+      'OWNER',
+      'STRATEGY',
+      'WHAT WOULD HAPPEN',
+    ]
+    const rows = map.volumes.map(v => [
+      nameOf(v),
+      v.sizeBytes === undefined ? '' : gibibytes(v.sizeBytes),
+      v.usedBytes === undefined ? '' : gibibytes(v.usedBytes),
+      v.luns[0]?.lun ?? (v.strategy === 'new' ? '' : 'none'),
+      v.luns[0]?.sources.join(', ') ?? '',
+      v.luns
+        .slice(1)
+        .map(l => `${l.lun} (${l.sources.join(', ')})`)
+        .join(', '),
+      v.owner ?? '',
+      v.strategy ?? '',
+      open(v, v.says),
+    ])
+    lines.push(showTable(titles, rows, page).trimEnd())
+  }
+  if (map.ownerless && map.ownerless.length > 0)
+    lines.push(
+      '',
+      'On the NAS, and of no claim:',
+      ...map.ownerless.map(l => wrap(`  ${told(l)}`, page.columns, 4)),
+    )
+  const questions = map.volumes.flatMap(v => v.question ?? [])
+  if (questions.length > 0)
+    lines.push('', 'Open:', ...questions.map(q => ink.red(wrap(`  ${marks.blocked} ${q}`, page.columns, 4))))
+  lines.push(
     '',
     ...map.sources.flatMap(s => [
       ink.dim(`${s.name}: ${s.volumes} ${s.volumes === 1 ? 'volume' : 'volumes'}`),
       ...s.remarks.map(r => ink.dim(wrap(`  ${r}`, page.columns, 4))),
     ]),
-  ]
+  )
   return `${lines.join('\n')}\n`
+}
+
+function nameOf(volume: ShownVolume): string {
+  return volume.claim ?? `(${volume.volume ?? volume.luns[0]?.lun})`
+}
+
+function sizesOf({ sizeBytes, usedBytes }: { sizeBytes?: number; usedBytes?: number }): string {
+  if (sizeBytes === undefined) return ''
+  return usedBytes === undefined
+    ? gibibytes(sizeBytes)
+    : `${gibibytes(sizeBytes)}, ${gibibytes(usedBytes)} used`
+}
+
+function lunsOf({ luns, strategy }: ShownVolume): string {
+  return (
+    luns.map(l => `${l.lun} (${l.sources.join(', ')})`).join(' or ') ||
+    (strategy === 'new' ? 'no LUN yet' : 'no LUN')
+  )
+}
+
+function told({ lun, name, kind, sizeBytes, usedBytes, description, formerly }: ShownOwnerless): string {
+  const sizes =
+    sizeBytes === 0 ? '' : `, ${sizesOf({ sizeBytes, ...(usedBytes === undefined ? {} : { usedBytes }) })}`
+  const once = formerly.map(f => `once ${f.claim}: ${f.where ?? f.source}`)
+  const says = [...(description === '' ? [] : [`“${description}”`]), ...once]
+  return `${kind === 'share' ? 'share ' : ''}${name} (${lun}${sizes})${says.length > 0 ? `: ${says.join('; ')}` : ''}`
+}
+
+function gibibytes(bytes: number): string {
+  return `${Math.round((bytes / 2 ** 30) * 10) / 10} GiB`
 }

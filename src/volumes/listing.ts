@@ -1,65 +1,178 @@
-import type { VolumeSource, VolumeTestimony } from './sources/volume-source.ts'
+import { kindOf, person, type VolumeSource, type VolumeTestimony } from './sources/volume-source.ts'
+
+/** What the sources come to for one claim. Only what is settled may ever be written to. */
+export type Verdict =
+  /** The person said so, two sources agree, or Git names a LUN that the NAS has. */
+  | 'settled'
+  /** Sources name different LUNs, or one LUN for two claims, or one that is not there. */
+  | 'contradiction'
+  /** A single source says so. */
+  | 'one-source'
+  /** No source names a LUN that the claim still has. */
+  | 'no-lun'
+  /** No source knows whose the volume is. */
+  | 'no-claim'
 
 /** One claim, or one volume that no claim is known of, with everything that every source says of it. */
 export interface ListedVolume {
   /** `namespace/name`; absent where only a volume is known. */
   claim?: string
   volume?: string
-  /** LUNs that sources name, most agreed on first. More than one is a contradiction. */
-  luns: { lun: string; sources: string[] }[]
-  contradiction: boolean
-  /** Sources by which it was deleted. */
-  deletedIn: string[]
+  /** LUNs that sources name, most agreed on first. */
+  luns: NamedLun[]
+  /** LUNs that it had, by what was deleted since: no reason to take them, and where to look for lost data. */
+  formerly: { lun: string; source: string; where?: string }[]
+  verdict: Verdict
+  /** For a contradiction, what speaks against what; for a single source, what is missing. One sentence each. */
+  doubts: string[]
+  driver?: string
   sizeBytes?: number
+  usedBytes?: number
   storageClass?: string
   owner?: string
 }
 
-/**
- * Everything that the sources say, by claim. A source that only knows the PersistentVolume (a kubelet) counts for the claim
- * that another source says it belongs to. What one source says was deleted does not contradict what lives in another.
- */
-export function listVolumes(sources: readonly VolumeSource[]): ListedVolume[] {
-  const all = sources.flatMap(s => s.testimonies)
-  const claimOf = new Map(
-    all.filter(t => t.claim !== '' && t.volume !== undefined && !t.deleted).map(t => [t.volume, t.claim]),
-  )
-  const groups = new Map<string, VolumeTestimony[]>()
-  for (const testimony of all) {
-    const claim = testimony.claim || claimOf.get(testimony.volume)
-    const key = claim ? `claim ${claim}` : `volume ${testimony.volume ?? testimony.lun}`
-    groups.set(key, [...(groups.get(key) ?? []), { ...testimony, claim: claim ?? '' }])
-  }
-  return [...groups.values()].map(listed).sort(byName)
+export interface NamedLun {
+  lun: string
+  sources: string[]
 }
 
-function listed(testimonies: VolumeTestimony[]): ListedVolume {
+/** LUNs and shares that the NAS has; undefined where it was not asked. */
+export type OnNas = ReadonlySet<string> | undefined
+
+/**
+ * Everything that the sources say, by claim, and what it comes to. A source that only knows the PersistentVolume (a
+ * kubelet, the name of a LUN) counts for the claim that another source says it belongs to. What one source says was
+ * deleted does not contradict what lives in another. Nothing is guessed: a contradiction stays one until the person says
+ * which is right.
+ */
+export function listVolumes(sources: readonly VolumeSource[], onNas?: OnNas): ListedVolume[] {
+  const all = sources.flatMap(s => s.testimonies)
+  const living = all.filter(t => !t.deleted)
+  const claimOf = new Map(
+    living.filter(t => t.claim !== '' && t.volume !== undefined).map(t => [t.volume, t.claim]),
+  )
+  // A share's name is cut off: that it is there is all that the NAS knows of it.
+  const claimOfHandle = new Map(living.filter(t => t.claim !== '').map(t => [t.lun, t.claim]))
+  const groups = new Map<string, VolumeTestimony[]>()
+  for (const testimony of all) {
+    const { volume, lun } = testimony
+    const claim =
+      testimony.claim || (volume === undefined ? claimOfHandle.get(lun) : claimOf.get(volume)) || ''
+    const key = claim ? `claim ${claim}` : `volume ${volume ?? lun}`
+    groups.set(key, [...(groups.get(key) ?? []), testimony])
+  }
+  const owners = ownersOf(living)
+  return [...groups].map(([key, group]) => listed(key, group, owners, onNas)).sort(byName)
+}
+
+/** Who claims each LUN: claims by name, and the sources that say so. Where the person spoke, only they are heard. */
+function ownersOf(living: VolumeTestimony[]): Map<string, { claim: string; source: string }[]> {
+  const settled = new Set(living.filter(t => t.source === person).map(t => t.claim))
+  const owners = new Map<string, { claim: string; source: string }[]>()
+  for (const { claim, source, lun } of living)
+    if (claim !== '' && (source === person || !settled.has(claim)))
+      owners.set(lun, [...(owners.get(lun) ?? []), { claim, source }])
+  return owners
+}
+
+function listed(
+  key: string,
+  testimonies: VolumeTestimony[],
+  owners: Map<string, { claim: string; source: string }[]>,
+  onNas: OnNas,
+): ListedVolume {
+  const claim = key.startsWith('claim ') ? key.slice('claim '.length) : undefined
   const living = testimonies.filter(t => !t.deleted)
-  const counted = living.length > 0 ? living : testimonies
-  const luns = [...new Set(counted.map(t => t.lun))]
-    .map(lun => ({
-      lun,
-      sources: [...new Set(counted.filter(t => t.lun === lun).map(t => t.source))],
-    }))
+  const settled = living.filter(t => t.source === person)
+  // Who only knows that a share is there, names none.
+  const heard = (settled.length > 0 ? living.filter(t => t.lun === settled[0]?.lun) : living).filter(
+    t => t.claim !== '' || t.volume !== undefined,
+  )
+  const luns = [...new Set(heard.map(t => t.lun))]
+    .map(lun => ({ lun, sources: [...new Set(heard.filter(t => t.lun === lun).map(t => t.source))] }))
     .sort((a, b) => b.sources.length - a.sources.length)
-  const known = <K extends keyof VolumeTestimony>(key: K) => counted.find(t => t[key] !== undefined)?.[key]
-  const [first] = counted
-  const { sizeBytes, storageClass, owner, volume } = {
-    sizeBytes: known('sizeBytes'),
-    storageClass: known('storageClass'),
-    owner: known('owner'),
-    volume: known('volume'),
+  const formerly = testimonies
+    .filter(t => t.deleted && !luns.some(l => l.lun === t.lun))
+    .map(({ lun, source, where }) => ({ lun, source, ...(where === undefined ? {} : { where }) }))
+  const about = living.length > 0 ? living : testimonies
+  const known = <K extends 'driver' | 'sizeBytes' | 'usedBytes' | 'storageClass' | 'owner' | 'volume'>(
+    name: K,
+  ): Partial<Pick<ListedVolume, K>> => {
+    const value = about.find(t => t[name] !== undefined)?.[name]
+    return value === undefined ? {} : ({ [name]: value } as unknown as Pick<ListedVolume, K>)
   }
   return {
-    ...(first?.claim ? { claim: first.claim } : {}),
-    ...(volume === undefined ? {} : { volume }),
+    ...(claim === undefined ? {} : { claim }),
+    ...known('volume'),
     luns,
-    contradiction: luns.length > 1,
-    deletedIn: [...new Set(testimonies.filter(t => t.deleted).map(t => t.source))],
-    ...(sizeBytes === undefined ? {} : { sizeBytes }),
-    ...(storageClass === undefined ? {} : { storageClass }),
-    ...(owner === undefined ? {} : { owner }),
+    formerly,
+    ...judged(claim, heard, luns, owners, onNas),
+    ...known('driver'),
+    ...known('sizeBytes'),
+    ...known('usedBytes'),
+    ...known('storageClass'),
+    ...known('owner'),
   }
+}
+
+function judged(
+  claim: string | undefined,
+  heard: VolumeTestimony[],
+  luns: NamedLun[],
+  owners: Map<string, { claim: string; source: string }[]>,
+  onNas: OnNas,
+): Pick<ListedVolume, 'verdict' | 'doubts'> {
+  if (claim === undefined) return { verdict: 'no-claim', doubts: [] }
+  const [first] = luns
+  if (first === undefined) return { verdict: 'no-lun', doubts: [] }
+  // What the person has settled is weighed against nothing but what is there.
+  const settled = heard.some(t => t.source === person)
+  const doubts = [
+    ...(luns.length > 1
+      ? [luns.map(l => `${l.lun} according to ${l.sources.join(' and ')}`).join(', and ')]
+      : []),
+    ...(settled ? [] : luns.flatMap(({ lun }) => twoOwners(claim, lun, owners))),
+    ...luns.flatMap(({ lun, sources }) =>
+      onNas !== undefined && !onNas.has(lun)
+        ? [`${lun} according to ${sources.join(' and ')}, and the NAS has none of that uuid`]
+        : [],
+    ),
+    ...heard.flatMap(({ namespace, source, lun }) =>
+      !settled && namespace !== undefined && !claim.startsWith(`${namespace}/`)
+        ? [`${source} saw ${lun} mounted in the namespace ${namespace}`]
+        : [],
+    ),
+  ]
+  if (doubts.length > 0) return { verdict: 'contradiction', doubts }
+  return witnesses(heard, onNas?.has(first.lun) ?? false)
+    ? { verdict: 'settled', doubts }
+    : { verdict: 'one-source', doubts: [`only ${first.sources.join(' and ')} says that it is ${first.lun}`] }
+}
+
+function twoOwners(
+  claim: string,
+  lun: string,
+  owners: Map<string, { claim: string; source: string }[]>,
+): string[] {
+  const others = (owners.get(lun) ?? []).filter(o => o.claim !== claim)
+  const says = [...new Set(others.map(o => o.claim))].map(
+    other =>
+      `${other} according to ${[...new Set(others.filter(o => o.claim === other).map(o => o.source))].join(' and ')}`,
+  )
+  return says.length === 0 ? [] : [`${lun} is said to be of ${says.join(', and of ')}, too`]
+}
+
+/** Whether what was heard, all of it of one LUN, is enough. */
+function witnesses(heard: VolumeTestimony[], thereOnNas: boolean): boolean {
+  const kinds = new Set(heard.map(t => kindOf(t.source)))
+  if (kinds.has(person)) return true
+  if (kinds.has('git') && thereOnNas) return true
+  const independent = new Set(
+    heard.filter(t => t.repeats === undefined || !kinds.has(t.repeats)).map(t => kindOf(t.source)),
+  )
+  // That a node had a volume does not say whose it is: at least one must know the claim itself.
+  return independent.size > 1 && heard.some(t => t.claim !== '')
 }
 
 /** Claims by name, then volumes that no claim is known of. */

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { type ListedVolume, listVolumes } from './listing.ts'
+import type { VolumeSource } from './sources/volume-source.ts'
 
 /** Where a claim's data is, and how sure that is. */
 export const mappedVolume = z.strictObject({
@@ -25,13 +27,6 @@ export interface WantedClaim {
   strategy: MappedVolume['strategy']
 }
 
-/** What one source says: this claim's data is on that LUN. */
-export interface Testimony {
-  source: string
-  claim: string
-  lun: string
-}
-
 export interface KnownLun {
   uuid: string
   name: string
@@ -43,54 +38,54 @@ export interface KnownLun {
 /** The map, and everything about it that a person must hear before anything is written. */
 export interface VolumeMap {
   volumes: MappedVolume[]
-  /** Claims whose sources name different disks. */
-  contradictions: { claim: string; says: { source: string; lun: string }[] }[]
+  /** Claims of which the sources contradict each other, or of which only one knows anything: never written to. */
+  open: ListedVolume[]
   /** Claims that need their data and for which no source names a disk. */
   homeless: string[]
   /** LUNs that no claim owns. */
   ownerless: { uuid: string; name: string }[]
 }
 
-/** The source that outweighs all others: what the person wrote down for this very recovery. */
-export const person = 'recover.yaml'
-
 /**
- * Puts the sources together. Nothing is guessed: a contradiction stays one until the {@link person} says which is right,
- * and two disks that claim to be the same volume's are never chosen between.
+ * Puts the sources together for the claims that come back. Nothing is guessed: what {@link listVolumes} does not find
+ * settled stays open until the person says which LUN it is.
  */
-export function mapVolumes(claims: WantedClaim[], testimonies: Testimony[], luns: KnownLun[]): VolumeMap {
-  const map: VolumeMap = { volumes: [], contradictions: [], homeless: [], ownerless: [] }
-  const owned = new Set<string>()
+export function mapVolumes(
+  claims: readonly WantedClaim[],
+  sources: readonly VolumeSource[],
+  luns: readonly KnownLun[],
+  /** Shares of the NAS, which are there and are no LUNs. */
+  shares: readonly string[] = [],
+): VolumeMap {
+  const map: VolumeMap = { volumes: [], open: [], homeless: [], ownerless: [] }
+  const rows = listVolumes(sources, new Set([...luns.map(l => l.uuid), ...shares]))
   for (const claim of claims) {
-    const heard = testimonies.filter(t => t.claim === claim.id && luns.some(l => l.uuid === t.lun))
-    const settled = heard.find(t => t.source === person)
-    const about = settled ? heard.filter(t => t.lun === settled.lun) : heard
-    for (const t of about) owned.add(t.lun)
-    const named = new Set(about.map(t => t.lun))
+    const row = rows.find(r => r.claim === claim.id)
     const common = {
       claim: claim.id,
       strategy: claim.strategy,
       sizeBytes: claim.sizeBytes,
       storageClass: claim.storageClass ?? '',
     }
-    if (claim.strategy === 'new') {
-      map.volumes.push({ ...common, sources: [] })
-      continue
-    }
-    const [uuid] = named
-    const lun = luns.find(l => l.uuid === uuid)
-    if (named.size > 1)
-      map.contradictions.push({ claim: claim.id, says: about.map(t => ({ source: t.source, lun: t.lun })) })
-    else if (!lun) map.homeless.push(claim.id)
+    const [named] = row?.luns ?? []
+    const lun = luns.find(l => l.uuid === named?.lun)
+    if (claim.strategy === 'new') map.volumes.push({ ...common, sources: [] })
+    else if (row?.verdict === 'contradiction' || row?.verdict === 'one-source') map.open.push(row)
+    else if (!named || !lun) map.homeless.push(claim.id)
     else
       map.volumes.push({
         ...common,
         lun: { uuid: lun.uuid, name: lun.name, sizeBytes: lun.sizeBytes, target: lun.targets[0] ?? 0 },
-        sources: [...new Set(about.map(t => t.source))].sort(),
+        sources: [...named.sources].sort(),
       })
   }
   map.ownerless = luns
-    .filter(l => !owned.has(l.uuid) && !l.name.startsWith('k8s-csi-recover-'))
+    .filter(l => !ownedIn(rows, l.uuid) && !l.name.startsWith('k8s-csi-recover-'))
     .map(({ uuid, name }) => ({ uuid, name }))
   return map
+}
+
+/** Whether some claim has a LUN now, by any source. */
+export function ownedIn(rows: readonly ListedVolume[], lun: string): boolean {
+  return rows.some(r => r.claim !== undefined && r.luns.some(l => l.lun === lun))
 }

@@ -307,9 +307,11 @@ describe('data on a machine’s own disks', () => {
       'entry\tlonghorn\t/var/lib/longhorn\tpvc-1-r-abc',
       'data\tkine\t/var/lib/k0s/db\t/var/lib/k0s/db\t',
       'file\tkine\t/var/lib/k0s/db/state.db\t4096',
+      'pod\tminiflux_web-0_uid-1',
       'end',
     ].join('\n')
     expect(parseLocalData(text, seen, 'lithium')).toEqual({
+      pods: ['miniflux_web-0_uid-1'],
       data: [
         { kind: 'longhorn', path: '/var/lib/longhorn', disk: 'WD-1', bytes: 1024, entries: ['pvc-1-r-abc'] },
         { kind: 'kine', path: '/var/lib/k0s/db', disk: 'S4EV', entries: [] },

@@ -1,45 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
-import type { Blueprint } from '../../src/lab/blueprint.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { NasEmulator } from '../../src/lab/nas/emulator.ts'
 import { openPki } from '../../src/lab/pki.ts'
 import { World } from '../../src/lab/world.ts'
 import { cloneName } from '../../src/nas/nas.ts'
-import type { SynologyAccess } from '../../src/nas/synology/session.ts'
 import { connectSynology } from '../../src/nas/synology/synology.ts'
-import { smallBlueprint } from '../lab/small-world.ts'
-import { scratch } from '../runbook/harness.ts'
-
-const closing: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-async function nas(change: (blueprint: Blueprint) => void = () => {}, access: Partial<SynologyAccess> = {}) {
-  const blueprint = smallBlueprint()
-  change(blueprint)
-  const world = World.create(scratch('nas'), blueprint)
-  const emulator = new NasEmulator(world, await openPki(world, ['nas'], []))
-  const port = await emulator.listen()
-  let logins = 0
-  const client = connectSynology({
-    url: `https://127.0.0.1:${port}`,
-    fingerprint: emulator.fingerprint,
-    account: async () => 'recover',
-    password: async () => {
-      logins += 1
-      return 'correct horse battery'
-    },
-    pace: 0.001,
-    ...access,
-  })
-  closing.push(() => emulator.close())
-  closing.push(() => client.close())
-  const lun = blueprint.nas.luns[0]!
-  return { world, emulator, port, lun, ...client, logins: () => logins }
-}
+import { connectedNas } from './connected-nas.ts'
 
 test('a stop does not wait for a NAS that takes the connection and says nothing', async () => {
   const silent = createServer(() => {})
@@ -64,7 +32,7 @@ test('a stop does not wait for a NAS that takes the connection and says nothing'
 
 describe('reading', () => {
   test('says what the NAS is and what is on it, and changes nothing', async () => {
-    const { reader, world, lun } = await nas()
+    const { reader, world, lun } = await connectedNas()
     expect(await reader.describe()).toEqual({
       model: 'DS923+',
       hostname: 'beryllium',
@@ -84,6 +52,7 @@ describe('reading', () => {
         uuid: lun.uuid,
         name: `k8s-csi-${lun.pv}`,
         sizeBytes: lun.sizeBytes,
+        usedBytes: lun.sizeBytes,
         description: 'photos/library',
         location: '/volume1',
         status: 'normal',
@@ -101,11 +70,11 @@ describe('reading', () => {
     ])
     expect(await reader.snapshots(lun.uuid)).toEqual([])
     expect(world.mutations.nas).toBe(0)
-    expect(Object.keys(reader).sort()).toEqual(['describe', 'luns', 'snapshots', 'targets'])
+    expect(Object.keys(reader).sort()).toEqual(['describe', 'luns', 'shares', 'snapshots', 'targets'])
   })
 
   test('logs in once for many calls at once, and once more when the session was lost', async () => {
-    const { reader, world, logins } = await nas()
+    const { reader, world, logins } = await connectedNas()
     await Promise.all([reader.luns(), reader.targets(), reader.describe()])
     expect(logins()).toBe(1)
     world.arm('nas-session-expires', undefined)
@@ -115,7 +84,7 @@ describe('reading', () => {
 
   test('a refused login is told and not repeated', async () => {
     let asked = 0
-    const { reader } = await nas(() => {}, {
+    const { reader } = await connectedNas(() => {}, {
       password: async () => {
         asked += 1
         return 'wrong'
@@ -126,7 +95,7 @@ describe('reading', () => {
   })
 
   test('another certificate than the pinned one gets no password', async () => {
-    const { reader } = await nas(() => {}, {
+    const { reader } = await connectedNas(() => {}, {
       fingerprint: `sha256:${'0'.repeat(64)}`,
       password: async () => 'must not be sent',
     })
@@ -137,7 +106,7 @@ describe('reading', () => {
   })
 
   test('a NAS that does not answer is a fault that may pass', async () => {
-    const { reader, emulator } = await nas()
+    const { reader, emulator } = await connectedNas()
     await emulator.close()
     await expect(reader.luns()).rejects.toMatchObject({ code: 'nas-unreachable', transient: true })
   })
@@ -145,7 +114,7 @@ describe('reading', () => {
 
 describe('changing', () => {
   test('a snapshot is taken once, whatever is repeated', async () => {
-    const { writer, lun } = await nas()
+    const { writer, lun } = await connectedNas()
     const first = await writer.takeSnapshot(lun.uuid, 'recover-r1', 'before run r1')
     const again = await writer.takeSnapshot(lun.uuid, 'recover-r1', 'before run r1')
     expect(again).toEqual(first)
@@ -153,7 +122,7 @@ describe('changing', () => {
   })
 
   test('a clone of a snapshot has the files of then, its own target, and is made once', async () => {
-    const { writer, emulator, lun } = await nas(b => {
+    const { writer, emulator, lun } = await connectedNas(b => {
       b.latency.nas = 2
     })
     const snapshot = await writer.takeSnapshot(lun.uuid, 'recover-r1', '')
@@ -186,7 +155,7 @@ describe('changing', () => {
   })
 
   test('only a clone that this run made can be dropped', async () => {
-    const { writer, lun } = await nas()
+    const { writer, lun } = await connectedNas()
     await expect(
       writer.dropOwnClone({ uuid: lun.uuid, name: 'k8s-csi-pvc-photos', parent: '', run: 'r1' }),
     ).rejects.toMatchObject({
@@ -208,7 +177,7 @@ describe('changing', () => {
   })
 
   test('a disabled target ends sessions and lets nobody in; a zombie stays and is seen', async () => {
-    const { writer, emulator, world, lun } = await nas()
+    const { writer, emulator, world, lun } = await connectedNas()
     const old = 'iqn.2016-04.com.open-iscsi:lithium-old'
     emulator.seam.login(lun.uuid, old, '127.0.0.1')
     const [target] = await writer.targets()
@@ -225,7 +194,7 @@ describe('changing', () => {
   })
 
   test('a full NAS and a reached limit say so', async () => {
-    const full = await nas()
+    const full = await connectedNas()
     full.world.arm('nas-full', undefined, 99)
     await expect(
       full.writer.clone({ lun: full.lun.uuid }, { name: 'k8s-csi-a', description: '' }),
@@ -233,7 +202,7 @@ describe('changing', () => {
       code: 'nas-full',
       message: expect.stringContaining('18990002'),
     })
-    const small = await nas(b => {
+    const small = await connectedNas(b => {
       b.nas.limits.targets = 1
     })
     const clone = () => small.writer.clone({ lun: small.lun.uuid }, { name: 'k8s-csi-a', description: '' })
@@ -245,13 +214,13 @@ describe('changing', () => {
   })
 
   test('what was answered outlives the process of the NAS', async () => {
-    const first = await nas()
+    const first = await connectedNas()
     await first.writer.takeSnapshot(first.lun.uuid, 'recover-r1', '')
     const { dir } = first.world
     const world = World.open(dir)
     const emulator = new NasEmulator(world, await openPki(world, ['nas'], []))
     const port = await emulator.listen()
-    closing.push(() => emulator.close())
+    onTestFinished(() => emulator.close())
     expect(emulator.fingerprint).toBe(first.emulator.fingerprint)
     const client = connectSynology({
       url: `https://127.0.0.1:${port}`,
@@ -259,13 +228,13 @@ describe('changing', () => {
       account: async () => 'recover',
       password: async () => 'correct horse battery',
     })
-    closing.push(() => client.close())
+    onTestFinished(() => client.close())
     expect(await client.reader.snapshots(first.lun.uuid)).toMatchObject([{ name: 'recover-r1' }])
   })
 })
 
 test('the requests of the real CSI driver are answered as it needs them', async () => {
-  const { port, lun } = await nas(b => {
+  const { port, lun } = await connectedNas(b => {
     b.nas.csrf = false
   })
   const { request, Agent } = await import('undici')
@@ -323,7 +292,7 @@ test('the requests of the real CSI driver are answered as it needs them', async 
 
 describe('deleting what a person has agreed to', () => {
   test('takes the mapping, the LUN with its snapshots, and the target, and may be repeated', async () => {
-    const { writer, lun } = await nas()
+    const { writer, lun } = await connectedNas()
     const name = `k8s-csi-${lun.pv}`
     const agreed = { uuid: lun.uuid, name, sizeBytes: lun.sizeBytes }
     await writer.takeSnapshot(lun.uuid, 'recover-run', '')
@@ -333,7 +302,7 @@ describe('deleting what a person has agreed to', () => {
   })
 
   test('refuses any other name or size, and a LUN that somebody is logged in to', async () => {
-    const { writer, emulator, lun } = await nas()
+    const { writer, emulator, lun } = await connectedNas()
     const name = `k8s-csi-${lun.pv}`
     const agreed = { uuid: lun.uuid, name, sizeBytes: lun.sizeBytes }
     for (const other of [{ name: 'k8s-csi-other' }, { sizeBytes: lun.sizeBytes + 1 }])
@@ -345,7 +314,7 @@ describe('deleting what a person has agreed to', () => {
   })
 
   test('leaves a target that leads elsewhere, too', async () => {
-    const { writer, world, lun } = await nas(({ nas }) =>
+    const { writer, world, lun } = await connectedNas(({ nas }) =>
       nas.luns.push({ ...nas.luns[0]!, uuid: 'b'.repeat(36), pv: 'pvc-second', claim: 'a/b' }),
     )
     const [target] = await writer.targets()
@@ -357,7 +326,7 @@ describe('deleting what a person has agreed to', () => {
   })
 
   test('deletes a run’s snapshot by uuid and name, and no other', async () => {
-    const { writer, lun } = await nas()
+    const { writer, lun } = await connectedNas()
     const ours = await writer.takeSnapshot(lun.uuid, 'recover-run', '')
     const theirs = await writer.takeSnapshot(lun.uuid, 'daily', '')
     await expect(

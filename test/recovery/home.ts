@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Whereabouts } from '../../runbooks/connect.ts'
@@ -44,6 +44,14 @@ export function homeOf(test: { onTestFinished(end: () => unknown): void }, from?
     rmSync(folder, { recursive: true, force: true })
   })
   return home
+}
+
+/** The person settles whose each disk is: needed where no machine is there to be the second witness beside the NAS. */
+export function settleVolumes(home: Home): void {
+  const luns = ['grafana/data', 'miniflux/data-postgres-0', 'photos/library'].map(
+    (claim, i) => `  ${claim}: 00000000-0000-4000-8000-00000000000${i}`,
+  )
+  appendFileSync(home.file, `luns:\n${luns.join('\n')}\n`)
 }
 
 /** What a part of a run did. */

@@ -42,6 +42,19 @@ test('a new run after one that died with a copy made says which disk is which, a
     },
   })
   appendFileSync(home.file, `luns: { grafana/data: ${old} }\n`)
+  // The machines that knew the others are wiped: what the first run kept of them is the second source.
+  expect(await planned()).toMatchObject({
+    state: 'blocked',
+    fault: {
+      code: 'volume-one-source',
+      message: expect.stringMatching(
+        /miniflux\/data-postgres-0: only nas says.*photos\/library: only nas says/,
+      ),
+      remedy: expect.stringMatching(/luns: \{ miniflux\/data-postgres-0: \S+, photos\/library: \S+ \}/),
+    },
+  })
+  const kept = join(openRunFolder(stateFolder()).path, 'evidence/hydrogen/var/lib/k0s/kubelet')
+  appendFileSync(home.file, `evidence: ['kubelet:${kept}']\n`)
   expect(await planned()).toMatchObject({ state: 'done' })
   await lab.order('down')
 })

@@ -1,6 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import type { KeptLab } from '../../src/lab/keeper.ts'
-import { applied, failuresOf, faultsOf, homeOf, labNow, rehearseAt, resumeAt, writesOn, yes } from './home.ts'
+import {
+  applied,
+  failuresOf,
+  faultsOf,
+  homeOf,
+  labNow,
+  rehearseAt,
+  resumeAt,
+  settleVolumes,
+  writesOn,
+  yes,
+} from './home.ts'
 
 /** Nothing that builds on a machine may have begun. */
 const later = /^(?:kubernetes|bootstrap|volumes|applications|proof)\//
@@ -35,6 +46,7 @@ describe.each([
 ])('$when', ({ atFirst, asked }) => {
   test.for(changes)('$what: $code, and it is not written', async ({ order, code, says }, context) => {
     const home = homeOf(context)
+    settleVolumes(home)
     const questions: string[] = []
     const run = await rehearseAt(home, {
       atFirst,
@@ -61,6 +73,7 @@ describe.each([
 
 test('nobody agrees: nothing is written, and the same run asks again', async context => {
   const home = homeOf(context)
+  settleVolumes(home)
   const first = await rehearseAt(home, {
     atFirst: off,
     consent: async ({ victims }) => (victims[0]?.name.startsWith('hydrogen') ? undefined : yes),

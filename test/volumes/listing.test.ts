@@ -5,9 +5,8 @@ import { gunzipSync } from 'node:zlib'
 import { create } from 'tar'
 import { describe, expect, test } from 'vitest'
 import { listVolumesFrom } from '../../runbooks/list-volumes.ts'
+import { readNamed } from '../../runbooks/volume-sources.ts'
 import { showVolumes } from '../../src/views/volumes.ts'
-import { listVolumes } from '../../src/volumes/listing.ts'
-import { readSource } from '../../src/volumes/sources/named-source.ts'
 import { scratch } from '../runbook/harness.ts'
 
 const fixtures = new URL('./datastore/fixtures/', import.meta.url)
@@ -53,19 +52,23 @@ describe('sources', () => {
         claim: 'grafana/data',
         volume,
         luns: [{ lun: handle, sources: from }],
-        contradiction: false,
-        // The same claim's older volume, deleted in each of the databases.
-        deletedIn: from.slice(0, 3),
+        // The same claim's older volume, deleted in each of the databases, was on the same LUN.
+        formerly: [],
+        verdict: 'settled',
+        doubts: [],
+        driver: 'csi.san.synology.com',
         sizeBytes: 5 * 2 ** 30,
         storageClass: 'synology-iscsi',
-        owner: 'StatefulSet grafana',
+        owner: 'StatefulSet grafana/grafana',
         says: '',
       },
       {
         volume: 'pvc-alone',
         luns: [{ lun: 'other', sources: from.slice(3) }],
-        contradiction: false,
-        deletedIn: [],
+        formerly: [],
+        verdict: 'no-claim',
+        doubts: [],
+        driver: 'csi.san.synology.com',
         owner: 'Pod miniflux/web-0',
         says: 'no source says whose claim it was',
       },
@@ -83,27 +86,13 @@ describe('sources', () => {
       now,
     })
     const grafana = listed.volumes.find(v => v.claim === 'grafana/data')
-    expect(grafana?.contradiction).toBe(true)
+    expect(grafana?.verdict).toBe('contradiction')
     expect(grafana?.luns.map(l => l.lun).sort()).toEqual([handle, 'another-handle'].sort())
     const shown = showVolumes(listed, { columns: 80, colour: false })
     expect(shown).toContain('another-handle')
-    expect(shown).toContain('sources disagree')
+    expect(shown).toContain('Which LUN holds the data of grafana/data?')
+    expect(listed.sources.map(s => s.volumes)).toEqual([1, 2])
     for (const line of shown.split('\n').filter(l => !l.includes('/'))) expect(line.length).toBeLessThan(81)
-  })
-
-  test('what was deleted does not contradict what lives', () => {
-    const testimony = { source: 'kine', claim: 'a/b', driver: 'd' }
-    const [row] = listVolumes([
-      {
-        name: 'kine',
-        remarks: [],
-        testimonies: [
-          { ...testimony, lun: 'old', volume: 'pv-1', deleted: true },
-          { ...testimony, lun: 'new', volume: 'pv-2' },
-        ],
-      },
-    ])
-    expect(row).toMatchObject({ luns: [{ lun: 'new' }], contradiction: false, deletedIn: ['kine'] })
   })
 
   test.each([
@@ -113,7 +102,7 @@ describe('sources', () => {
     ['kubelet:/proc', 'database-damaged'],
     ['backup:/etc/hostname', 'database-damaged'],
   ])('%s is refused as %s', async (named, code) => {
-    await expect(readSource(named)).rejects.toMatchObject({ code })
+    await expect(readNamed(named, now)).rejects.toMatchObject({ code })
   })
 
   test('an archive without a datastore is refused, and nothing of it stays behind', async () => {
@@ -121,7 +110,7 @@ describe('sources', () => {
     writeFileSync(join(folder, 'ca.key'), 'a key')
     const file = join(folder, 'b.tar.gz')
     execFileSync('tar', ['-czf', file, '-C', folder, 'ca.key'])
-    await expect(readSource(`backup:${file}`)).rejects.toMatchObject({
+    await expect(readNamed(`backup:${file}`, now)).rejects.toMatchObject({
       message: expect.stringContaining('it holds neither kine-state-backup.db nor etcd-snapshot.db'),
     })
   })

@@ -1,30 +1,124 @@
-import { expect, test } from 'vitest'
-import { mapVolumes, person, type Testimony } from '../../src/volumes/map.ts'
+import { describe, expect, test } from 'vitest'
+import { listVolumes } from '../../src/volumes/listing.ts'
+import { mapVolumes } from '../../src/volumes/map.ts'
+import { person, type VolumeSource, type VolumeTestimony } from '../../src/volumes/sources/volume-source.ts'
 
 const claims = [{ id: 'grafana/data', sizeBytes: 1, storageClass: 'nas', strategy: 'copy' as const }]
 const luns = ['old', 'new'].map(uuid => ({ uuid, name: `k8s-csi-pvc-${uuid}`, sizeBytes: 1, targets: [1] }))
-const says = (source: string, lun: string): Testimony => ({ source, claim: 'grafana/data', lun })
+const source = (name: string, ...said: Partial<VolumeTestimony>[]): VolumeSource => ({
+  name,
+  remarks: [],
+  testimonies: said.map(t => ({ source: name, claim: 'grafana/data', lun: 'old', ...t })),
+})
+const mapped = (...sources: VolumeSource[]) => mapVolumes(claims, sources, luns)
 
 test('sources that agree make a map; a disk that nobody names is nobody’s', () => {
-  const map = mapVolumes(claims, [says('git', 'old'), says('nas', 'old')], luns)
+  const map = mapped(source('git', {}), source('nas', {}))
   expect(map.volumes).toMatchObject([{ lun: { uuid: 'old' }, sources: ['git', 'nas'] }])
   expect(map.ownerless).toMatchObject([{ uuid: 'new' }])
 })
 
 test('two disks of one claim are never chosen between, whatever Git says', () => {
-  const testimonies = [says('git', 'old'), says('nas', 'old'), says('nas', 'new')]
-  const map = mapVolumes(claims, testimonies, luns)
+  const map = mapped(source('git', {}), source('nas', {}, { lun: 'new' }), source('kine:a', {}))
   expect(map.volumes).toEqual([])
-  expect(map.contradictions).toMatchObject([{ claim: 'grafana/data', says: [{}, {}, {}] }])
+  expect(map.open).toMatchObject([
+    {
+      claim: 'grafana/data',
+      verdict: 'contradiction',
+      doubts: ['old according to git and nas and kine:a, and new according to nas'],
+    },
+  ])
 })
 
 test('the person settles it; the other disk is left to nobody, and told', () => {
   for (const right of ['old', 'new']) {
-    const testimonies = [says('git', 'old'), says('nas', 'old'), says('nas', 'new'), says(person, right)]
-    const map = mapVolumes(claims, testimonies, luns)
-    expect(map.contradictions).toEqual([])
+    const map = mapped(source('git', {}), source('nas', {}, { lun: 'new' }), source(person, { lun: right }))
+    expect(map.open).toEqual([])
     expect(map.volumes).toMatchObject([{ lun: { uuid: right } }])
     expect(map.volumes[0]?.sources).toContain(person)
     expect(map.ownerless.map(l => l.uuid)).toEqual([right === 'old' ? 'new' : 'old'])
   }
+})
+
+describe('nothing is written on the word of one source', () => {
+  const kubelet = { claim: '', volume: 'pvc-old' }
+  test.each<[string, VolumeSource[]]>([
+    ['the NAS alone', [source('nas', {})]],
+    ['kine alone, whose LUN the NAS has under another name', [source('kine:a', {})]],
+    ['two copies of one database', [source('kine:a', {}), source('kine:b', {})]],
+    [
+      'the NAS and an initiator’s record, which repeats it',
+      [source('nas', { volume: 'pvc-old' }), source('iscsi:a', { ...kubelet, repeats: 'nas' })],
+    ],
+  ])('%s', (_, sources) => {
+    expect(mapped(...sources)).toMatchObject({ volumes: [], open: [{ verdict: 'one-source' }] })
+  })
+
+  test.each<[string, VolumeSource[]]>([
+    ['Git, and the NAS has that LUN', [source('git', {})]],
+    [
+      'the NAS and a kubelet that had its volume',
+      [source('nas', { volume: 'pvc-old' }), source('kubelet:a', kubelet)],
+    ],
+    ['kine, and the name of the LUN', [source('kine:a', { volume: 'pvc-old' }), source('nas', kubelet)]],
+    ['kine and the NAS', [source('kine:a', {}), source('nas', {})]],
+    ['the person', [source(person, {})]],
+  ])('%s is enough', (_, sources) => {
+    expect(mapped(...sources)).toMatchObject({ volumes: [{ lun: { uuid: 'old' } }], open: [] })
+  })
+
+  test('two that know the volume and not whose it is are not enough', () => {
+    expect(mapped(source('kubelet:a', kubelet), source('nas', kubelet))).toMatchObject({
+      volumes: [],
+      homeless: ['grafana/data'],
+    })
+  })
+})
+
+describe('a contradiction is', () => {
+  const doubts = (...sources: VolumeSource[]) =>
+    listVolumes(sources, new Set(luns.map(l => l.uuid))).map(v => [v.claim, v.verdict, ...v.doubts])
+
+  test('one LUN for two claims', () => {
+    expect(doubts(source('git', {}), source('nas', { claim: 'photos/library' }))).toEqual([
+      ['grafana/data', 'contradiction', 'old is said to be of photos/library according to nas, too'],
+      ['photos/library', 'contradiction', 'old is said to be of grafana/data according to git, too'],
+    ])
+  })
+
+  test('a LUN that the NAS does not have', () => {
+    expect(doubts(source('git', { lun: 'gone' }), source('kine:a', { lun: 'gone' }))).toEqual([
+      [
+        'grafana/data',
+        'contradiction',
+        'gone according to git and kine:a, and the NAS has none of that uuid',
+      ],
+    ])
+  })
+
+  test('a pod of another namespace', () => {
+    const kubelet = source('kubelet:a', { claim: '', volume: 'pvc-old', namespace: 'photos' })
+    expect(doubts(source('nas', { volume: 'pvc-old' }), kubelet)).toEqual([
+      ['grafana/data', 'contradiction', 'kubelet:a saw old mounted in the namespace photos'],
+    ])
+  })
+
+  test('not what was deleted: that is told beside', () => {
+    const git = source('git', { lun: 'gone', deleted: true, where: 'commit 1' }, {})
+    expect(listVolumes([git], new Set(['old']))).toMatchObject([
+      { verdict: 'settled', luns: [{ lun: 'old' }], formerly: [{ lun: 'gone', where: 'commit 1' }] },
+    ])
+    expect(mapped(source('git', { deleted: true }), source('kine:a', { deleted: true }))).toMatchObject({
+      volumes: [],
+      homeless: ['grafana/data'],
+    })
+  })
+})
+
+test('a share, whose name is cut off, is known by its uuid, and is no LUN', () => {
+  const sources = [source('git', { lun: 'share' }), source('nas', { claim: '', lun: 'share', usedBytes: 7 })]
+  expect(listVolumes(sources, new Set(['share']))).toMatchObject([
+    { claim: 'grafana/data', verdict: 'settled', usedBytes: 7 },
+  ])
+  expect(mapVolumes(claims, sources, luns, ['share']).homeless).toEqual(['grafana/data'])
 })

@@ -42,6 +42,13 @@ export function machineData(state: MachineState, volumes: string[]): string {
     files('tang', path => path.startsWith(`${dir}/`) && path.endsWith('.jwk'))
   }
   files('iscsi', path => path.startsWith('/etc/iscsi/nodes/') || path === '/etc/iscsi/initiatorname.iscsi')
+  const mounted = sizes.flatMap(
+    ([path]) =>
+      /^(\/.*\/kubelet\/pods\/([^/]+)\/volumes\/kubernetes\.io~csi\/.*\/vol_data\.json)$/.exec(path) ?? [],
+  )
+  files('kubelet', path => mounted.includes(path))
+  const logs = new Set(sizes.flatMap(([path]) => /^\/var\/log\/pods\/([^/]+)\//.exec(path)?.[1] ?? []))
+  for (const pod of logs) if (mounted.includes(pod.split('_').at(-1) ?? '')) out.push(`pod\t${pod}`)
   return [...out, 'end', ''].join('\n')
 }
 

@@ -1,5 +1,13 @@
 import { Fault } from '../../runbook/fault.ts'
-import { cloneName, type Lun, type NasReader, type NasWriter, type Snapshot, type Target } from '../nas.ts'
+import {
+  cloneName,
+  type Lun,
+  type NasReader,
+  type NasWriter,
+  type Share,
+  type Snapshot,
+  type Target,
+} from '../nas.ts'
 import { DsmFault, openSession, type SynologyAccess, type SynologySession } from './session.ts'
 
 /** A Synology NAS as two handles on one session; the reader has no way to change anything. */
@@ -21,6 +29,7 @@ interface DsmLun {
   uuid: string
   name: string
   size: number
+  allocated_size?: number
   description?: string
   location?: string
   status?: string
@@ -37,6 +46,16 @@ interface DsmTarget {
   max_sessions: number
   mapped_luns?: { lun_uuid: string; mapping_index: number }[]
   connected_sessions?: { iqn: string; ip: string }[]
+}
+
+interface DsmShare {
+  name: string
+  uuid: string
+  desc?: string
+  vol_path?: string
+  /** Mebibytes; 0 is no quota. */
+  quota_value?: number
+  share_quota?: number
 }
 
 interface DsmSnapshot {
@@ -96,6 +115,12 @@ function readerOf(session: SynologySession): NasReader {
         additional: targetFields,
       })
       return targets.map(targetOf)
+    },
+    async shares() {
+      const { shares } = await session.call<{ shares: DsmShare[] }>('SYNO.Core.Share', 'list', 1, {
+        additional: ['share_quota'],
+      })
+      return shares.map(shareOf)
     },
     async snapshots(lun) {
       const { snapshots } = await session.call<{ snapshots: DsmSnapshot[] }>(
@@ -344,6 +369,7 @@ function lunOf(lun: DsmLun): Lun {
     uuid: lun.uuid,
     name: lun.name,
     sizeBytes: lun.size,
+    ...(lun.allocated_size === undefined ? {} : { usedBytes: lun.allocated_size }),
     description: lun.description ?? '',
     location: lun.location ?? '',
     status: lun.status ?? 'unknown',
@@ -362,6 +388,16 @@ function targetOf(target: DsmTarget): Target {
     sessions: (target.connected_sessions ?? []).map(s => ({ initiator: s.iqn, ip: s.ip })),
     maxSessions: target.max_sessions,
     authenticated: target.auth_type !== 0,
+  }
+}
+
+function shareOf(share: DsmShare): Share {
+  return {
+    uuid: share.uuid,
+    name: share.name,
+    description: share.desc ?? '',
+    sizeBytes: (share.share_quota ?? share.quota_value ?? 0) * 2 ** 20,
+    location: share.vol_path ?? '',
   }
 }
 

@@ -106,6 +106,19 @@ const persistentVolumeSource = message({
   ],
 })
 
+/** Of a pod's volumes, those that are claims. */
+const podVolume = message({
+  1: ['name', 'text'],
+  2: [
+    '',
+    {
+      inline: message({
+        10: ['persistentVolumeClaim', message({ 1: ['claimName', 'text'], 2: ['readOnly', 'flag'] })],
+      }),
+    },
+  ],
+})
+
 const kinds: Record<string, Message> = {
   'v1 PersistentVolume': message({
     1: ['metadata', metadata],
@@ -177,6 +190,11 @@ const kinds: Record<string, Message> = {
     ],
     3: ['status', message({ 1: ['attached', 'bool'] })],
   }),
+  'v1 Pod': message({
+    1: ['metadata', metadata],
+    2: ['spec', message({ 1: ['volumes', { list: podVolume }] })],
+  }),
+  'apps/v1 ReplicaSet': message({ 1: ['metadata', metadata] }),
 }
 
 const magic = Buffer.from('k8s\0')

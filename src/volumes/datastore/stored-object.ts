@@ -30,4 +30,7 @@ export const volumePrefixes = [
   '/registry/storage.k8s.io/volumeattachments/',
   '/registry/volumeattachments/',
   '/registry/postgresql.cnpg.io/clusters/',
+  // Whose a claim is, its pods know.
+  '/registry/pods/',
+  '/registry/replicasets/',
 ] as const

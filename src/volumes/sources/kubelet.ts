@@ -23,6 +23,7 @@ export function readKubelet(name: string, folder: string): VolumeSource {
   const remarks: string[] = []
   const testimonies = readdirSync(pods).flatMap(uid => {
     const volumes = join(pods, uid, 'volumes', 'kubernetes.io~csi')
+    const pod = podNames.get(uid)
     if (!existsSync(volumes)) return []
     return readdirSync(volumes).flatMap((volume): VolumeTestimony[] => {
       const file = join(volumes, volume, 'vol_data.json')
@@ -39,7 +40,7 @@ export function readKubelet(name: string, folder: string): VolumeSource {
           lun: data.volumeHandle,
           volume: data.specVolID ?? volume,
           ...(data.driverName === undefined ? {} : { driver: data.driverName }),
-          ...(podNames.has(uid) ? { owner: `Pod ${podNames.get(uid)}` } : {}),
+          ...(pod === undefined ? {} : { owner: `Pod ${pod}`, namespace: pod.split('/')[0] ?? '' }),
         },
       ]
     })

@@ -1,0 +1,24 @@
+import type { KubernetesReader } from '../../kubernetes/kubernetes.ts'
+import { testimoniesOf } from './cluster-objects.ts'
+import type { VolumeSource } from './volume-source.ts'
+
+const kinds = [
+  { apiVersion: 'v1', kind: 'PersistentVolume' },
+  { apiVersion: 'v1', kind: 'PersistentVolumeClaim' },
+  { apiVersion: 'v1', kind: 'Pod' },
+  { apiVersion: 'apps/v1', kind: 'ReplicaSet' },
+] as const
+
+/** Which claim is which volume, by a cluster whose API still answers. Lists, and changes nothing. */
+export async function readCluster(
+  name: string,
+  cluster: Pick<KubernetesReader, 'list'>,
+): Promise<VolumeSource> {
+  const lists = await Promise.all(kinds.map(kind => cluster.list(kind)))
+  const objects = lists.flat().map(object => ({
+    object,
+    // It still has its data: what is being deleted is not gone.
+    deleted: false,
+  }))
+  return { name, testimonies: testimoniesOf(name, objects), remarks: [] }
+}

@@ -1,0 +1,39 @@
+import { onTestFinished } from 'vitest'
+import type { Blueprint } from '../../src/lab/blueprint.ts'
+import { NasEmulator } from '../../src/lab/nas/emulator.ts'
+import { openPki } from '../../src/lab/pki.ts'
+import { World } from '../../src/lab/world.ts'
+import type { SynologyAccess } from '../../src/nas/synology/session.ts'
+import { connectSynology } from '../../src/nas/synology/synology.ts'
+import { smallBlueprint } from '../lab/small-world.ts'
+import { scratch } from '../runbook/harness.ts'
+
+/** The lab's NAS with our client connected to it, both gone after the test. */
+export async function connectedNas(
+  change: (blueprint: Blueprint) => void = () => {},
+  access: Partial<SynologyAccess> = {},
+) {
+  const blueprint = smallBlueprint()
+  change(blueprint)
+  const world = World.create(scratch('nas'), blueprint)
+  const emulator = new NasEmulator(world, await openPki(world, ['nas'], []))
+  const port = await emulator.listen()
+  let logins = 0
+  const client = connectSynology({
+    url: `https://127.0.0.1:${port}`,
+    fingerprint: emulator.fingerprint,
+    account: async () => 'recover',
+    password: async () => {
+      logins += 1
+      return 'correct horse battery'
+    },
+    pace: 0.001,
+    ...access,
+  })
+  onTestFinished(async () => {
+    await client.close()
+    await emulator.close()
+  })
+  const lun = blueprint.nas.luns[0]!
+  return { world, emulator, port, lun, ...client, logins: () => logins }
+}
