@@ -12,7 +12,7 @@ import type { KeptLab } from '../../src/lab/keeper.ts'
 import { World } from '../../src/lab/world.ts'
 import { sealBundle } from '../../src/secrets/bundle.ts'
 import { openSecrets } from '../../src/secrets/resolve.ts'
-import { type Home, homeOf, labHere } from './home.ts'
+import { type Home, homeOf, labHere, settleVolumes } from './home.ts'
 
 const never = new AbortController().signal
 
@@ -78,6 +78,7 @@ function configOf(
 
 test('a home where all is well is recoverable; a host that does not answer is a warning; another disk stops a recovery', async context => {
   const home = homeOf(context)
+  settleVolumes(home)
   await inLabOf(home, async (look, lab) => {
     const well = await look()
     expect(well.checks.filter(c => c.state !== 'fine')).toEqual([])
