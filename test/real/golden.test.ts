@@ -24,12 +24,12 @@ describe.skipIf(folder === undefined)(`Kubernetes’ golden files${why}`, () => 
       }
     expect([...read.keys()].sort()).toEqual([
       'apps.v1.ReplicaSet',
-      'core.v1.PersistentVolume',
-      'core.v1.PersistentVolumeClaim',
-      'core.v1.Pod',
+      'v1.PersistentVolume',
+      'v1.PersistentVolumeClaim',
+      'v1.Pod',
       'storage.k8s.io.v1.StorageClass',
       'storage.k8s.io.v1.VolumeAttachment',
     ])
-    expect(read.get('core.v1.PersistentVolume')).toBeGreaterThanOrEqual(releases.length)
+    expect(read.get('v1.PersistentVolume')).toBeGreaterThanOrEqual(releases.length)
   })
 })

@@ -11,8 +11,8 @@ test.each(golden)('$name reads as Kubernetes prints it, every field set', file =
 
 test('the golden files are those of the kinds that volumes are made of', () => {
   expect(golden.map(g => g.name)).toEqual([
-    'core.v1.PersistentVolume',
-    'core.v1.PersistentVolumeClaim',
+    'v1.PersistentVolume',
+    'v1.PersistentVolumeClaim',
     'storage.k8s.io.v1.StorageClass',
     'storage.k8s.io.v1.VolumeAttachment',
   ])

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 /** One golden file: an object as Kubernetes stores it, and as it prints it. */
 export interface Golden {
-  /** `core.v1.PersistentVolume`. */
+  /** `v1.PersistentVolume`. */
   name: string
   stored: Buffer
   printed: Record<string, unknown>
@@ -17,7 +17,10 @@ export function goldenFiles(folder: string): Golden[] {
     .flatMap(file => {
       const path = join(folder, file.slice(0, -3))
       // An older release's files are there a second time, as the module's own release writes them.
-      const name = file.slice(0, -3).replace('.after_roundtrip', '')
+      const name = file
+        .slice(0, -3)
+        .replace('.after_roundtrip', '')
+        .replace(/^core\./, '')
       const printed = jsonIn(`${path}.json`)
       return printed === undefined ? [] : [{ name, stored: readFileSync(`${path}.pb`), printed }]
     })
@@ -35,7 +38,7 @@ function jsonIn(file: string): Record<string, unknown> | undefined {
 /** What the volume map has no use for and does not read, by kind. Everything else must be read, and be right. */
 const notRead: Record<string, string[]> = {
   every: ['metadata.selfLink', 'metadata.deletionGracePeriodSeconds', 'metadata.managedFields'],
-  'core.v1.PersistentVolume': [
+  'v1.PersistentVolume': [
     ...[
       ...[
         'gcePersistentDisk',
@@ -60,7 +63,7 @@ const notRead: Record<string, string[]> = {
     ].map(field => `spec.${field}`),
     'status.lastPhaseTransitionTime',
   ],
-  'core.v1.PersistentVolumeClaim': [
+  'v1.PersistentVolumeClaim': [
     'spec.selector',
     ...['conditions', 'allocatedResources', 'allocatedResourceStatuses'].map(field => `status.${field}`),
     'status.currentVolumeAttributesClassName',
@@ -77,7 +80,7 @@ const notRead: Record<string, string[]> = {
 
 /** Of a pod the claims that it mounts, of a ReplicaSet only whose it is. */
 const onlyRead: Record<string, (printed: Record<string, unknown>) => object> = {
-  'core.v1.Pod': ({ spec }) => {
+  'v1.Pod': ({ spec }) => {
     const { volumes = [] } = spec as { volumes?: { name: string; persistentVolumeClaim?: object }[] }
     return {
       spec: {
