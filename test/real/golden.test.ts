@@ -24,11 +24,11 @@ describe.skipIf(folder === undefined)(`Kubernetes’ golden files${why}`, () => 
       }
     expect([...read.keys()].sort()).toEqual([
       'apps.v1.ReplicaSet',
+      'storage.k8s.io.v1.StorageClass',
+      'storage.k8s.io.v1.VolumeAttachment',
       'v1.PersistentVolume',
       'v1.PersistentVolumeClaim',
       'v1.Pod',
-      'storage.k8s.io.v1.StorageClass',
-      'storage.k8s.io.v1.VolumeAttachment',
     ])
     expect(read.get('v1.PersistentVolume')).toBeGreaterThanOrEqual(releases.length)
   })

@@ -11,9 +11,9 @@ test.each(golden)('$name reads as Kubernetes prints it, every field set', file =
 
 test('the golden files are those of the kinds that volumes are made of', () => {
   expect(golden.map(g => g.name)).toEqual([
-    'v1.PersistentVolume',
-    'v1.PersistentVolumeClaim',
     'storage.k8s.io.v1.StorageClass',
     'storage.k8s.io.v1.VolumeAttachment',
+    'v1.PersistentVolume',
+    'v1.PersistentVolumeClaim',
   ])
 })
