@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
@@ -97,6 +97,13 @@ test('recover cluster --from-scratch: planned, approved by the plan’s hash, ca
     RECOVER_SECRET_ONEPASSWORD_CREDENTIALS: '{"verifier":"x","version":"2"}',
     RECOVER_SECRET_ONEPASSWORD_TOKEN: 'a token that nobody may see',
   })
+  // Only the NAS is left to say which LUN is whose: the person looks at what it says, and puts it down.
+  const looked = await recover('volumes', 'list', '--from', 'nas', '--file', join(home, 'home'), '--json')
+  expect(looked.exit, looked.stderr).toBe(3)
+  const { volumes } = JSON.parse(looked.stdout) as { volumes: { claim: string; luns: { lun: string }[] }[] }
+  const luns = volumes.flatMap(v => v.luns.map(({ lun }) => `  ${v.claim}: ${lun}\n`))
+  expect(luns).toHaveLength(3)
+  appendFileSync(file, `luns:\n${luns.join('')}`)
   // Hydrogen has no installer running: the person puts in the stick beforehand, and its disk can be named in the plan.
   await order('/stick?name=hydrogen')
   const dry = await recover('cluster', join(home, 'home'), '--from-scratch', '--dry-run', '--json')
