@@ -92,8 +92,8 @@ async function load(
       remedy: `Look at \`journalctl -u ${unit}\` on it; another way to install is tried if recover.yaml gives one`,
     })
   } catch (thrown) {
-    // The line is gone because the machine has gone over already.
-    if (thrown instanceof Fault && thrown.transient) return
+    // The line is gone because the machine has gone over already; a systemd that is going down refuses to be asked before that.
+    if (thrown instanceof Fault && (thrown.transient || thrown.code === 'host-refused')) return
     throw thrown
   }
 }

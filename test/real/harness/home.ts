@@ -58,7 +58,7 @@ export async function makeHome(
     }),
     // Nobody needs these for machines alone.
     RECOVER_SECRET_NAS_USERNAME: 'nobody',
-    RECOVER_SECRET_NAS_PASSWORD: 'nothing',
+    RECOVER_SECRET_NAS_PASSWORD: 'not asked for',
     RECOVER_SECRET_ONEPASSWORD_CREDENTIALS: '{"verifier":"x","version":"2"}',
     RECOVER_SECRET_ONEPASSWORD_TOKEN: 'a token that nobody may see',
   }
