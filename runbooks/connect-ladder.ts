@@ -306,7 +306,8 @@ export function connectLadder(
         await opened?.forget()
         if (away?.is(host)) await comesBack(host, guidance)
         const { seen } = await situation(host, guidance.signal)
-        if (seen?.facts.run?.run === run) return
+        // With another key than this run gave it, it is none of ours whatever it says, and is installed again.
+        if (seen?.facts.run?.run === run && seen.hostKey === mintHostKey(secret, host).publicKey) return
         await climb(
           hostEntry(host).install,
           () => situation(host, guidance.signal),
