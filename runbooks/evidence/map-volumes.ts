@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { claimsOutOfNowhere } from '../../src/cluster/application-claims.ts'
 import type { NasReader } from '../../src/nas/nas.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import type { ListedVolume } from '../../src/volumes/listing.ts'
@@ -41,6 +42,15 @@ export const mapTheVolumes = step({
         'lun-not-found',
         `recover.yaml says which LUN is whose (luns), and the NAS has none with the uuid of ${absent.map(([claim, uuid]) => `${claim}: ${uuid}`).join(', ')}`,
         'Correct it; the uuid of a LUN is on its page in SAN Manager',
+      )
+    const nowhere = claimsOutOfNowhere(cluster.inventory.claims, cluster.applications).filter(
+      m => cluster.entry.volumes[m.claim] !== 'new',
+    )
+    if (nowhere.length > 0)
+      return blocked(
+        'claim-without-manifest',
+        `${nowhere.map(m => `${m.by} mounts ${m.claim}`).join(', ')}, and no manifest in Git makes that claim: nobody can say which disk it needs`,
+        'Add the claim to Git, or say `new` for it in recover.yaml (volumes) if it may begin empty',
       )
     const sources = resolved(
       [

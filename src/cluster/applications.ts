@@ -178,6 +178,8 @@ interface Told {
   after: string[]
   /** Namespace that all that it renders to gets. */
   target: string | undefined
+  /** Namespace of what names none itself. */
+  home: string | undefined
 }
 
 function toldBy(manifest: Record<string, unknown>): Told {
@@ -190,15 +192,19 @@ function toldBy(manifest: Record<string, unknown>): Told {
       project: c => c.kind === source.kind && named(c) === source.name,
       after: dependsOn,
       target,
+      home: undefined,
     }
   }
-  const spec = manifest.spec as { project?: string; source?: Source; sources?: Source[] } | undefined
+  const spec = manifest.spec as
+    | { project?: string; source?: Source; sources?: Source[]; destination?: { namespace?: string } }
+    | undefined
   return {
     namespace: 'argocd',
     sources: [spec?.source, ...(spec?.sources ?? [])].filter(s => s !== undefined),
     project: c => c.kind === 'AppProject' && named(c) === spec?.project,
     after: [],
     target: undefined,
+    home: spec?.destination?.namespace,
   }
 }
 
@@ -212,9 +218,9 @@ function sourceOf(
     namespace?: string
     annotations?: Record<string, string>
   }
-  const { namespace, sources, project, after, target } = toldBy(manifest)
+  const { namespace, sources, project, after, target, home } = toldBy(manifest)
   const rendered = sources.map(source => renderedSource(source, at, root))
-  const objects = rendered.flatMap(r => r.objects).map(o => inTarget(o, target))
+  const objects = rendered.flatMap(r => r.objects).map(o => placed(o, target ?? o.namespace ?? home))
   const remote = rendered.flatMap(r => r.remote)
   const kinds = new Set(objects.map(o => o.kind))
   const csi = (r: RemoteDependency) => /csi/i.test(`${r.what} ${r.repository ?? ''}`)
@@ -244,10 +250,10 @@ function sourceOf(
   }
 }
 
-function inTarget(object: FoundObject, target: string | undefined): FoundObject {
-  if (target === undefined || !isNamespaced(object.kind)) return object
-  const metadata = { ...(object.value.metadata as object), namespace: target }
-  return { ...object, namespace: target, value: { ...object.value, metadata } }
+function placed(object: FoundObject, namespace: string | undefined): FoundObject {
+  if (namespace === undefined || namespace === object.namespace || !isNamespaced(object.kind)) return object
+  const metadata = { ...(object.value.metadata as object), namespace }
+  return { ...object, namespace, value: { ...object.value, metadata } }
 }
 
 /** The folder of a source, relative to the repository; empty for a chart's. */

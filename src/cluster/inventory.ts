@@ -108,11 +108,12 @@ export function readInventory(root: string): Inventory {
     inventory.missing.push(...rendered.missing)
     // A folder that is taken in by another one too (a bootstrap of system folders) is counted once, where it lives.
     const own = rendered.objects.filter(o => firstSight(o, seen))
-    takeIn(inventory, own, rendered.objects, name)
+    takeIn(inventory, own)
+    inventory.claims.push(...statedClaims(own, rendered.objects, name))
     made.push(...own.flatMap(o => operatorClaims(o, name)))
   }
   const loose = looseArgoObjects(resolve(root)).filter(o => firstSight(o, seen))
-  takeIn(inventory, loose, [], '.')
+  takeIn(inventory, loose)
   addMade(inventory.claims, made)
   return inventory
 }
@@ -189,15 +190,26 @@ function argoObjects(file: string, shown: string): FoundObject[] {
   }
 }
 
-function takeIn(inventory: Inventory, own: FoundObject[], all: FoundObject[], folder: string): void {
+/** The claims that some objects want, with those that operators make for them. */
+export function claimsIn(objects: FoundObject[], folder: string): Claim[] {
+  const claims = statedClaims(objects, objects, folder)
+  addMade(
+    claims,
+    objects.flatMap(o => operatorClaims(o, folder)),
+  )
+  return claims
+}
+
+function statedClaims(own: FoundObject[], all: FoundObject[], folder: string): Claim[] {
+  return own.flatMap(object => {
+    if (object.kind === 'PersistentVolumeClaim') return [claimOf(object, object.name, all, folder)]
+    return object.kind === 'StatefulSet' ? setClaims(object, folder) : []
+  })
+}
+
+function takeIn(inventory: Inventory, own: FoundObject[]): void {
   for (const object of own)
     switch (object.kind) {
-      case 'PersistentVolumeClaim':
-        inventory.claims.push(claimOf(object, object.name, all, folder))
-        break
-      case 'StatefulSet':
-        inventory.claims.push(...setClaims(object, folder))
-        break
       case 'PersistentVolume':
         inventory.volumes.push(volumeOf(object))
         break

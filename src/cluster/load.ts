@@ -4,6 +4,7 @@ import { basename, dirname, resolve } from 'node:path'
 import type { z } from 'zod'
 import type { KubernetesObject } from '../kubernetes/kubernetes.ts'
 import { applicationProblems } from './application-choices.ts'
+import { claimsAsBrought, claimsOutOfNowhere } from './application-claims.ts'
 import { type ApplicationSource, applicationSetsOf, applicationsOf } from './applications.ts'
 import { type BootstrapPart, bootstrapOf, onePasswordNamespace } from './bootstrap.ts'
 import { type Inventory, readInventory } from './inventory.ts'
@@ -74,12 +75,14 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
   if (problems.length > 0) throw invalid(problems, shown)
 
   const k0sctl = readK0sctl(at(entry.k0sctl), env, entry.k0sctl)
-  const inventory = readInventory(at(entry.gitops.repository))
-  problems.push(...crossChecks(entry, k0sctl, inventory, document))
-  if (problems.length > 0) throw invalid(problems, shown)
-
+  const inGit = readInventory(at(entry.gitops.repository))
   const applications = applicationsOf(entry, at)
-  problems.push(...applicationProblems(entry, applications, document))
+  const inventory = { ...inGit, claims: claimsAsBrought(inGit.claims, applications) }
+  const mounted = claimsOutOfNowhere(inventory.claims, applications).map(m => m.claim)
+  problems.push(
+    ...crossChecks(entry, k0sctl, [...inventory.claims.map(c => c.id), ...mounted], document),
+    ...applicationProblems(entry, applications, document),
+  )
   if (problems.length > 0) throw invalid(problems, shown)
   const applicationSets = applicationSetsOf(entry, at)
   const bootstrap = bootstrapOf(entry, at)
@@ -277,7 +280,7 @@ function artifactsOf(entry: ClusterFile): [PropertyKey[], ArtifactEntry][] {
 function crossChecks(
   entry: ClusterFile,
   k0sctl: K0sctlFile,
-  inventory: Inventory,
+  claims: string[],
   document: YamlDocument,
 ): Problem[] {
   const problems: Problem[] = []
@@ -300,7 +303,6 @@ function crossChecks(
     if (twin && twin.name !== name)
       wrong(['hosts', name, 'disk'], `names the same disk as ${twin.name}: ${id}`)
   }
-  const claims = inventory.claims.map(c => c.id)
   const named = [
     ...Object.keys(entry.volumes).map(claim => ['volumes', claim] as const),
     ...Object.keys(entry.luns ?? {}).map(claim => ['luns', claim] as const),
