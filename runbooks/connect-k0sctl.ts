@@ -59,7 +59,7 @@ export function connectK0sctl(
     joinAddress: () => where.api('for workers'),
     apply: (which, flags, signal, note) =>
       applyK0sctl(program, document(which), routes(), flags, options(signal, note)),
-    async fetchKubeconfig(expectedUid, signal, note) {
+    async fetchKubeconfig(mustBe, signal, note) {
       const text = await fetchKubeconfig(
         program,
         document('all'),
@@ -71,7 +71,9 @@ export function connectK0sctl(
       const fresh = `${kubeconfig}.new`
       try {
         writeFileSync(fresh, text, { mode: 0o600 })
-        await answersAs(expectedUid, fresh, signal)
+        await mustBe?.wait('the API to say which cluster it is', () =>
+          answersAs(mustBe.clusterUid, fresh, signal),
+        )
         // Renamed into place: a kubeconfig is there whole or not at all.
         renameSync(fresh, kubeconfig)
       } finally {
@@ -81,14 +83,19 @@ export function connectK0sctl(
   }
 }
 
-/** A kubeconfig that opens another cluster than this run's is not kept. */
-async function answersAs(expectedUid: string | undefined, kubeconfig: string, signal: AbortSignal) {
-  if (expectedUid === undefined) return
+/** A kubeconfig that opens another cluster than this run's is not kept. Undefined while the API does not answer. */
+async function answersAs(
+  expectedUid: string,
+  kubeconfig: string,
+  signal: AbortSignal,
+): Promise<true | undefined> {
   const api = connectApi({ kubeconfig, signal })
   try {
     const system = await api.reader.get({ apiVersion: 'v1', kind: 'Namespace', name: 'kube-system' })
     refuseOtherCluster(expectedUid, system?.metadata.uid)
+    return true
   } catch (thrown) {
+    if (thrown instanceof Fault && thrown.code === 'api-unreachable') return undefined
     if (thrown instanceof Fault && thrown.code === 'api-unauthorized')
       throw unusable('the API does not know its credentials', thrown)
     throw thrown

@@ -26,7 +26,7 @@ import type { ApplyFlags } from '../src/kubernetes/k0sctl.ts'
 import type { KubernetesObject, KubernetesReader, KubernetesWriter } from '../src/kubernetes/kubernetes.ts'
 import type { NasReader, NasWriter } from '../src/nas/nas.ts'
 import type { Fault } from '../src/runbook/fault.ts'
-import { kit } from '../src/runbook/step.ts'
+import { type Acting, kit } from '../src/runbook/step.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 import type { FormerRun } from '../src/volumes/old-disks.ts'
 
@@ -119,9 +119,12 @@ export interface K0sctlWriter extends K0sctlReader {
     signal: AbortSignal,
     note: (text: string) => void,
   ): Promise<Fault | undefined>
-  /** Puts the admin kubeconfig where the API client looks for it, once it has opened the cluster with this UID. */
+  /**
+   * Puts the admin kubeconfig where the API client looks for it, once it has opened the cluster that it must be; an API
+   * that does not answer yet is waited for.
+   */
   fetchKubeconfig(
-    expectedUid: string | undefined,
+    mustBe: { clusterUid: string; wait: Acting['wait'] } | undefined,
     signal: AbortSignal,
     note: (text: string) => void,
   ): Promise<void>

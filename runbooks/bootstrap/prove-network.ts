@@ -43,8 +43,13 @@ export const proveNetwork = step({
     ]
     if (open.length > 0) return due(...open)
     const state = await jobState(kubernetes, probeJob.namespace, probeJob.name)
-    if (state.state === 'complete')
+    if (state.state === 'complete' && state.message !== '')
       return done({ proven: true, says: state.message }, `from a pod, ${state.message}`)
+    if (state.state === 'complete')
+      return done(
+        { proven: false, says: '' },
+        'the network could not be proven by a pod, which ended without a word',
+      )
     const image = state.state === 'running' ? await imageTrouble(kubernetes) : undefined
     if (image !== undefined)
       return done(

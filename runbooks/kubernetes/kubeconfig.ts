@@ -28,7 +28,7 @@ export const fetchAccess = step({
     )
   },
   async apply({ k0sctl, kubernetes, signal, note, wait, output }) {
-    await k0sctl.fetchKubeconfig(output(startControllers).clusterUid, signal, note)
+    await k0sctl.fetchKubeconfig({ clusterUid: output(startControllers).clusterUid, wait }, signal, note)
     await wait('the API to be ready', async () => (await kubernetes.ready()).ready || undefined)
   },
 })

@@ -1,5 +1,5 @@
-import { Fault } from '../runbook/fault.ts'
 import { type Disk, type IscsiSession, readDisks } from './disks.ts'
+import { sectionsOf } from './sections.ts'
 
 /** A network interface. */
 export interface NetworkInterface {
@@ -69,21 +69,7 @@ export interface HostFacts {
 
 /** Reads what the fact script printed. Throws Fault `host-facts-incomplete` when the end is missing. */
 export function parseFacts(text: string, host: string): HostFacts {
-  const parts = new Map<string, string>()
-  // What a machine says of itself is shown at a terminal.
-  const printable = text.replaceAll(/[^\P{Cc}\n\t]/gu, '')
-  for (const part of printable.split(/^=== /m).slice(1)) {
-    const end = part.indexOf('\n')
-    parts.set(part.slice(0, end === -1 ? undefined : end), end === -1 ? '' : part.slice(end + 1).trimEnd())
-  }
-  if (!parts.has('end'))
-    throw new Fault({
-      code: 'host-facts-incomplete',
-      blame: 'network',
-      message: `${host} stopped talking in the middle of telling what it is`,
-      remedy: 'Check the line to it; it is asked again by itself',
-      transient: true,
-    })
+  const parts = sectionsOf(text, host)
   const part = (name: string) => parts.get(name) ?? ''
   const lines = (name: string) =>
     part(name)

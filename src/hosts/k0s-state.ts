@@ -1,4 +1,4 @@
-import { Fault } from '../runbook/fault.ts'
+import { sectionsOf } from './sections.ts'
 
 /** k0s on a machine, as the machine itself says. */
 export interface K0sState {
@@ -30,24 +30,8 @@ export interface K0sState {
 
 /** Reads what the k0s script printed. Throws Fault `host-facts-incomplete` when the end is missing. */
 export function parseK0s(text: string, host: string, askedForApi: boolean): K0sState {
-  const parts = new Map<string, string>()
-  // What a machine says of itself is shown at a terminal.
-  for (const part of text
-    .replaceAll(/[^\P{Cc}\n\t]/gu, '')
-    .split(/^=== /m)
-    .slice(1)) {
-    const end = part.indexOf('\n')
-    parts.set(part.slice(0, end === -1 ? undefined : end), end === -1 ? '' : part.slice(end + 1).trim())
-  }
-  if (!parts.has('end'))
-    throw new Fault({
-      code: 'host-facts-incomplete',
-      blame: 'network',
-      message: `${host} stopped talking in the middle of telling what it is`,
-      remedy: 'Check the line to it; it is asked again by itself',
-      transient: true,
-    })
-  const part = (name: string) => parts.get(name) || undefined
+  const parts = sectionsOf(text, host)
+  const part = (name: string) => parts.get(name)?.trim() || undefined
   const lines = (name: string) => part(name)?.split('\n') ?? []
   const [unit, active = ''] = lines('units')[0]?.split(' ') ?? []
   const readyz = lines('readyz')

@@ -8,8 +8,6 @@ import { type K0sctl, type K0sctlEnd, type K0sctlOptions, runK0sctl } from './k0
 export interface ApplyFlags {
   /** Install over a service that is there and does not run: what a kill between `k0s install` and its start leaves. */
   force?: boolean
-  /** Archive of `k0sctl backup` from which a fresh control plane begins. */
-  restoreFrom?: string
 }
 
 /**
@@ -20,15 +18,10 @@ export async function applyK0sctl(
   k0sctl: K0sctl,
   document: Record<string, unknown>,
   routes: readonly K0sctlRoute[],
-  { force, restoreFrom }: ApplyFlags,
+  { force }: ApplyFlags,
   options: K0sctlOptions,
 ): Promise<Fault | undefined> {
-  const args = [
-    'apply',
-    '--no-wait',
-    ...(force ? ['--force'] : []),
-    ...(restoreFrom === undefined ? [] : ['--restore-from', restoreFrom]),
-  ]
+  const args = ['apply', '--no-wait', ...(force ? ['--force'] : [])]
   return faultOf(await runK0sctl(k0sctl, args, document, routes, options), k0sctl)
 }
 
