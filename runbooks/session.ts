@@ -158,7 +158,7 @@ export async function beginRun(
   const cluster = loadCluster(path)
   limitsOf(cluster)
   const state = stateFolder()
-  const run = nameRun(new Date())
+  const run = nameRun(new Date(), state)
   const lock = await takeLock(lockPath(state, cluster, mode), {
     run,
     doing: `recover ${book.id}`,

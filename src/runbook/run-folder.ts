@@ -17,9 +17,19 @@ export interface RunFolder {
   journal: string
 }
 
-/** Names a run so that names sort by time: `20261123-164312-ab3f`. */
-export function nameRun(at: Date): string {
-  const digits = at.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)
+/**
+ * Names a new run so that names sort in the order in which runs began: `20261123-164312-ab3f`. One that begins in the same
+ * second as the newest, or after a clock was set back, is named a second after that one.
+ */
+export function nameRun(at: Date, state: string): string {
+  const runs = join(state, 'runs')
+  const newest = existsSync(runs) ? readdirSync(runs).sort().at(-1) : undefined
+  const [, year, month, day, hour, minute, second] =
+    /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-/.exec(newest ?? '') ?? []
+  const after =
+    year === undefined ? 0 : Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`) + 1000
+  const named = new Date(Math.max(at.getTime(), after || 0))
+  const digits = named.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)
   return `${digits}-${randomBytes(2).toString('hex')}`
 }
 
