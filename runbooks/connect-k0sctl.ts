@@ -2,6 +2,7 @@ import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../src/cluster/load.ts'
 import { knownHostLines, knownHostsFile } from '../src/hosts/known-hosts.ts'
+import { turnstile } from '../src/hosts/turnstile.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
 import { applyK0sctl, fetchKubeconfig, unusable } from '../src/kubernetes/k0sctl.ts'
 import { type K0sctlRoute, routed } from '../src/kubernetes/k0sctl-document.ts'
@@ -47,6 +48,8 @@ export function connectK0sctl(
       }
     })
   }
+  // A kubeconfig may be wanted anew at any moment; two at once would work against each other.
+  const alone = turnstile(1)
   const document = (which: 'controllers' | 'all') =>
     routed(k0sctl.document, routes(), i => which === 'all' || k0sctl.hosts[i]?.role !== 'worker')
   const options = (signal: AbortSignal, note: (text: string) => void) => ({
@@ -58,14 +61,10 @@ export function connectK0sctl(
     version: signal => k0sctlVersion(program, signal),
     joinAddress: () => where.api('for workers'),
     apply: (which, flags, signal, note) =>
-      applyK0sctl(program, document(which), routes(), flags, options(signal, note)),
+      alone(() => applyK0sctl(program, document(which), routes(), flags, options(signal, note))),
     async fetchKubeconfig(mustBe, signal, note) {
-      const text = await fetchKubeconfig(
-        program,
-        document('all'),
-        routes(),
-        where.api('for us'),
-        options(signal, note),
+      const text = await alone(() =>
+        fetchKubeconfig(program, document('all'), routes(), where.api('for us'), options(signal, note)),
       )
       if (!existsSync(folder)) return
       const fresh = `${kubeconfig}.new`
