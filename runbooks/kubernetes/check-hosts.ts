@@ -17,6 +17,7 @@ export const checkHosts = step({
   retry: { times: 3, delay: '5s' },
   output: z.strictObject({}),
   async observe(look) {
+    // Until then the old systems answer.
     look.outputs(holdOsUpdates)
     const seen = await lookAtK0s(look, hostsIn(look.cluster, 'all'))
     refuseTroubles(seen, look.run.id)
