@@ -54,7 +54,7 @@ export const keepHostFiles = step({
     const bytes = [...kept.values()].reduce((sum, n) => sum + n, 0)
     return done(
       { files: kept.size },
-      `${kept.size} of ${files.length} files (${bytes} bytes) of ${host.name} are in the run’s folder`,
+      `${kept.size} files (${bytes} bytes) of ${host.name} are in the run’s folder`,
     )
   },
   async apply({ host, hosts, evidence, output, signal, note }) {

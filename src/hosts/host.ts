@@ -7,6 +7,7 @@ import { type HostFacts, parseFacts } from './facts.ts'
 import { k0sMark, k0sScript } from './k0s-script.ts'
 import { type K0sState, parseK0s } from './k0s-state.ts'
 import { type LocalDataReport, parseFetched, parseLocalData } from './local-data.ts'
+import { lockShell } from './lock-script.ts'
 import { withRoot } from './root.ts'
 import { type CommandResult, connectSsh, type SshAccess, type SshConnection } from './ssh.ts'
 import { isLost } from './ssh-faults.ts'
@@ -269,11 +270,13 @@ function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof Hos
       ssh.close()
     },
     async placeLock(text, signal) {
-      await ssh.run(`sudo -n sh -c ${quote(`set -C; cat > ${lockPath}`)}`, {
-        stdin: text,
-        ...(signal ? { signal } : {}),
-      })
-      return (await readerOn(name, ssh).readFile(lockPath, signal)) ?? ''
+      const placed = await ssh.run(
+        `sudo -n sh -c ${quote(lockShell)} sh ${quote(text)} ${lockPath}`,
+        signal ? { signal } : {},
+      )
+      const there = await readerOn(name, ssh).readFile(lockPath, signal)
+      if (there === undefined) throw refused(name, 'be marked as being worked on', placed)
+      return there
     },
     async dropLock(signal) {
       await must('drop the lock', `sudo -n rm -f -- ${quote(lockPath)}`, signal)

@@ -2,6 +2,7 @@ import { dataScript, fetchScript } from '../../hosts/data-script.ts'
 import { factScript, factShell } from '../../hosts/fact-script.ts'
 import { k0sScript } from '../../hosts/k0s-script.ts'
 import { mintHostKey } from '../../hosts/keys.ts'
+import { lockShell } from '../../hosts/lock-script.ts'
 import type { DiskBlueprint, HostBlueprint } from '../blueprint.ts'
 import { type ApiSeam, type BootTarget, killsItsCaller, type NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
@@ -316,12 +317,12 @@ export class Machine {
           return said(machineK0s(this.state, this.world, this.api(), args.slice(3)))
         if (args[0] === '-c' && args[1] === factShell && stdin === fetchScript)
           return said(fetchedFiles(this.state, args.slice(3)))
-        const lock = args[0] === '-c' ? /^set -C; cat > (\S+)$/.exec(args[1] ?? '')?.[1] : undefined
-        if (lock === undefined)
+        if (args[0] !== '-c' || args[1] !== lockShell)
           return failed(127, 'sh: this is not a shell; the lab knows a few commands only')
-        if (files[lock]) return failed(2, `sh: cannot create ${lock}: File exists`)
+        const [text = '', lock = ''] = args.slice(3)
+        if (files[lock]) return failed(0, `ln: failed to create hard link '${lock}': File exists`)
         this.changed(`lock ${lock}`)
-        files[lock] = { text: stdin, mode: '0644' }
+        files[lock] = { text, mode: '0644' }
         return said('')
       }
       case 'df': {

@@ -42,9 +42,11 @@ export class KubernetesEmulator {
     this.seam = {
       adminKubeconfig: () =>
         kubeconfigText(`https://${world.address}:${this.port}`, pki.ca.certificate, admin),
-      clusterUid: () => this.namespaceUid(),
+      // Asking before there is a control plane would begin one.
+      clusterUid: () => (machines.controlPlaneUp() ? this.namespaceUid() : ''),
       ready: () => machines.controlPlaneUp(),
       node: name => {
+        if (!machines.controlPlaneUp()) return undefined
         const node = this.store().find({ resource: this.store().kind('Node'), name })
         return (
           node && {
