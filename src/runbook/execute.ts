@@ -1,7 +1,9 @@
 import { setMaxListeners } from 'node:events'
-import { agreedTo, type ConsentDesk, compareVictim } from './consent.ts'
+import { Agreements } from './agreements.ts'
+import type { ConsentDesk } from './consent.ts'
 import { milliseconds } from './duration.ts'
 import type { DoneHow, EventSink, RunEventBody, RunState } from './events.ts'
+import { FanOuts } from './fan-outs.ts'
 import { Fault, toFault } from './fault.ts'
 import { type Instance, StepGraph } from './graph.ts'
 import { begunBy, isOver } from './hold.ts'
@@ -10,7 +12,7 @@ import { Limits } from './limits.ts'
 import { type ActingHooks, look, notSo, surroundings } from './lookaround.ts'
 import type { Claim, Claims } from './replay.ts'
 import type { Runbook } from './runbook.ts'
-import type { AnyFanOut, Observation, StepFailure, Victim } from './step.ts'
+import type { Observation, StepFailure, Victim } from './step.ts'
 import { type Deadline, Deadlines, pause, Stopped, waiter } from './time.ts'
 
 export interface ExecuteOptions<R extends object, W extends R> {
@@ -83,15 +85,29 @@ class Executor<R extends object, W extends R> {
   private running = 0
   private fatal: unknown
   private wake: () => void = () => {}
-  private asking: Promise<unknown> = Promise.resolve()
-  private readonly consents: Victim[]
+  private readonly agreements: Agreements
 
   constructor(options: ExecuteOptions<R, W>) {
     this.o = options
     this.limits = new Limits(options.limits ?? {})
     this.deadlines = new Deadlines(options.now)
     this.pace = options.pace ?? 1
-    this.consents = [...options.claims.consents]
+    const emit = (event: RunEventBody) => this.emit(event)
+    this.agreements = new Agreements({
+      given: options.claims.consents,
+      desk: options.consent,
+      journal: options.journal,
+      emit,
+      stop: options.stop,
+    })
+    const fanOuts = new FanOuts({
+      journalled: options.claims.fanOuts,
+      journal: options.journal,
+      emit,
+      unwritable: thrown => {
+        this.fatal ??= thrown
+      },
+    })
     this.begun = begunBy(options.claims)
     this.graph = new StepGraph(options.runbook, {
       ready: instance => this.queue.push(instance),
@@ -105,7 +121,7 @@ class Executor<R extends object, W extends R> {
         }))
         if (steps.length > 0) this.emit({ code: 'steps-known', steps })
       },
-      subjects: (fan, source) => this.subjects(fan, source),
+      subjects: (fan, source) => fanOuts.subjects(fan, source),
     })
   }
 
@@ -375,12 +391,10 @@ class Executor<R extends object, W extends R> {
       })
     let victims: Victim[] | undefined
     if (step.danger === 'destroys') {
-      victims = await this.consentTo(
-        instance,
-        lookUp,
-        ((claim?.intents ?? 0) > 0 || attempt > 1) && !redo,
-        Boolean(redo),
-      )
+      victims = await this.agreements.reach(instance, lookUp, {
+        ours: ((claim?.intents ?? 0) > 0 || attempt > 1) && !redo,
+        again: Boolean(redo),
+      })
     }
     await this.o.journal.append({
       kind: 'intent',
@@ -389,60 +403,6 @@ class Executor<R extends object, W extends R> {
       changes,
       ...(victims ? { victims } : {}),
     })
-  }
-
-  /**
-   * Makes sure that a person agreed to exactly the victims that are there; asks where nobody was asked. They are looked
-   * up again after an answer, for which a person may have taken hours.
-   */
-  private async consentTo(
-    instance: Instance,
-    lookUp: () => Promise<Victim[]>,
-    ours: boolean,
-    again: boolean,
-  ): Promise<Victim[]> {
-    let victims = await namedVictims(instance, lookUp)
-    let missing = victims.filter(v => again || !agreedTo(this.consents, v))
-    while (missing.length > 0) {
-      await this.ask(instance, missing)
-      victims = await namedVictims(instance, lookUp)
-      missing = victims.filter(v => !agreedTo(this.consents, v))
-    }
-    for (const victim of victims) {
-      const agreed = agreedTo(this.consents, victim)!
-      if (compareVictim(agreed, victim, ours) === 'ours')
-        this.emit({
-          code: 'step-repeating',
-          step: instance.id,
-          because: `${victim.kind} ${victim.name} holds what our own earlier attempt left; it is written again`,
-        })
-    }
-    return victims
-  }
-
-  private async ask(instance: Instance, victims: Victim[]): Promise<void> {
-    this.emit({ code: 'consent-needed', step: instance.id, victims })
-    // One question at a time: two prompts at once cannot be answered.
-    const asked = this.asking.then(() => (this.o.stop.aborted ? undefined : this.o.consent({ victims })))
-    this.asking = asked.catch(() => {})
-    const answer = await asked
-    // Ctrl-C at the question is no answer to it.
-    if (!answer && this.o.stop.aborted) throw new Stopped()
-    if (!answer)
-      throw new Fault({
-        code: 'consent-missing',
-        blame: 'operator',
-        message: `nobody agreed to destroying ${victims.map(v => `${v.kind} ${v.name}`).join(', ')}; nothing was written`,
-        remedy:
-          'Run `recover resume` at a terminal and answer, or approve a saved plan that names these victims with --approve',
-      })
-    await this.o.journal.append({ kind: 'consent', victims, ...answer })
-    for (const victim of victims) {
-      const old = agreedTo(this.consents, victim)
-      if (old) this.consents.splice(this.consents.indexOf(old), 1)
-      this.consents.push(victim)
-    }
-    this.emit({ code: 'consent-given', by: answer.by, how: answer.how, victims })
   }
 
   private checkpoint(
@@ -480,42 +440,6 @@ class Executor<R extends object, W extends R> {
     })
     return { output, recorded: record.then(tell) }
   }
-
-  private readonly fanOuts = new Map<string, { key: string; subject: unknown }[]>()
-
-  private subjects(fan: AnyFanOut, source: unknown): { key: string; subject: unknown }[] {
-    const known = this.fanOuts.get(fan.name)
-    if (known) return known
-    const found = fan.subjects(source).map(s => ({ key: fan.key(s), subject: fan.schema.parse(s) }))
-    const journalled = this.o.claims.fanOuts.get(fan.name)
-    if (journalled) {
-      const then = journalled.map(s => s.key).join(', ')
-      const today = found.map(s => s.key).join(', ')
-      if (then !== today)
-        this.emit({
-          code: 'notice',
-          about: 'fan-out-moved',
-          text: `This run works on ${fan.name}s ${then}; looking now gives ${today || 'none'}. It goes on with its own list`,
-        })
-      const kept = journalled.map(s => ({ key: s.key, subject: fan.schema.parse(s.subject) }))
-      this.fanOuts.set(fan.name, kept)
-      return kept
-    }
-    const twice = found.find((s, i) => found.findIndex(t => t.key === s.key) !== i)
-    if (twice)
-      throw new Fault({
-        code: 'fan-out-ambiguous',
-        blame: 'bug',
-        message: `two ${fan.name}s are called ${twice.key}`,
-        remedy: 'Report it with the run folder’s journal',
-      })
-    this.fanOuts.set(fan.name, found)
-    // Durable before any of its steps can be: the journal keeps the order of its records.
-    this.o.journal.append({ kind: 'fan-out', name: fan.name, subjects: found }).catch(thrown => {
-      this.fatal ??= thrown
-    })
-    return found
-  }
 }
 
 function refusal(instance: Instance, seen: Exclude<Observation<unknown>, { state: 'done' | 'due' }>): Fault {
@@ -531,17 +455,6 @@ function refusal(instance: Instance, seen: Exclude<Observation<unknown>, { state
     blame: 'bug',
     message: `${instance.id} reads ${seen.until} and does not wait for it`,
     remedy: 'Report it: the runbook lacks a need',
-  })
-}
-
-async function namedVictims(instance: Instance, lookUp: () => Promise<Victim[]>): Promise<Victim[]> {
-  const victims = await lookUp()
-  if (victims.length > 0) return victims
-  throw new Fault({
-    code: 'victims-missing',
-    blame: 'bug',
-    message: `${instance.title} would destroy something and cannot name it; nothing was done`,
-    remedy: 'Report it with the run folder’s journal',
   })
 }
 
