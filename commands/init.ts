@@ -1,13 +1,14 @@
 import { Args, Flags } from '@oclif/core'
+import { trustNas } from '../runbooks/trust-nas.ts'
 import { BaseCommand } from '../src/cli/base-command.ts'
 import { exitCodes } from '../src/cli/exit-codes.ts'
 import { init, parseAnswers, showInit } from '../src/cluster/init.ts'
-import { tell } from '../src/views/terminal.ts'
+import { agreesToCertificate, tell } from '../src/views/terminal.ts'
 
 export default class Init extends BaseCommand {
   static override summary = 'Read your k0sctl.yaml and GitOps repository, write recover.yaml'
   static override description =
-    'Everything that your files say is derived; what no file answers becomes a question in the file, with how to find out. Nothing but that one file is written.'
+    'Everything that your files say is derived; what no file answers becomes a question in the file, with how to find out. Nothing but that one file is written. At a terminal, the certificate that the NAS shows is offered for your yes: from then on no other one is accepted.'
   static override examples = [
     '<%= config.bin %> init ~/home',
     '<%= config.bin %> init ~/home --output ~/home/recover.yaml',
@@ -38,13 +39,14 @@ export default class Init extends BaseCommand {
 
   async run() {
     const { args, flags } = await this.parse(Init)
-    const result = init({
+    const written = init({
       repository: args.repository,
       output: flags.output,
       k0sctl: flags.k0sctl,
       force: flags.force,
       answers: parseAnswers(flags.answer ?? []),
     })
+    const result = this.jsonEnabled() ? written : await trustNas(written, agreesToCertificate)
     if (!this.jsonEnabled()) tell(showInit(result))
     if (result.problems.length > 0) process.exitCode = exitCodes.usage
     return {

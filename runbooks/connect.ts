@@ -36,7 +36,12 @@ export interface Whereabouts {
   login(): Login
   /** The person's own `ssh`, which knows by itself how to log in. Absent in a rehearsal, which would not hold it back. */
   openssh?: OpenSsh
-  nas: { url: string; fingerprint: string; account: () => Promise<string>; password: () => Promise<string> }
+  nas: {
+    url: string
+    fingerprint: string | undefined
+    account: () => Promise<string>
+    password: () => Promise<string>
+  }
   secrets: Secrets
   /** Secrets without which nothing can be reached. */
   wantedSecrets: readonly { secret: string; field: string }[]

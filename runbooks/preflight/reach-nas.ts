@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import type { Warning } from '../../src/runbook/step.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import { step } from '../kit.ts'
+import { roomOnNas } from './room-on-nas.ts'
 
 /** The NAS lets us in, its volumes are well, and there is room for what the run will make. */
 export const reachNas = step({
@@ -12,10 +14,15 @@ export const reachNas = step({
   bounds: { expected: '2s', limit: '2m' },
   retry: { times: 5, delay: '2s' },
   uses: () => ['nas'],
-  output: z.strictObject({ model: z.string(), hostname: z.string(), luns: z.number() }),
-  async observe({ nas, cluster }) {
+  output: z.strictObject({
+    model: z.string(),
+    hostname: z.string(),
+    luns: z.number(),
+    /** 0 where the NAS does not say. */
+    snapshotsPerLun: z.number(),
+  }),
+  async observe({ nas, cluster, run }) {
     const about = await nas.describe()
-    const luns = await nas.luns()
     const sick = about.volumes.filter(v => v.status !== 'normal')
     if (sick.length > 0)
       return blocked(
@@ -23,30 +30,32 @@ export const reachNas = step({
         `the NAS calls ${sick.map(v => `${v.path} "${v.status}"`).join(', ')}`,
         'Mend it in DSM’s Storage Manager before anything is built on it',
       )
-    // Each volume that is measured or copied needs a clone with a target of its own for a while.
-    const spare = Math.min(about.limits.luns, about.limits.targets) - luns.length
-    const wanted = cluster.inventory.claims.length
-    if (spare < 1)
+    const room = await roomOnNas(nas, about.limits, cluster, run.id)
+    if (room.lacks.length > 0)
       return blocked(
         'nas-limit-reached',
-        `this NAS takes no more LUNs or targets (${luns.length} of ${Math.min(about.limits.luns, about.limits.targets)})`,
-        'Delete a LUN or target that nobody needs, on purpose and by hand',
+        `this NAS has too little room for what a recovery makes on it: ${room.lacks.join('; ')}`,
+        'Delete LUNs and targets that nobody needs, on purpose and by hand; or say `adopt` for more claims in recover.yaml (volumes), which leaves nothing new behind',
       )
+    const { luns, targets } = room
     return done(
-      { model: about.model, hostname: about.hostname, luns: luns.length },
-      `${about.model} "${about.hostname}" has ${luns.length} LUNs and room for ${spare} more (${wanted} claims)`,
-      spare >= wanted
-        ? {}
-        : {
-            warnings: [
-              {
-                code: 'nas-room-short',
-                blame: 'operator',
-                message: `the NAS has room for ${spare} more LUNs, and ${wanted} claims come back: those that are copied or cloned need one each`,
-                remedy: 'Delete LUNs or targets that nobody needs, on purpose and by hand',
-              },
-            ],
-          },
+      {
+        model: about.model,
+        hostname: about.hostname,
+        luns: luns.used,
+        snapshotsPerLun: about.limits.snapshotsPerLun,
+      },
+      `${about.model} "${about.hostname}" has ${luns.used} LUNs and ${targets.used} targets${luns.most > 0 ? ` of at most ${luns.most} and ${targets.most}` : ''}; the run makes up to ${luns.wanted} of each`,
+      cluster.entry.nas.unencrypted ? { warnings: [unencrypted] } : {},
     )
   },
 })
+
+const unencrypted: Warning = {
+  code: 'nas-unencrypted',
+  blame: 'operator',
+  message:
+    'recover.yaml accepts that the NAS is spoken to without encryption: its password, and the session that may delete every LUN, can be read on the way',
+  remedy:
+    'Write https:// and the port 5001 under nas, and the certificate’s fingerprint; DSM has both as it is delivered',
+}

@@ -1,5 +1,6 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { parse } from 'yaml'
 import { Fault } from '../runbook/fault.ts'
 import { draft } from './init-draft.ts'
 import { addressOf } from './init-findings.ts'
@@ -40,6 +41,23 @@ export interface InitResult {
   applications: Applications
   remote: Inventory['remote']
   missing: Inventory['missing']
+  /** Address of the NAS; undefined while that is a question. */
+  nas: string | undefined
+}
+
+/**
+ * Puts further answers into the file that {@link init} wrote, as it is now. Throws Faults `init-no-such-question` and
+ * `init-cannot-write`.
+ */
+export function answerFurther(
+  result: InitResult,
+  answers: Record<string, string>,
+  env: NodeJS.ProcessEnv = process.env,
+): InitResult {
+  const text = answer(readFileSync(result.file, 'utf8'), answers)
+  write(result.file, text, { output: result.file, force: true })
+  const questions = questionsOf(text, shortest(result.file))
+  return { ...result, questions, problems: problemsIn(result.file, questions, env) }
 }
 
 /**
@@ -69,10 +87,16 @@ export function init(options: InitOptions): InitResult {
     applications: sources.applications,
     remote: sources.inventory.remote,
     missing: sources.inventory.missing,
+    nas: nasIn(text),
   }
 }
 
-function write(file: string, text: string, { output, force }: InitOptions): void {
+function nasIn(text: string): string | undefined {
+  const { nas } = parse(text) as { nas?: { synology?: unknown } }
+  return typeof nas?.synology === 'string' && nas.synology.startsWith('https://') ? nas.synology : undefined
+}
+
+function write(file: string, text: string, { output, force }: Pick<InitOptions, 'output' | 'force'>): void {
   try {
     // `wx` refuses by itself what came into being since the first look.
     writeFileSync(file, text, { flag: force ? 'w' : 'wx' })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { bootstrapPart } from './bootstrap-schema.ts'
 import { check } from './check-schema.ts'
+import { nas } from './nas-schema.ts'
 import { duration, fingerprint, path, sha256, text } from './schema-texts.ts'
 
 /** How a volume comes back. */
@@ -168,11 +169,7 @@ export const clusterFile = z
       })
       .optional()
       .describe('How machines are reached; by the built-in client when absent, and in every rehearsal'),
-    nas: z.strictObject({
-      synology: z.url().describe('https://ADDRESS:5001'),
-      fingerprint,
-      credentials: text.describe('Name of the secret with username and password'),
-    }),
+    nas,
     kit: text
       .optional()
       .describe(

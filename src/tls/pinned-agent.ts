@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { connect, type TLSSocket } from 'node:tls'
 import { Agent } from 'undici'
 import { Fault } from '../runbook/fault.ts'
+import { fingerprintOf } from './shown-certificate.ts'
 
 /** Whose certificate a connection must show. */
 export interface Pin {
@@ -47,7 +47,7 @@ export function pinnedAgent({ fingerprint, differs, limitMs, pool }: Pin): Pinne
       socket.once('secureConnect', () => {
         clearTimeout(timer)
         connecting.delete(socket)
-        const seen = `sha256:${createHash('sha256').update(socket.getPeerCertificate().raw).digest('hex')}`
+        const seen = fingerprintOf(socket)
         if (seen === fingerprint) return callback(null, socket)
         socket.destroy()
         callback(new Error('certificate', { cause: differs(seen) }), null)

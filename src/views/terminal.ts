@@ -117,3 +117,18 @@ export const askAtTerminal: ConsentDesk = async ({ victims, plan }) => {
   }
   return { by: process.env.USER ?? 'unknown', how: 'typed' }
 }
+
+/**
+ * Shows the certificate of a server that nobody knows yet, and takes `yes` alone for an answer. Where nobody can answer it
+ * is not trusted, and not even shown.
+ */
+export function agreesToCertificate({ url, fingerprint }: { url: string; fingerprint: string }): boolean {
+  const { write } = terminal()
+  if (!process.stdin.isTTY) return false
+  write(
+    `What answers at ${oneLine(url)} shows the certificate with the fingerprint\n\n  ${oneLine(fingerprint)}\n\n` +
+      'From a network that you trust this is your NAS; its certificate stands in DSM under Control Panel, Security, Certificate.\n' +
+      'It is written into recover.yaml, and nothing is ever sent to a server that shows another one. Is it yours? (yes/no) ',
+  )
+  return askLine(write, () => process.emit('SIGINT')) === 'yes'
+}

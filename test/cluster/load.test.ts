@@ -181,3 +181,29 @@ test('a check that is no check is told by its place', () => {
     ),
   ])
 })
+
+test('a NAS without encryption is taken with the explicit word alone', () => {
+  const nas = (lines: string) =>
+    problems(
+      changed(t =>
+        t.replace(/ {2}synology: .*\n {2}fingerprint: .*\n/, lines.replaceAll(/^/gm, '  ').concat('\n')),
+      ),
+    )
+  const fingerprint = `fingerprint: sha256:${'0'.repeat(64)}`
+  expect(nas('synology: http://192.0.2.17:5000\nunencrypted: accepted')).toEqual([])
+  expect(nas(`synology: http://192.0.2.17:5000\n${fingerprint}`)).toEqual([
+    expect.stringMatching(
+      /^recover\.yaml:27:\d+ nas\.synology: expected https:\/\/.*`unencrypted: accepted`/,
+    ),
+  ])
+  expect(nas('synology: http://192.0.2.17:5000\nunencrypted: yes')).toEqual([
+    expect.stringMatching(/^recover\.yaml:28:\d+ nas\.unencrypted: /),
+  ])
+  expect(nas('synology: https://192.0.2.17:5001')).toEqual([
+    expect.stringContaining('nas.fingerprint: missing'),
+  ])
+  expect(nas('synology: https://192.0.2.17:5001\nunencrypted: accepted')).toEqual([
+    expect.stringContaining('nas.unencrypted: '),
+    expect.stringContaining('nas.fingerprint: missing'),
+  ])
+})

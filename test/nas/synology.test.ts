@@ -94,14 +94,56 @@ describe('reading', () => {
     expect(asked).toBe(1)
   })
 
+  test.each([
+    [401, 'nas-account-disabled'],
+    [402, 'nas-account-not-administrator'],
+    [403, 'nas-wants-one-time-password'],
+    [404, 'nas-wants-one-time-password'],
+    [406, 'nas-wants-one-time-password'],
+    [407, 'nas-blocks-address'],
+    [408, 'nas-password-expired'],
+    [409, 'nas-password-expired'],
+    [410, 'nas-password-expired'],
+  ])('a login refused with DSM code %s is told as %s and not repeated', async (dsm, code) => {
+    const { reader, world, logins } = await connectedNas()
+    world.arm('nas-login-refused', String(dsm), 99)
+    await expect(reader.luns()).rejects.toMatchObject({
+      code,
+      blame: 'operator',
+      transient: false,
+      message: expect.stringContaining(`DSM code ${dsm}`),
+    })
+    expect(logins()).toBe(1)
+  })
+
+  test('without TLS it is spoken to only at an address that says so', async () => {
+    const { emulator, lun } = await connectedNas()
+    const port = await emulator.listenPlain()
+    const client = connectSynology({
+      url: `http://127.0.0.1:${port}`,
+      fingerprint: undefined,
+      account: async () => 'recover',
+      password: async () => 'correct horse battery',
+    })
+    expect(await client.reader.luns()).toMatchObject([{ uuid: lun.uuid }])
+    await client.close()
+  })
+
+  test('an https address without a fingerprint gets nothing', async () => {
+    const { reader } = await connectedNas(() => {}, { fingerprint: undefined })
+    await expect(reader.luns()).rejects.toMatchObject({ code: 'nas-certificate-changed' })
+  })
+
   test('another certificate than the pinned one gets no password', async () => {
-    const { reader } = await connectedNas(() => {}, {
+    const { reader, emulator } = await connectedNas(() => {}, {
       fingerprint: `sha256:${'0'.repeat(64)}`,
       password: async () => 'must not be sent',
     })
     await expect(reader.luns()).rejects.toMatchObject({
       code: 'nas-certificate-changed',
-      message: expect.stringContaining('nothing was sent'),
+      message: expect.stringMatching(
+        new RegExp(`${emulator.fingerprint}, not sha256:0{64}; nothing was sent`),
+      ),
     })
   })
 

@@ -141,6 +141,9 @@ export class NasEmulator {
     if (method !== 'login') return { success: false, error: { code: 103 } }
     if (raw.get('account') !== nas.account || raw.get('passwd') !== nas.password)
       return { success: false, error: { code: 400 } }
+    // What is wrong with the account although its password is right; armed with DSM's code for it.
+    const refused = loginCodes.find(code => this.world.suffers('nas-login-refused', String(code)))
+    if (refused !== undefined) return { success: false, error: { code: refused } }
     const sid = randomBytes(16).toString('hex')
     const token = randomBytes(8).toString('hex')
     this.sessions[sid] = { token }
@@ -159,6 +162,8 @@ export class NasEmulator {
     this.world.write('nas-sessions', this.sessions)
   }
 }
+
+const loginCodes = [401, 402, 403, 404, 406, 407, 408, 409, 410]
 
 function sidOf(request: IncomingMessage): string | undefined {
   return /(?:^|;\s*)id=([^;]+)/.exec(request.headers.cookie ?? '')?.[1]

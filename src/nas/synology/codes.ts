@@ -30,6 +30,7 @@ export const dsmCodes: Record<number, { meaning: string; transient?: true }> = {
   410: { meaning: 'the password must be changed first' },
   18990002: { meaning: 'the volume is full' },
   18990004: { meaning: 'there is no such object' },
+  18990068: { meaning: 'the name is too long' },
   18990500: { meaning: 'the LUN type is wrong' },
   18990501: { meaning: 'the location is wrong' },
   18990502: { meaning: 'the size is wrong' },

@@ -1,13 +1,16 @@
-import { request } from 'undici'
+import { Agent, request } from 'undici'
 import { Fault } from '../../runbook/fault.ts'
 import { pinFault, pinnedAgent } from '../../tls/pinned-agent.ts'
-import { dsmCodes } from './codes.ts'
+import { certificateChanged, DsmFault, loginFault, unreachable } from './faults.ts'
 
 export interface SynologyAccess {
-  /** `https://192.0.2.17:5001`. */
+  /** `https://192.0.2.17:5001`. Over `http://` everybody on the way reads the password. */
   url: string
-  /** SHA-256 of the NAS's certificate (DER): `sha256:` and hex. Nothing is sent to a NAS with another one. */
-  fingerprint: string
+  /**
+   * SHA-256 of the NAS's certificate (DER): `sha256:` and hex. Nothing is sent to a NAS with another one. Undefined for
+   * `http://` alone.
+   */
+  fingerprint: string | undefined
   account: () => Promise<string>
   /** Asked for once per login, never kept. */
   password: () => Promise<string>
@@ -28,14 +31,11 @@ export interface SynologySession {
 }
 
 // Only these say "log in again"; a wrong password repeated would lock the account and the CSI driver out with it.
-const sessionLost = new Set([105, 106, 119])
+// A session belongs to the address that it was begun from, which a laptop may change (150).
+const sessionLost = new Set([105, 106, 119, 150])
 
 export function openSession(access: SynologyAccess): SynologySession {
-  const { agent, abandon } = pinnedAgent({
-    fingerprint: access.fingerprint,
-    differs: seen => certificateChanged(access, seen),
-    limitMs: access.requestTimeoutMs,
-  })
+  const { agent, abandon } = agentFor(access)
   access.signal?.addEventListener('abort', abandon)
   let session: { sid: string; token?: string } | undefined
   let loggingIn: Promise<{ sid: string; token?: string }> | undefined
@@ -56,12 +56,12 @@ export function openSession(access: SynologyAccess): SynologySession {
       })
       const text = await body.text()
       if (statusCode !== 200 && statusCode !== 302)
-        throw unreachable(access, new Error(`it answered with HTTP status ${statusCode}`))
+        throw unreachable(access.url, new Error(`it answered with HTTP status ${statusCode}`))
       return JSON.parse(text) as Envelope
     } catch (cause) {
       if (cause instanceof Fault) throw cause
       if (access.signal?.aborted) throw access.signal.reason
-      throw pinFault(cause) ?? unreachable(access, cause)
+      throw pinFault(cause) ?? unreachable(access.url, cause)
     }
   }
 
@@ -76,7 +76,7 @@ export function openSession(access: SynologyAccess): SynologySession {
       enable_syno_token: 'yes',
     })
     const answer = await post('auth.cgi', form, {})
-    if (!answer.success) throw loginFault(access, answer.error?.code ?? 100)
+    if (!answer.success) throw loginFault(access.url, answer.error?.code ?? 100)
     const data = answer.data as { sid: string; synotoken?: string }
     return { sid: data.sid, ...(data.synotoken === undefined ? {} : { token: data.synotoken }) }
   }
@@ -121,63 +121,26 @@ export function openSession(access: SynologyAccess): SynologySession {
         await post('entry.cgi', form, { cookie: `id=${session.sid}` }).catch(() => undefined)
       }
       access.signal?.removeEventListener('abort', abandon)
+      // Whoever is still waiting for an answer was told to stop; a connection that is being made would hold us up.
+      abandon()
       await agent.close()
     },
   }
+}
+
+function agentFor({ url, fingerprint, requestTimeoutMs }: SynologyAccess): { agent: Agent; abandon(): void } {
+  if (url.startsWith('http://')) return { agent: new Agent(), abandon: () => undefined }
+  // Without a fingerprint nothing is the right one.
+  const trusted = fingerprint ?? 'none'
+  return pinnedAgent({
+    fingerprint: trusted,
+    differs: seen => certificateChanged(url, trusted, seen),
+    limitMs: requestTimeoutMs,
+  })
 }
 
 interface Envelope {
   success: boolean
   data?: unknown
   error?: { code: number }
-}
-
-/** DSM refused a call. `dsm` is its own number. */
-export class DsmFault extends Fault {
-  readonly dsm: number
-  constructor(url: string, what: string, dsm: number) {
-    const known = dsmCodes[dsm]
-    super({
-      code: dsm === 18990002 ? 'nas-full' : 'nas-refused',
-      blame: 'host',
-      message: `the NAS at ${url} refused ${what}: ${known?.meaning ?? 'it does not say why'} (DSM code ${dsm})`,
-      remedy:
-        dsm === 18990002
-          ? 'Free space on the NAS’s volume (old snapshots, deleted LUNs that are still being reclaimed), then run `recover resume`'
-          : 'Look at the NAS’s own log; when it is mended, run `recover resume`',
-      transient: known?.transient ?? false,
-    })
-    this.dsm = dsm
-  }
-}
-
-function loginFault(access: SynologyAccess, dsm: number): Fault {
-  return new Fault({
-    code: 'nas-login-refused',
-    blame: 'operator',
-    message: `the NAS at ${access.url} refused our login: ${dsmCodes[dsm]?.meaning ?? 'it does not say why'} (DSM code ${dsm})`,
-    remedy:
-      'Check the account and its password. It is not tried again by itself: after a few failures the NAS blocks this address, and the CSI driver’s with it',
-  })
-}
-
-function unreachable(access: SynologyAccess, cause: unknown): Fault {
-  return new Fault({
-    code: 'nas-unreachable',
-    blame: 'network',
-    message: `the NAS at ${access.url} does not answer`,
-    remedy: 'Check that it is switched on and reachable from here, then run `recover resume`',
-    cause,
-    transient: true,
-  })
-}
-
-function certificateChanged(access: SynologyAccess, seen: string): Fault {
-  return new Fault({
-    code: 'nas-certificate-changed',
-    blame: 'operator',
-    message: `what answers at ${access.url} shows the certificate ${seen}, not ${access.fingerprint}; nothing was sent to it`,
-    remedy:
-      'If you renewed the NAS’s certificate, put the new fingerprint into recover.yaml (nas.fingerprint); if not, something else answers at that address',
-  })
 }

@@ -8,7 +8,8 @@ import {
   type Snapshot,
   type Target,
 } from '../nas.ts'
-import { DsmFault, openSession, type SynologyAccess, type SynologySession } from './session.ts'
+import { DsmFault } from './faults.ts'
+import { openSession, type SynologyAccess, type SynologySession } from './session.ts'
 
 /** A Synology NAS as two handles on one session; the reader has no way to change anything. */
 export function connectSynology(access: SynologyAccess): {
@@ -65,6 +66,9 @@ interface DsmSnapshot {
   description?: string
   total_size: number
 }
+
+// A LUN, snapshot or target of that name is there; 068 is how DSM refuses a name of 255 characters, and makes the LUN.
+const madeAllTheSame = new Set([18990538, 18990513, 18990744, 18990068])
 
 const lunFields = ['status', 'is_action_locked', 'family_config', 'allocated_size']
 const targetFields = ['mapped_lun', 'connected_sessions', 'status']
@@ -176,8 +180,7 @@ function changesOf(
     } catch (thrown) {
       const maybeMade =
         thrown instanceof Fault &&
-        (thrown.code === 'nas-unreachable' ||
-          (thrown instanceof DsmFault && [18990538, 18990513, 18990744].includes(thrown.dsm)))
+        (thrown.code === 'nas-unreachable' || (thrown instanceof DsmFault && madeAllTheSame.has(thrown.dsm)))
       if (!maybeMade) throw thrown
       const made = await find()
       if (!made) throw thrown

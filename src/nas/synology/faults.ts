@@ -1,0 +1,105 @@
+import { Fault } from '../../runbook/fault.ts'
+import { dsmCodes } from './codes.ts'
+
+/** A volume of the NAS has no room: DSM's own number for it. */
+const full = 18990002
+
+/** DSM refused a call. `dsm` is its own number. */
+export class DsmFault extends Fault {
+  readonly dsm: number
+  constructor(url: string, what: string, dsm: number) {
+    const known = dsmCodes[dsm]
+    super({
+      code: dsm === full ? 'nas-full' : 'nas-refused',
+      blame: 'host',
+      message: `the NAS at ${url} refused ${what}: ${known?.meaning ?? 'it does not say why'} (DSM code ${dsm})`,
+      remedy:
+        dsm === full
+          ? 'Free space on the NAS’s volume (old snapshots, deleted LUNs that are still being reclaimed), then run `recover resume`'
+          : 'Look at the NAS’s own log; when it is mended, run `recover resume`',
+      transient: known?.transient ?? false,
+    })
+    this.dsm = dsm
+  }
+}
+
+const notRepeated =
+  'It is not tried again by itself: after a few failures the NAS blocks this address, and the CSI driver’s with it'
+
+/** Why DSM does not let an account in. Each reason is mended elsewhere, and none passes by itself. */
+export function loginFault(url: string, dsm: number): Fault {
+  const refused = `the NAS at ${url} refused our login: ${dsmCodes[dsm]?.meaning ?? 'it does not say why'} (DSM code ${dsm})`
+  switch (dsm) {
+    case 401:
+      return new Fault({
+        code: 'nas-account-disabled',
+        blame: 'operator',
+        message: refused,
+        remedy: 'Enable the account in DSM (Control Panel, User & Group), or name the secret of another one',
+      })
+    case 402:
+      return new Fault({
+        code: 'nas-account-not-administrator',
+        blame: 'operator',
+        message: refused,
+        remedy: 'Add the account to the group administrators; DSM lets nobody else manage LUNs',
+      })
+    case 403:
+    case 404:
+    case 406:
+      return new Fault({
+        code: 'nas-wants-one-time-password',
+        blame: 'operator',
+        message: refused,
+        remedy:
+          'Use an account without 2-factor authentication, as the CSI driver has to: a recovery logs in again by itself, when nobody is there to type a code',
+      })
+    case 407:
+      return new Fault({
+        code: 'nas-blocks-address',
+        blame: 'operator',
+        message: refused,
+        remedy:
+          'Take this computer’s address off the list in DSM (Control Panel, Security, Protection, Auto Block), and find out who failed to log in from it',
+      })
+    case 408:
+    case 409:
+    case 410:
+      return new Fault({
+        code: 'nas-password-expired',
+        blame: 'operator',
+        message: refused,
+        remedy: 'Log in to DSM once by hand, set a new password and put it where the secret is kept',
+      })
+    default:
+      return new Fault({
+        code: 'nas-login-refused',
+        blame: 'operator',
+        message: refused,
+        remedy: `Check the account and its password. ${notRepeated}`,
+      })
+  }
+}
+
+/** Nobody answers, or not as DSM does. It passes by itself while a NAS starts again. */
+export function unreachable(url: string, cause: unknown): Fault {
+  return new Fault({
+    code: 'nas-unreachable',
+    blame: 'network',
+    message: `the NAS at ${url} does not answer`,
+    remedy: 'Check that it is switched on and reachable from here, then run `recover resume`',
+    cause,
+    transient: true,
+  })
+}
+
+/** Another server than the one that was trusted; both fingerprints are told. */
+export function certificateChanged(url: string, trusted: string, seen: string): Fault {
+  return new Fault({
+    code: 'nas-certificate-changed',
+    blame: 'operator',
+    message: `what answers at ${url} shows the certificate ${seen}, not ${trusted}; nothing was sent to it`,
+    remedy:
+      'If you renewed the NAS’s certificate, put the new fingerprint into recover.yaml (nas.fingerprint); if not, something else answers at that address',
+  })
+}

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest'
+import { roomOnNas } from '../../runbooks/preflight/room-on-nas.ts'
+import type { Cluster } from '../../src/cluster/load.ts'
+import type { Strategy } from '../../src/cluster/schema.ts'
+import { cloneName } from '../../src/nas/nas.ts'
+import { connectedNas } from './connected-nas.ts'
+
+const clusterOf = (...strategies: Strategy[]) =>
+  ({
+    inventory: { claims: strategies.map((_, i) => ({ id: `ns/${i}` })) },
+    strategy: (claim: string) => strategies[Number(claim.slice(3))],
+  }) as unknown as Cluster
+const limits = (luns: number, targets: number) => ({ luns, targets, snapshotsPerLun: 256 })
+
+test.each([
+  [['adopt'], 2, 2, []],
+  [['adopt'], 1, 2, ['1 of 1 LUNs are in use, and up to 1 more are made (0 for good, 1 for a while)']],
+  [['adopt'], 2, 1, ['1 of 1 targets are in use, and up to 1 more are made (0 for good, 1 for a while)']],
+  [['new'], 2, 2, []],
+  [['copy'], 3, 3, []],
+  [['copy', 'clone', 'new', 'adopt'], 7, 7, []],
+  [['copy', 'clone', 'new', 'adopt'], 6, 7, [expect.stringContaining('(3 for good, 3 for a while)')]],
+  // No more than four clones stand there at once, however many claims there are.
+  [Array<Strategy>(40).fill('adopt'), 5, 5, []],
+  // A NAS that does not say what it takes is not held to it.
+  [['copy', 'copy'], 0, 0, []],
+] as const)('%j fits into %i LUNs and %i targets: %j', async (strategies, luns, targets, lacks) => {
+  const { reader } = await connectedNas()
+  const room = await roomOnNas(reader, limits(luns, targets), clusterOf(...strategies), 'r1')
+  expect(room.lacks).toEqual(lacks)
+})
+
+test('what the run made already needs no more room, and a run that began is not stopped by its own disks', async () => {
+  const { writer, lun } = await connectedNas()
+  const cluster = clusterOf('adopt', 'copy')
+  const lacks = async (run: string, most: number) =>
+    (await roomOnNas(writer, limits(most, most), cluster, run)).lacks
+  await writer.clone({ lun: lun.uuid }, { name: cloneName('r1', 'x'), description: 'recover run r1' })
+  expect(await lacks('r1', 4)).toEqual([])
+  expect(await lacks('r2', 4)).toHaveLength(2)
+  await writer.takeSnapshot(lun.uuid, 'recover-r2', '')
+  expect(await lacks('r2', 4)).toEqual([])
+})
