@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/crash/**', 'test/kube/**', 'test/real/**', 'node_modules/**'],
+    globalSetup: ['test/temporary-files.ts'],
     pool: 'threads',
     isolate: false,
     // Many tests wait for processes and sockets; vitest itself would take one at a time on two cores.

@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/crash/**/*.test.ts', 'test/runbook/kill-anywhere.test.ts'],
     env: { RECOVER_EVERY_CRASH_POINT: '1' },
+    globalSetup: ['test/temporary-files.ts'],
     pool: 'threads',
     isolate: false,
     fileParallelism: false,

@@ -2,7 +2,12 @@ import { createHash, randomUUID } from 'node:crypto'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { copyProgram, measureProgram, parseMeasurement } from '../../src/volumes/programs.ts'
+import {
+  copyProgram,
+  measureProgram,
+  parseCopyVerdict,
+  parseMeasurement,
+} from '../../src/volumes/programs.ts'
 import { run, runWith } from './harness/commands.ts'
 import { type IscsiTarget, startIscsiTarget } from './harness/iscsi-target.ts'
 import { bootLiveMachine, type LiveMachine } from './harness/live-machine.ts'
@@ -101,7 +106,7 @@ cat /dev/termination-log`,
     }
     const held = measure('/src')
     expect(held.files).toBeGreaterThan(50)
-    expect(job(copyProgram, 'run-1')).toMatch(/copied/)
+    expect(parseCopyVerdict(job(copyProgram, 'run-1'))).toMatchObject({ files: held.files })
     expect(measure('/dst')).toEqual(held)
 
     // What another run finds there is not its own: it is left as it is.

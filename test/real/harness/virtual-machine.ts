@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, runWith } from './commands.ts'
 import type { Network } from './network.ts'
@@ -55,8 +55,7 @@ export function makeVirtualMachine(
   },
 ): VirtualMachine {
   const { name, number, firmware = 'bios' } = options
-  const folder = join(place().folder, `${network.bridge}-${name}`)
-  mkdirSync(folder)
+  const folder = mkdtempSync(join(place().folder, `${network.bridge}-${name}-`))
   const mac = `52:54:00:77:01:${number.toString(16).padStart(2, '0')}`
   const uuid = `00000000-0000-4000-8000-${mac.replaceAll(':', '')}`
   const tap = network.tap(name)
