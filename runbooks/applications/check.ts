@@ -14,6 +14,8 @@ export const checkAnswer = step({
   byHand: 'Open it in a browser; run the command or the query of the check with `kubectl exec`.',
   each: eachCheck,
   needs: [settleApplication, releaseApplication],
+  // What is said of one application does not wait for a sick other one.
+  needsOf: check => check.applications,
   danger: 'reads',
   // Each check has its own limit below this one.
   bounds: { expected: '5s', limit: '24h' },

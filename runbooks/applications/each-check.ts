@@ -1,14 +1,23 @@
 import { z } from 'zod'
 import type { CheckEntry } from '../../src/cluster/check-schema.ts'
+import { checkedApplications } from '../../src/cluster/checked-applications.ts'
 import type { Cluster } from '../../src/cluster/load.ts'
 import { fanOut } from '../kit.ts'
 
-/** The person's own checks, from recover.yaml: by name, and by place for one that is mended between two parts of a run. */
+/**
+ * The person's own checks, from recover.yaml: by name, and by place for one that is mended between two parts of a run; each
+ * with the Applications that must be well before it is asked.
+ */
 export const eachCheck = fanOut({
   name: 'check',
-  schema: z.strictObject({ name: z.string(), place: z.number() }),
+  schema: z.strictObject({ name: z.string(), place: z.number(), applications: z.array(z.string()) }),
   key: ({ name }) => name,
-  subjects: ({ cluster }) => named(cluster).map(({ name }, place) => ({ name, place })),
+  subjects: ({ cluster }) =>
+    named(cluster).map(({ name, entry }, place) => ({
+      name,
+      place,
+      applications: checkedApplications(entry, cluster.applications),
+    })),
 })
 
 /** The check as recover.yaml has it now; undefined where it asks no more. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { applyOver } from '../../src/kubernetes/apply.ts'
 import { drift } from '../../src/kubernetes/drift.ts'
 import { refOf } from '../../src/kubernetes/kubernetes.ts'
 import { done, due } from '../../src/runbook/step.ts'
@@ -21,7 +22,8 @@ export const eachApplicationSet = fanOut({
 export const releaseSet = step({
   id: 'applications/release-set',
   title: set => `Release the ApplicationSet ${set.name}`,
-  byHand: 'Last of all `kubectl apply --server-side -f` the ApplicationSet as it is in Git.',
+  byHand:
+    'Last of all `kubectl apply --server-side --force-conflicts -f` the ApplicationSet as it is in Git.',
   each: eachApplicationSet,
   needs: [releaseApplication, settleApplication],
   danger: 'changes',
@@ -36,8 +38,8 @@ export const releaseSet = step({
       ? done({}, `Argo CD has the ApplicationSet ${applicationSet.name} as it is in Git`)
       : due(`apply the ApplicationSet ${applicationSet.name}`)
   },
-  async apply({ applicationSet, cluster, kubernetes }) {
+  async apply({ applicationSet, cluster, kubernetes, note }) {
     const manifest = cluster.applicationSets.find(set => set.metadata.name === applicationSet.name)!
-    await kubernetes.apply(manifest, { force: true })
+    await applyOver(kubernetes, manifest, note)
   },
 })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isHeld } from '../../src/gitops/application.ts'
 import { deliveryBy } from '../../src/gitops/delivery.ts'
+import { applyOver } from '../../src/kubernetes/apply.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { holdApplication } from '../bootstrap/hold-applications.ts'
 import { step } from '../kit.ts'
@@ -17,7 +18,7 @@ export const releaseApplication = step({
   id: 'applications/release',
   title: application => `Release ${application.name}`,
   byHand:
-    'Apply the Application as it is in Git, without the annotation (with Flux: without suspend), lowest sync wave first, the app of apps last; wait until it is Synced and Healthy.',
+    '`kubectl apply --server-side --force-conflicts -f` the Application as it is in Git, without the annotation (with Flux: without suspend), lowest sync wave first, the app of apps last; wait until it is Synced and Healthy.',
   each: eachApplication,
   only: isHeld,
   needs: [holdApplication, verifyVolume],
@@ -45,7 +46,7 @@ export const releaseApplication = step({
       if (binding.state !== 'bound' || binding.handle !== wanted.handle)
         throw boundToAnother(claim, binding.state === 'bound' ? binding.handle : 'none', wanted.handle)
     }
-    await kubernetes.apply(cluster.applicationManifest(name), { force: true })
+    await applyOver(kubernetes, cluster.applicationManifest(name), note)
     await untilWell(application, kubernetes, { wait, note })
     await noStrangers(act)
   },

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { GivenSecret } from '../../src/cluster/bootstrap.ts'
+import { applyOver } from '../../src/kubernetes/apply.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { blocked, done, due } from '../../src/runbook/step.ts'
 import { variableOf } from '../../src/secrets/environment.ts'
@@ -46,10 +47,10 @@ export const giveSecrets = step({
       ? due(...open)
       : done({ secrets: names }, `${names.join(' and ')} hold what you gave`)
   },
-  async apply({ part, kubernetes, secrets }) {
+  async apply({ part, kubernetes, secrets, note }) {
     for (const name of new Set(part.secrets.map(s => s.namespace)))
       await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
-    for (const given of part.secrets) await kubernetes.apply(await filled(given, secrets), { force: true })
+    for (const given of part.secrets) await applyOver(kubernetes, await filled(given, secrets), note)
   },
 })
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isHeld, type KnownApplication } from '../../src/gitops/application.ts'
 import { deliveryBy } from '../../src/gitops/delivery.ts'
+import { applyOver } from '../../src/kubernetes/apply.ts'
 import type { KubernetesObject, KubernetesReader } from '../../src/kubernetes/kubernetes.ts'
 import { blocked, done, due } from '../../src/runbook/step.ts'
 import { eachApplication } from '../applications/each-application.ts'
@@ -13,7 +14,7 @@ export const holdApplication = step({
   id: 'bootstrap/hold-application',
   title: application => `Hold ${application.name} back`,
   byHand:
-    'Apply the Application with the annotation argocd.argoproj.io/skip-reconcile: "true" (with Flux: suspend: true).',
+    '`kubectl apply --server-side --force-conflicts -f` the Application with the annotation argocd.argoproj.io/skip-reconcile: "true" (with Flux: suspend: true).',
   each: eachApplication,
   only: isHeld,
   needs: [proveOnePassword, whatWaits],
@@ -42,14 +43,14 @@ export const holdApplication = step({
       )
     return done({}, `${delivery.name} knows ${name} and leaves it alone; nothing runs that owns its data`)
   },
-  async apply({ application, cluster, kubernetes }) {
+  async apply({ application, cluster, kubernetes, note }) {
     const { hold } = deliveryBy(application.by)
     // Top-down: a parent that heals itself takes the mark off its children.
     for (const parent of await looseParents(cluster, application, kubernetes))
-      await kubernetes.apply(hold(cluster.applicationManifest(parent.metadata.name ?? '')), { force: true })
+      await applyOver(kubernetes, hold(cluster.applicationManifest(parent.metadata.name ?? '')), note)
     const project = cluster.projectManifest(application.name)
-    if (project) await kubernetes.apply(project, { force: true })
-    await kubernetes.apply(hold(cluster.applicationManifest(application.name)), { force: true })
+    if (project) await applyOver(kubernetes, project, note)
+    await applyOver(kubernetes, hold(cluster.applicationManifest(application.name)), note)
   },
 })
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { applyOver } from '../../src/kubernetes/apply.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { blocked, done, due } from '../../src/runbook/step.ts'
 import { inForm } from '../../src/secrets/connect-manifests.ts'
@@ -51,7 +52,7 @@ export const unlockOnePassword = step({
       : done({ secrets: names }, `the Secrets ${names.join(' and ')} hold what 1Password wants`)
   },
   async apply(act) {
-    const { kubernetes, secrets } = act
+    const { kubernetes, secrets, note } = act
     const wanted = await ownSecretsOf(act)
     for (const name of new Set(wanted.map(w => w.namespace)))
       await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
@@ -71,8 +72,8 @@ export const unlockOnePassword = step({
         },
       })
     }
-    // By force: whatever an earlier attempt, or a hand, put there under another name is what is to be replaced.
-    for (const object of objects.values()) await kubernetes.apply(object, { force: true })
+    // Whatever an earlier attempt, or a hand, put there under another name is what is to be replaced.
+    for (const object of objects.values()) await applyOver(kubernetes, object, note)
   },
 })
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isHeld } from '../../src/gitops/application.ts'
 import { deliveryBy } from '../../src/gitops/delivery.ts'
+import { applyOver } from '../../src/kubernetes/apply.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { eachApplication } from '../applications/each-application.ts'
 import { lookAt, untilWell } from '../applications/well.ts'
@@ -12,7 +13,7 @@ export const letThrough = step({
   id: 'volumes/let-through',
   title: application => `Let ${application.name} through`,
   byHand:
-    '`kubectl apply --server-side -f` the Application as it is in Git; the CSI driver must be Synced and Healthy first.',
+    '`kubectl apply --server-side --force-conflicts -f` the Application as it is in Git; the CSI driver must be Synced and Healthy first.',
   each: eachApplication,
   only: application => !isHeld(application),
   needs: [holdApplication],
@@ -35,8 +36,8 @@ export const letThrough = step({
   async apply({ application, cluster, kubernetes, wait, note }) {
     const { name, storage } = application
     const project = cluster.projectManifest(name)
-    if (project) await kubernetes.apply(project, { force: true })
-    await kubernetes.apply(cluster.applicationManifest(name), { force: true })
+    if (project) await applyOver(kubernetes, project, note)
+    await applyOver(kubernetes, cluster.applicationManifest(name), note)
     if (storage) await untilWell(application, kubernetes, { wait, note })
   },
 })

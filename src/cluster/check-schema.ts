@@ -18,6 +18,12 @@ function isPattern(source: string): boolean {
 
 const within = duration.optional().describe('How long it may take to come true; 5m by default')
 
+const application = text
+  .optional()
+  .describe(
+    'The Application that it is about: it is asked as soon as that one is well. Found out by its namespace, or by who has an Ingress for its name, where this is absent',
+  )
+
 const inPod = z
   .strictObject({
     namespace: text,
@@ -48,11 +54,13 @@ const httpCheck = z.strictObject({
     .optional()
     .describe('Whose certificate is believed; the system’s authorities by default'),
   within,
+  application,
 })
 
 const tcpCheck = z.strictObject({
   tcp: endpoint.describe('ADDRESS:PORT that must take connections'),
   within,
+  application,
 })
 
 const execCheck = z.strictObject({
@@ -62,6 +70,7 @@ const execCheck = z.strictObject({
   contains: text.optional().describe('Text that its output must hold'),
   matches: pattern.optional().describe('Regular expression that must fit somewhere in its output'),
   within,
+  application,
 })
 
 const sqlCheck = z.strictObject({
@@ -78,6 +87,7 @@ const sqlCheck = z.strictObject({
   equals: z.string().optional().describe('Its whole answer: columns apart by | in psql, by a tab in mariadb'),
   matches: pattern.optional().describe('Regular expression that must fit somewhere in its answer'),
   within,
+  application,
 })
 
 /** One thing that a person would try first. */

@@ -85,6 +85,30 @@ export async function applyAll(
   return applied
 }
 
+/**
+ * Applies an object about which the runbook is right, whoever else writes it: the mark that holds an Application back, the
+ * Application as Git has it, a Secret with the person's own values. Nothing is forced where nobody minds; where somebody
+ * else manages a field, a note names it and its manager, and the field is taken over.
+ */
+export async function applyOver(
+  kubernetes: KubernetesWriter,
+  object: KubernetesObject,
+  note: Acting['note'],
+): Promise<void> {
+  try {
+    await kubernetes.apply(object)
+  } catch (thrown) {
+    if (!(thrown instanceof Fault) || !(thrown.cause instanceof FieldConflicts)) throw thrown
+    note(takenOver(showRef(refOf(object)), thrown.cause.fields))
+    await kubernetes.apply(object, { force: true })
+  }
+}
+
+/** What a note says of fields that are taken from others. */
+function takenOver(shown: string, fields: FieldConflicts['fields']): string {
+  return `${shown} gets the manifest’s values back, by force: ${showConflicts(fields)}`
+}
+
 /** A namespace on its way out says itself what keeps it: objects left, finalizers, an API that does not answer. */
 async function explained(
   kubernetes: KubernetesWriter,
@@ -158,8 +182,7 @@ async function applyOne(
     const left = fields.filter(f => isLeftTo(f.manager, policy))
     const taken = fields.filter(f => !left.includes(f))
     if (left.length > 0) hands.note(`${shown} keeps what others look after: ${showConflicts(left)}`)
-    if (taken.length > 0)
-      hands.note(`${shown} gets the manifest’s values back, by force: ${showConflicts(taken)}`)
+    if (taken.length > 0) hands.note(takenOver(shown, taken))
     await kubernetes.apply(
       withoutFields(
         object,

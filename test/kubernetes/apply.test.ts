@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { applyAll } from '../../src/kubernetes/apply.ts'
+import { applyAll, applyOver } from '../../src/kubernetes/apply.ts'
 import { orderForApply } from '../../src/kubernetes/apply-order.ts'
 import type { ConflictPolicy } from '../../src/kubernetes/field-owners.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
@@ -248,4 +248,29 @@ test('a server that throttles is waited for as long as it says; one that drops c
   expect(performance.now() - before).toBeGreaterThan(900)
   cluster.world.arm('api-away', 'kubernetes', 6)
   expect(await apply([config(ns, 'one', { a: '1' })])).toMatchObject([{ how: 'created' }])
+})
+
+test('what the runbook is right about is taken from whoever else manages it, and that is told; nothing is forced before', async () => {
+  const ns = fresh()
+  await cluster.api.writer.apply(namespace(ns))
+  const its = hands()
+  const own = config(ns, 'mark', { hold: 'true', other: 'x' })
+  await applyOver(cluster.api.writer, own, its.note)
+  expect(its.notes).toEqual([])
+  await cluster.ask(
+    'PATCH',
+    `/api/v1/namespaces/${ns}/configmaps/mark?fieldManager=kubectl-edit`,
+    { data: { hold: 'false' } },
+    'application/merge-patch+json',
+  )
+  await applyOver(cluster.api.writer, own, its.note)
+  expect(its.notes).toEqual([
+    `ConfigMap ${ns}/mark gets the manifest’s values back, by force: data.hold is managed by kubectl-edit`,
+  ])
+  expect(
+    (await cluster.api.reader.get({ apiVersion: 'v1', kind: 'ConfigMap', namespace: ns, name: 'mark' }))
+      ?.data,
+  ).toEqual({ hold: 'true', other: 'x' })
+  await applyOver(cluster.api.writer, own, its.note)
+  expect(its.notes).toHaveLength(1)
 })

@@ -37,6 +37,10 @@ test('sick applications are told with their causes, hold nobody else up, and a r
   const done = first.events.flatMap(e => (e.code === 'step-done' ? [e.step] : []))
   expect(done).toContain('applications/release[miniflux]')
   expect(done).toContain('applications/settle[synology-csi]')
+  // What is asked of a healthy one is asked; what is asked of a sick one waits for it.
+  expect(done.filter(step => step.startsWith('applications/check['))).toEqual([
+    'applications/check[select count(*) > 0 from users in miniflux/postgres-0]',
+  ])
   expect(first.events.filter(e => e.code === 'step-left')).toMatchObject([
     {
       step: 'applications/release[root]',
