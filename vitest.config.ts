@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/crash/**', 'test/kube/**', 'test/real/**', 'node_modules/**'],
+    exclude: ['test/crash/**', 'test/kube/**', 'test/real/**', 'test/rehearsals/**', 'node_modules/**'],
     globalSetup: ['test/temporary-files.ts'],
     pool: 'threads',
     isolate: false,

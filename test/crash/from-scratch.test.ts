@@ -4,8 +4,8 @@ import { judge } from './judge.ts'
 import { lookOnly } from './look-only.ts'
 import { Place } from './place.ts'
 
-// Each waits for its own disk, lab and programs a part of the time: three keep two cores busy.
-const atOnce = 3
+// Each waits for its own disk, lab and programs a part of the time, and other files are at work beside.
+const atOnce = 2
 
 let golden: Golden
 

@@ -5,7 +5,7 @@ import { checkBootstrap } from '../../runbooks/preflight/check-bootstrap.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { root } from '../cli/program.ts'
-import { applied, failuresOf, faultsOf, type Home, homeOf, rehearseAt, resumeAt } from './home.ts'
+import { applied, failuresOf, faultsOf, type Home, homeOf, rehearseAt, resumeAt } from '../recovery/home.ts'
 
 /** A home that is rebuilt without Cilium, 1Password and Argo CD. */
 function fluxHome(context: Parameters<typeof homeOf>[0]): Home {

@@ -10,7 +10,7 @@ import {
   rehearseAt,
   resumeAt,
   writesOn,
-} from './home.ts'
+} from '../recovery/home.ts'
 
 /** Something says that it did what it did not. */
 interface Lie {

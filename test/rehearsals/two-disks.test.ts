@@ -6,7 +6,7 @@ import { planRun } from '../../runbooks/session.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
 import { World } from '../../src/lab/world.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
-import { homeOf, labHere, rehearseAt, yes } from './home.ts'
+import { homeOf, labHere, rehearseAt, yes } from '../recovery/home.ts'
 
 test('a new run after one that died with a copy made says which disk is which, and how it goes on', async context => {
   const home = homeOf(context)

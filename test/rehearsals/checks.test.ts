@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { failuresOf, faultsOf, homeOf, rehearseAt, resumeAt } from './home.ts'
+import { failuresOf, faultsOf, homeOf, rehearseAt, resumeAt } from '../recovery/home.ts'
 
 test('the person’s own checks decide the end: one that is answered wrongly fails with its last answer, the others hold', async context => {
   const home = homeOf(context)

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { connectApi } from '../../src/kubernetes/api.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
-import { applied, homeOf, labNow, recordsNow, rehearseAt, resumeAt, yes } from './home.ts'
+import { applied, homeOf, labNow, recordsNow, rehearseAt, resumeAt, yes } from '../recovery/home.ts'
 
 /** Stops once a step is done. */
 function stopAt(step: string) {

@@ -2,7 +2,16 @@ import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { World } from '../../src/lab/world.ts'
-import { applied, damageOf, failuresOf, faultsOf, homeOf, journalPath, rehearseAt, resumeAt } from './home.ts'
+import {
+  applied,
+  damageOf,
+  failuresOf,
+  faultsOf,
+  homeOf,
+  journalPath,
+  rehearseAt,
+  resumeAt,
+} from '../recovery/home.ts'
 
 test('sick applications are told with their causes, hold nobody else up, and a resume finishes', async context => {
   const home = homeOf(context)

@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { recover } from '../cli/program.ts'
-import { homeOf, recordsNow, rehearseAt } from './home.ts'
+import { homeOf, recordsNow, rehearseAt } from '../recovery/home.ts'
 
 test('a second operator is told who is at work, and may wait', async context => {
   const home = homeOf(context)

@@ -11,7 +11,7 @@ import {
   settleVolumes,
   writesOn,
   yes,
-} from './home.ts'
+} from '../recovery/home.ts'
 
 /** Nothing that builds on a machine may have begun. */
 const later = /^(?:kubernetes|bootstrap|volumes|applications|proof)\//

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { applied, damageOf, homeOf, rehearseAt } from './home.ts'
+import { applied, damageOf, homeOf, rehearseAt } from '../recovery/home.ts'
 
 test('an ApplicationSet: what it would start is held and released one by one, and then comes the set itself', async context => {
   const home = homeOf(context)
