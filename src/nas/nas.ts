@@ -58,6 +58,30 @@ export interface NasDescription {
   limits: { luns: number; targets: number; snapshotsPerLun: number }
 }
 
+/** A question about a NAS that matters for a recovery, and what it says. */
+export interface NasAnswer {
+  about: string
+  says: string
+  /** A recovery, or the CSI driver, would suffer from it. */
+  warns?: true
+}
+
+/** One thing that was asked of a NAS, and the whole answer. */
+export interface Exchange {
+  api: string
+  method: string
+  version: number
+  parameters: Record<string, unknown>
+  answer: { success: boolean; data?: unknown; error?: { code: number } }
+}
+
+/** What a NAS is, what is on it and how it answers, found out by reading alone. */
+export interface NasInspection {
+  answers: NasAnswer[]
+  /** As it was said, with every name in it: anonymise before it is kept. */
+  exchanges: Exchange[]
+}
+
 /** Everything that may be asked of a NAS without changing it. Lists are read anew at every call. */
 export interface NasReader {
   describe(): Promise<NasDescription>

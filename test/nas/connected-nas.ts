@@ -12,14 +12,16 @@ import { scratch } from '../runbook/harness.ts'
 export async function connectedNas(
   change: (blueprint: Blueprint) => void = () => {},
   access: Partial<SynologyAccess> = {},
+  before: (world: World) => void = () => {},
 ) {
   const blueprint = smallBlueprint()
   change(blueprint)
   const world = World.create(scratch('nas'), blueprint)
+  before(world)
   const emulator = new NasEmulator(world, await openPki(world, ['nas'], []))
   const port = await emulator.listen()
   let logins = 0
-  const client = connectSynology({
+  const whole: SynologyAccess = {
     url: `https://127.0.0.1:${port}`,
     fingerprint: emulator.fingerprint,
     account: async () => 'recover',
@@ -29,11 +31,12 @@ export async function connectedNas(
     },
     pace: 0.001,
     ...access,
-  })
+  }
+  const client = connectSynology(whole)
   onTestFinished(async () => {
     await client.close()
     await emulator.close()
   })
   const lun = blueprint.nas.luns[0]!
-  return { world, emulator, port, lun, ...client, logins: () => logins }
+  return { world, emulator, port, lun, access: whole, ...client, logins: () => logins }
 }

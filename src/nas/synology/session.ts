@@ -17,6 +17,8 @@ export interface SynologyAccess {
   signal?: AbortSignal
   /** Milliseconds for one request; default 30 s. */
   requestTimeoutMs?: number
+  /** Logs in as the CSI driver does: without the token that protection against CSRF wants with every request. */
+  withoutToken?: boolean
   /** Scales the time between two looks at a clone that is being made; 1 is real life. */
   pace?: number
 }
@@ -73,7 +75,7 @@ export function openSession(access: SynologyAccess): SynologySession {
       account: await access.account(),
       passwd: await access.password(),
       format: 'sid',
-      enable_syno_token: 'yes',
+      ...(access.withoutToken ? {} : { enable_syno_token: 'yes' }),
     })
     const answer = await post('auth.cgi', form, {})
     if (!answer.success) throw loginFault(access.url, answer.error?.code ?? 100)
@@ -96,8 +98,10 @@ export function openSession(access: SynologyAccess): SynologySession {
       for (let attempt = 1; ; attempt += 1) {
         const current = await loggedIn()
         const form = new URLSearchParams({ api, method, version: String(version), _sid: current.sid })
-        for (const [name, value] of Object.entries(parameters)) form.set(name, JSON.stringify(value))
-        const answer = await post('entry.cgi', form, {
+        const discovery = api === 'SYNO.API.Info'
+        for (const [name, value] of Object.entries(parameters))
+          form.set(name, discovery ? String(value) : JSON.stringify(value))
+        const answer = await post(discovery ? 'query.cgi' : 'entry.cgi', form, {
           cookie: `id=${current.sid}`,
           ...(current.token === undefined ? {} : { 'x-syno-token': current.token }),
         })
