@@ -20,7 +20,7 @@ describeReal('disks of a real kernel', () => {
   afterAll(() => live?.close())
 
   test('an installer is told by what it runs from', async () => {
-    const found = await live.facts()
+    const found = await live.look()
     expect(found.rootFileSystem).toBe('rootfs')
     expect(found.machineSerial).toBe('HYDROGEN-1')
     expect(found.machineUuid).toBe(live.machine.uuid)
@@ -47,7 +47,7 @@ describeReal('disks of a real kernel', () => {
         'udevadm trigger --settle --subsystem-match=block',
       ].join('\n'),
     )
-    const disks = new Map((await live.facts()).disks.map(d => [d.serial, d]))
+    const disks = new Map((await live.look()).disks.map(d => [d.serial, d]))
     const within = (serial: string) => disks.get(serial)?.children
     expect(disks.get('EMPTY')).toMatchObject({ content: [], children: [], mounted: false })
     for (const serial of ['LVM-A', 'LVM-B']) {
@@ -89,7 +89,7 @@ describeReal('disks of a real kernel', () => {
         'udevadm trigger --settle --subsystem-match=block',
       ].join('\n'),
     )
-    const { disks } = await live.facts()
+    const { disks } = await live.look()
     const named = (serial: string) => disks.find(d => d.serial === serial)!
     for (const serial of ['LVM-A', 'LVM-B', 'RAID-A', 'RAID-B'])
       expect(() => releaseOf(named(serial), disks, 'hydrogen'), serial).toThrow(/lies on another disk, too/)
@@ -98,7 +98,7 @@ describeReal('disks of a real kernel', () => {
     live.ssh(releaseOf(named('USED'), disks, 'hydrogen').join('\n'))
     // The kernel itself says that nothing uses it any more.
     live.ssh(reread)
-    const after = (await live.facts()).disks
+    const after = (await live.look()).disks
     const used = after.find(d => d.serial === 'USED')!
     expect(used.mounted).toBe(false)
     expect(used.children.map(c => c.type)).toEqual(Array(5).fill('part'))

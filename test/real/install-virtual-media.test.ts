@@ -9,7 +9,6 @@ import {
   notes,
 } from './harness/bare-machine.ts'
 import { startRedfishBmc } from './harness/bmc.ts'
-import { run } from './harness/commands.ts'
 import { makeHome } from './harness/home.ts'
 import { describeReal } from './harness/place.ts'
 import { hashOf } from './harness/virtual-machine.ts'
@@ -63,18 +62,11 @@ describeReal('a machine whose BMC has a virtual drive', () => {
   test(
     'flatcar-reset on the system that runs, killed and cut off as it reboots: begun anew on the same partitions, proven',
     async () => {
-      const { machine, login } = bare
+      const { machine } = bare
       const [old, before, orders] = [await bare.look(), hashOf(machine.disks[1]!), machine.orders()]
-      const ssh = (command: string) =>
-        run(
-          'ssh',
-          ...['-i', login.file, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
-          ...['-o', 'LogLevel=ERROR', '-o', 'ConnectTimeout=20', `core@${machine.address}`, command],
-        ).trim()
+      const ssh = (script: string) => bare.ssh(script).trim()
       const identities = 'lsblk -no PARTUUID,UUID $(findmnt -no SOURCE /)'
-      const root = ssh(
-        `sudo sh -c 'echo old >/var/lib/of-before; echo old >/home/core/mine; sync'; ${identities}`,
-      )
+      const root = ssh(`echo old >/var/lib/of-before; echo old >/home/core/mine; sync; ${identities}`)
       const home = await makeHome(bare, { trust: 'hash', install: ['flatcar-reset'] })
       const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       const begins = () => notes(home).includes('rebooting boron: it begins anew')

@@ -1,11 +1,10 @@
 import { statSync } from 'node:fs'
 import type { HostFacts } from '../../../src/hosts/facts.ts'
-import { connectReader } from '../../../src/hosts/host.ts'
 import type { JournalRecord } from '../../../src/runbook/replay.ts'
 import type { Switch } from './bmc.ts'
 import { run, until } from './commands.ts'
 import type { Home, Started } from './home.ts'
-import { type Login, makeLogin } from './login.ts'
+import { type Answering, answering, type Login, makeLogin } from './login.ts'
 import { type Network, openNetwork } from './network.ts'
 import { type Router, startRouter } from './router.ts'
 import { makeVirtualMachine, type VirtualMachine } from './virtual-machine.ts'
@@ -14,14 +13,12 @@ import { makeVirtualMachine, type VirtualMachine } from './virtual-machine.ts'
 export const minutes = 60_000
 
 /** A machine that is off, with a blank disk and one that holds a family's files, in a network with a router. */
-export interface BareMachine {
+export interface BareMachine extends Answering {
   network: Network
   machine: VirtualMachine
   login: Login
   /** Gives it somebody who switches it, until it is closed. */
   attach(start: (network: Network, machine: VirtualMachine) => Switch | Promise<Switch>): Promise<Switch>
-  /** Facts of whatever answers, as the person's key is let in. */
-  look(): Promise<HostFacts>
   /** Bytes of the named disk that were written so far. */
   written(): number
   close(): Promise<void>
@@ -55,22 +52,7 @@ export async function makeBareMachine(
       switches.push(by)
       return by
     },
-    async look() {
-      const line = await connectReader({
-        name,
-        address: machine.address,
-        port: 22,
-        user: 'core',
-        privateKey: login.private,
-        pins: 'first-use',
-        connectTimeoutMs: 20_000,
-      })
-      try {
-        return await line.host.facts()
-      } finally {
-        line.close()
-      }
-    },
+    ...answering(machine, login),
     written: () => statSync(machine.disks[0]!.file).blocks * 512,
     async close() {
       machine.press('off')

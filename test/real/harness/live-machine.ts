@@ -1,22 +1,16 @@
 import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { HostFacts } from '../../../src/hosts/facts.ts'
-import { connectReader } from '../../../src/hosts/host.ts'
-import { run, runWith, until } from './commands.ts'
-import { type Login, makeLogin } from './login.ts'
+import { run, until } from './commands.ts'
+import { type Answering, answering, type Login, makeLogin } from './login.ts'
 import { type Network, openNetwork } from './network.ts'
 import { place } from './place.ts'
 import { startRouter } from './router.ts'
 import { makeVirtualMachine, type VirtualMachine } from './virtual-machine.ts'
 
 /** A virtual machine with a kernel of its own that runs from memory: what the kernel under the tests lacks, it has. */
-export interface LiveMachine {
+export interface LiveMachine extends Answering {
   network: Network
   machine: VirtualMachine
-  login: Login
-  facts(): Promise<HostFacts>
-  /** Runs a script as root, logged in as a person is: by OpenSSH's own client. Gives what it printed. */
-  ssh(script: string, timeoutMs?: number): string
   close(): Promise<void>
 }
 
@@ -30,41 +24,16 @@ export async function bootLiveMachine(
   const login = makeLogin()
   const machine = makeVirtualMachine(network, { name, number, disks, kernel: lettingIn(login) })
   const router = await startRouter(network, [machine])
-  const facts = async (): Promise<HostFacts> => {
-    const line = await connectReader({
-      name,
-      address: machine.address,
-      port: 22,
-      user: 'core',
-      privateKey: login.private,
-      pins: 'first-use',
-      connectTimeoutMs: 20_000,
-    })
-    try {
-      return await line.host.facts()
-    } finally {
-      line.close()
-    }
-  }
+  const there = answering(machine, login)
   machine.press('on')
-  await until('the installer', 240_000, facts, {
+  await until('the installer', 240_000, there.look, {
     everyMs: 1000,
     dead: () => (machine.isOn() ? undefined : `the machine went off: ${machine.console().slice(-2000)}`),
   })
   return {
     network,
     machine,
-    login,
-    facts,
-    ssh: (script, timeoutMs = 60_000) =>
-      runWith(
-        { input: script, timeoutMs },
-        'ssh',
-        ...['-i', login.file, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
-        ...['-o', 'LogLevel=ERROR', '-o', 'ConnectTimeout=20'],
-        `core@${machine.address}`,
-        'sudo sh -eu',
-      ),
+    ...there,
     async close() {
       machine.press('off')
       await router.close()

@@ -1,6 +1,8 @@
 import { mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from './commands.ts'
+import type { HostFacts } from '../../../src/hosts/facts.ts'
+import { connectReader } from '../../../src/hosts/host.ts'
+import { run, runWith } from './commands.ts'
 import { place } from './place.ts'
 
 /** The person's own key, as OpenSSH makes it. */
@@ -16,4 +18,43 @@ export function makeLogin(): Login {
   const file = join(mkdtempSync(join(place().folder, 'key-')), 'id_ed25519')
   run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'a person', '-f', file)
   return { file, private: readFileSync(file, 'utf8'), public: readFileSync(`${file}.pub`, 'utf8').trim() }
+}
+
+/** Whoever answers at a machine's address, to the person who holds a key that it lets in. */
+export interface Answering {
+  /** Facts of whatever answers, whichever host key it shows. */
+  look(): Promise<HostFacts>
+  /** Runs a script as root, logged in as a person is: by OpenSSH's own client. Gives what it printed. */
+  ssh(script: string, timeoutMs?: number): string
+}
+
+/** Logs in anew each time: what answers may be another system by then. */
+export function answering({ name, address }: { name: string; address: string }, login: Login): Answering {
+  return {
+    async look() {
+      const line = await connectReader({
+        name,
+        address,
+        port: 22,
+        user: 'core',
+        privateKey: login.private,
+        pins: 'first-use',
+        connectTimeoutMs: 20_000,
+      })
+      try {
+        return await line.host.facts()
+      } finally {
+        line.close()
+      }
+    },
+    ssh: (script, timeoutMs = 60_000) =>
+      runWith(
+        { input: script, timeoutMs },
+        'ssh',
+        ...['-i', login.file, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+        ...['-o', 'LogLevel=ERROR', '-o', 'ConnectTimeout=20'],
+        `core@${address}`,
+        'sudo sh -eu',
+      ),
+  }
 }
