@@ -304,10 +304,14 @@ export function connectLadder(
       ...reader,
       async climb(host, guidance) {
         await opened?.forget()
-        if (away?.is(host)) await comesBack(host, guidance)
-        const { seen } = await situation(host, guidance.signal)
+        const wasAway = away?.is(host)
+        if (wasAway) await comesBack(host, guidance)
+        const now = await situation(host, guidance.signal)
+        const { seen } = now
         // With another key than this run gave it, it is none of ours whatever it says, and is installed again.
         if (seen?.facts.run?.run === run && seen.hostKey === mintHostKey(secret, host).publicKey) return
+        // The order to reboot never arrived: what came back has yet to make the new system of itself.
+        if (wasAway && seen && firstRung(hostEntry(host).install, now)?.leadsTo === 'system') return
         await climb(
           hostEntry(host).install,
           () => situation(host, guidance.signal),

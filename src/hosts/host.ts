@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { Fault } from '../runbook/fault.ts'
 import { dataScript, fetchScript } from './data-script.ts'
@@ -8,6 +9,7 @@ import { k0sMark, k0sScript } from './k0s-script.ts'
 import { type K0sState, parseK0s } from './k0s-state.ts'
 import { type LocalDataReport, parseFetched, parseLocalData } from './local-data.ts'
 import { lockShell } from './lock-script.ts'
+import { putShell } from './put-script.ts'
 import { withRoot } from './root.ts'
 import { type CommandResult, connectSsh, type SshAccess, type SshConnection } from './ssh.ts'
 import { isLost } from './ssh-faults.ts'
@@ -50,7 +52,10 @@ export interface HostReader {
 
 /** What changes a machine. */
 export interface HostWriter extends HostReader {
-  /** Writes a file; one of this computer goes over as a stream. */
+  /**
+   * Writes a file, whole or not at all. One of this computer goes over as a stream; what stood there before it goes
+   * first.
+   */
   putFile(
     path: string,
     content: string | Buffer | { file: string },
@@ -227,14 +232,20 @@ function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof Hos
   return {
     async putFile(path, content, mode, signal) {
       const octal = mode.toString(8).padStart(4, '0')
-      await must(
-        `write ${path}`,
-        `sudo -n install -D -m ${octal} /dev/stdin ${quote(path)}`,
-        signal,
-        typeof content === 'object' && 'file' in content
-          ? createReadStream(content.file, { highWaterMark: 1 << 18 })
-          : content,
-      )
+      const put = (bytes: number, given: string | Buffer | Readable, anew = '') =>
+        must(
+          `write ${path}`,
+          `sudo -n sh -c ${quote(putShell)} sh ${bytes} ${quote(path)} ${octal} ${anew}`.trim(),
+          signal,
+          given,
+        )
+      if (typeof content === 'object' && 'file' in content)
+        await put(
+          (await stat(content.file)).size,
+          createReadStream(content.file, { highWaterMark: 1 << 18 }),
+          'anew',
+        )
+      else await put(Buffer.byteLength(content), content)
     },
     async startUnit(unitName, script, signal) {
       // systemd itself puts variables in before there is a shell; to it, $$ is one $ (systemd.service(5)).

@@ -1,6 +1,6 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** A door before a server on loopback, at which lines are counted, cut, held up and turned away. */
+/** A door on loopback before a server, at which lines are counted, cut, held up and turned away. */
 export interface Gate {
   port: number
   /** How many connections came to it. */
@@ -9,17 +9,20 @@ export interface Gate {
   mode: 'open' | 'drop' | 'hold'
   /** Everything that passes now ends without a word to either side but the end of the connection. */
   cut(): void
+  /** As {@link cut}, as soon as so many bytes more have come in from whoever connected. */
+  cutAfter(bytes: number): void
   close(): Promise<void>
 }
 
-export async function gateTo(port: number): Promise<Gate> {
+export async function gateTo(port: number, host = '127.0.0.1'): Promise<Gate> {
   const passing = new Set<Socket>()
   let mode: Gate['mode'] = 'open'
+  let left = Number.POSITIVE_INFINITY
   const server = createServer({ noDelay: true }, near => {
     gate.came += 1
     near.on('error', () => {})
     if (mode === 'drop') return near.destroy()
-    const far = connect({ port, host: '127.0.0.1', noDelay: true })
+    const far = connect({ port, host, noDelay: true })
     far.on('error', () => near.destroy())
     const ends: [Socket, Socket][] = [
       [near, far],
@@ -27,7 +30,12 @@ export async function gateTo(port: number): Promise<Gate> {
     ]
     for (const [from, to] of ends) {
       passing.add(from)
-      from.on('data', chunk => to.write(chunk))
+      from.on('data', (chunk: Buffer) => {
+        to.write(chunk)
+        if (from !== near) return
+        left -= chunk.length
+        if (left <= 0) gate.cut()
+      })
       from.on('close', () => {
         passing.delete(from)
         to.destroy()
@@ -49,7 +57,11 @@ export async function gateTo(port: number): Promise<Gate> {
         else socket.resume()
       }
     },
+    cutAfter(bytes) {
+      left = bytes
+    },
     cut() {
+      left = Number.POSITIVE_INFINITY
       for (const socket of passing) socket.destroy()
     },
     close() {

@@ -23,7 +23,7 @@ async function machine(login: ContractHost['login'], atEnd: AtEnd): Promise<Cont
     port,
     login,
     hostKey: publicKeyOf(emulator.machine('lithium').state.hostKey),
-    folder: '/run/contract',
+    folder: '/tmp/contract',
     slow: 'sleep 2',
     commands: () => world.mutations.hosts,
   }

@@ -7,7 +7,7 @@ import { factScript } from '../../src/hosts/fact-script.ts'
 import { type HostFacts, parseFacts } from '../../src/hosts/facts.ts'
 import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { hostVictims } from '../../src/hosts/victims.ts'
-import { factsContract } from '../hosts/host-contract.ts'
+import { hostContract } from '../hosts/host-contract.ts'
 import { run, runWith } from './harness/commands.ts'
 import { type Container, startContainer } from './harness/container.ts'
 import { makeLogin } from './harness/login.ts'
@@ -176,13 +176,14 @@ describeReal('a machine with systemd', () => {
   let network: Network
   let host: Container
   afterAll(() => network?.close())
-  factsContract('a machine with systemd', async () => {
+  hostContract('a machine with systemd', async () => {
     network = openNetwork()
     host = await startContainer(network, { name: 'boron', number: 15, key: makeLogin() })
     return {
       access: host.access(),
       hostname: 'boron',
       mac: host.mac,
+      bootId: () => host.inside('cat', '/proc/sys/kernel/random/boot_id').trim(),
       put(path, text) {
         host.put(path, text)
       },
@@ -192,6 +193,11 @@ describeReal('a machine with systemd', () => {
           '-c',
           "find /etc /opt /srv /root /home /usr/local /var/lib -xdev -type f -printf '%p %C@ %s\\n' | sort | sha256sum",
         ),
+      async bootAnother() {
+        await host.cutPower()
+        await host.replaceSystem({ '/etc/os-release': 'ID=fedora\nVARIANT_ID=coreos\nVERSION_ID=41\n' })
+        await host.powerOn()
+      },
       close: () => host.stop(),
     }
   })

@@ -195,4 +195,42 @@ describeReal('kept lines to a machine with systemd and sshd', () => {
     host.put('/home/guest/.ssh/authorized_keys', `${key.public}\n`)
     await expect(shadow({ ...access, user: 'guest' })).rejects.toMatchObject({ code: 'host-no-root' })
   })
+
+  // The last: what both ends still try to send when the network is healed would count as new connections.
+  test.each([0, 1])(
+    'transport %i: a network that is cut in the middle of a step is noticed by the clock; the unit goes on, and is found again',
+    async way => {
+      const [, access] = ways()[way]!
+      const own = lines()
+      const unit = `recover-cut-${way}`
+      const state = () => own.use(access, never, ssh => hostReader(access, ssh).unit(unit))
+      const within = () => host.inside('systemctl', 'show', '--value', '-p', 'ActiveState', unit).trim()
+      await own.use(access, never, ssh =>
+        hostWriter(access, ssh).startUnit(unit, `until [ -e /run/go-${way} ]; do sleep 0.1; done`),
+      )
+      const waiting = own.use(access, never, ssh => ssh.run('sleep 60'))
+      const outcome = expect(waiting).rejects.toMatchObject({ code: 'host-silent', transient: true })
+      await until(
+        'the command to run',
+        10_000,
+        () => host.inside('ps', '-ef').includes('sleep 60') || undefined,
+      )
+      host.partition('cut')
+      try {
+        const began = Date.now()
+        await outcome
+        // Whoever tries again meanwhile is told within a bound, too.
+        await expect(state()).rejects.toMatchObject({ code: 'host-unreachable', transient: true })
+        expect(await own.probe(access, never)).toMatchObject({ state: 'unreachable' })
+        expect(Date.now() - began).toBeLessThan(30_000)
+        expect(within()).toBe('activating')
+        host.inside('touch', `/run/go-${way}`)
+        await until('the unit to end', 20_000, () => within() === 'active' || undefined)
+      } finally {
+        host.partition('healed')
+      }
+      const end = await until('the line', 30_000, state)
+      expect(end).toEqual({ active: 'active', result: 'success', exitCode: 0 })
+    },
+  )
 })

@@ -87,7 +87,8 @@ function fileInCpio(archive: Buffer, wanted: string): string | undefined {
 
 /** The last part of what an address answers; throws for anything but 200. */
 async function fetched(url: string, kept = 256 * 1024): Promise<Buffer> {
-  const { statusCode, body } = await request(url, { headersTimeout: 5_000, bodyTimeout: 5_000 })
+  // Firmware tries for minutes; whoever serves may be a busy process.
+  const { statusCode, body } = await request(url, { headersTimeout: 60_000, bodyTimeout: 60_000 })
   let bytes = Buffer.alloc(0)
   for await (const chunk of body) {
     bytes = Buffer.concat([bytes, chunk as Buffer])

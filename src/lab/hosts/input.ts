@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 export interface Input {
   text: string
   sha256: string
+  bytes: number
   /** The last part in base64, where it is not text. */
   tail?: string
 }
@@ -15,11 +16,13 @@ export class InputReader {
   private readonly hash = createHash('sha256')
   private chunks: Buffer[] = []
   private size = 0
+  private bytes = 0
 
   add(chunk: Buffer): void {
     this.hash.update(chunk)
     this.chunks.push(chunk)
     this.size += chunk.length
+    this.bytes += chunk.length
     // Shortened now and then, not at each chunk.
     if (this.size > 8 * kept) this.shorten()
   }
@@ -29,9 +32,10 @@ export class InputReader {
     const bytes = Buffer.concat(this.chunks)
     const text = bytes.toString()
     const sha256 = this.hash.digest('hex')
+    const { bytes: all } = this
     return Buffer.from(text).equals(bytes)
-      ? { text, sha256 }
-      : { text: '', sha256, tail: bytes.toString('base64') }
+      ? { text, sha256, bytes: all }
+      : { text: '', sha256, bytes: all, tail: bytes.toString('base64') }
   }
 
   private shorten(): void {

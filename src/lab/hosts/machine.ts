@@ -3,15 +3,19 @@ import { factScript, factShell } from '../../hosts/fact-script.ts'
 import { k0sScript } from '../../hosts/k0s-script.ts'
 import { mintHostKey } from '../../hosts/keys.ts'
 import { lockShell } from '../../hosts/lock-script.ts'
+import { putShell } from '../../hosts/put-script.ts'
 import type { DiskBlueprint, HostBlueprint } from '../blueprint.ts'
 import { type ApiSeam, type BootTarget, killsItsCaller, type NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { machineFacts } from './facts.ts'
 import { bootFromMedia, bootFromNetwork, configInInitrd, type Given } from './firmware.ts'
+import { filesOf } from './ignition-files.ts'
 import { type Input, inputOf } from './input.ts'
 import { type K0sSurroundings, k0s, startK0s } from './k0s.ts'
 import { machineK0s } from './k0s-report.ts'
+import { type Kept, keepOnDisk, keptOnDisk } from './kept.ts'
 import { fetchedFiles, machineData } from './local-data.ts'
+import { deniedTo } from './permissions.ts'
 import { words } from './shell.ts'
 
 export type System = 'old-os' | 'installer' | 'flatcar'
@@ -45,8 +49,11 @@ export interface FileModel {
   /** Its text; the last part of it where it is long. */
   text: string
   mode: string
+  /** root, where nothing is said. */
+  owner?: 'core'
   /** Of all of it. */
   sha256?: string
+  bytes?: number
   /** Its last part in base64, where it is not text. */
   tail?: string
 }
@@ -58,6 +65,8 @@ export interface DiskModel extends DiskBlueprint {
   ignition?: string
   /** `flatcar-reset` has marked it: the next boot begins anew with that config. */
   resetTo?: string
+  /** What the system on it has written since it was made. */
+  kept?: Kept
   /** How often it was written whole. */
   writes: number
 }
@@ -81,6 +90,9 @@ export interface Output {
   /** Address of what is to be printed. */
   fetches?: string
 }
+
+/** A line of a unit's script that waits until there is a file. */
+const awaits = /^until \[ -e (\S+) \]; do sleep 0\.1; done$/m
 
 /** One emulated machine: what it is, and the small vocabulary of commands that it understands. */
 export class Machine {
@@ -224,6 +236,7 @@ export class Machine {
     if (disk?.resetTo !== undefined && !lies) {
       disk.system = 'flatcar'
       disk.ignition = disk.resetTo
+      delete disk.kept
       disk.writes += 1
     }
     delete disk?.resetTo
@@ -235,6 +248,7 @@ export class Machine {
 
   /** What ran is gone; what was under way for an earlier boot is not waited for any more. */
   private leave(): void {
+    keepOnDisk(this.state)
     this.turn += 1
     delete this.state.loaded
     delete this.state.given
@@ -287,26 +301,30 @@ export class Machine {
     this.settle()
     const input = typeof stdin === 'string' ? inputOf(Buffer.from(stdin)) : stdin
     let argv: string[]
+    let root = false
     try {
       argv = words(line)
     } catch {
       return failed(2, 'sh: syntax error: unterminated quoted string')
     }
     if (argv[0] === 'sudo') {
+      root = true
       argv = argv.slice(argv[1] === '-n' ? 2 : 1)
       if (argv[0] === '--') argv = argv.slice(1)
       // k0sctl's form: sudo -n -- "${SHELL-sh}" -c 'one command'.
       // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's expansion, as k0sctl sends it
-      if (argv[0] === '${SHELL-sh}' && argv[1] === '-c') return this.run(argv[2] ?? '', input)
+      if (argv[0] === '${SHELL-sh}' && argv[1] === '-c') return this.run(`sudo -n ${argv[2] ?? ''}`, input)
     }
-    const answer = this.command(argv, input.text, input)
+    const answer = this.command(argv, input.text, input, root)
     this.save()
     return answer
   }
 
-  private command(argv: string[], stdin: string, input: Input): Output {
+  private command(argv: string[], stdin: string, input: Input, root: boolean): Output {
     const [program = '', ...args] = argv
     const { files } = this.state
+    const denied = root ? undefined : deniedTo('core', argv, files)
+    if (denied) return denied
     switch (program) {
       case 'sh': {
         if (args[0] === '-c' && args[1] === factShell && stdin === factScript)
@@ -317,6 +335,7 @@ export class Machine {
           return said(machineK0s(this.state, this.world, this.api(), args.slice(3)))
         if (args[0] === '-c' && args[1] === factShell && stdin === fetchScript)
           return said(fetchedFiles(this.state, args.slice(3)))
+        if (args[0] === '-c' && args[1] === putShell) return this.put(args.slice(3), input)
         if (args[0] !== '-c' || args[1] !== lockShell)
           return failed(127, 'sh: this is not a shell; the lab knows a few commands only')
         const [text = '', lock = ''] = args.slice(3)
@@ -365,7 +384,7 @@ export class Machine {
         const path = args.at(-1) ?? ''
         const mode = args[args.indexOf('-m') + 1] ?? '0755'
         this.changed(`write ${path}`)
-        files[path] = { mode, ...input }
+        files[path] = { mode, ...input, ...(root ? {} : { owner: 'core' }) }
         return said('')
       }
       case 'mktemp': {
@@ -390,6 +409,14 @@ export class Machine {
         files[to] = file
         delete files[from]
         return said('')
+      }
+      case 'stat': {
+        const path = args.at(-1) ?? ''
+        const file = files[path]
+        if (!file) return failed(1, `stat: cannot statx '${path}': No such file or directory`)
+        return args[0] === '-c' && args[1] === '%a'
+          ? said(`${file.mode.replace(/^0+(?=.)/, '')}\n`)
+          : failed(1, 'stat: the lab knows -c %a alone')
       }
       case 'chmod': {
         const [mode = '', path = ''] = args.slice(-2)
@@ -475,6 +502,8 @@ export class Machine {
   private settle(): void {
     for (const [name, unit] of Object.entries(this.state.units)) {
       if (unit.endsAt === undefined || Date.now() < unit.endsAt) continue
+      const awaited = awaits.exec(unit.script ?? '')?.[1]
+      if (awaited !== undefined && !this.state.files[awaited]) continue
       delete unit.endsAt
       const code = this.script(unit.script ?? '')
       if (!this.isUp() || this.state.units[name] !== unit) return
@@ -490,11 +519,12 @@ export class Machine {
   /** A unit's script, one simple command a line, ended by the first that fails. */
   private script(text: string): number {
     for (const line of text.split('\n')) {
-      if (line === '' || line === 'set -eu') continue
+      if (line === '' || line === 'set -eu' || awaits.test(line)) continue
       const same = /^\[ "\$\(lsblk -dno (SERIAL|WWN) \/dev\/(\S+)\)" = (.+) \] \|\| exit (\d+)$/.exec(line)
       const only = /^\[ "\$\(lsblk -dno (SERIAL|WWN) \| grep -cxF (.+)\)" = 1 \] \|\| exit (\d+)$/.exec(line)
       const sum = /^echo (.+) \| sha256sum -c -(?: \|\| exit (\d+))?$/.exec(line)
       const append = /^cat (\S+) >> (\S+)$/.exec(line)
+      const write = /^echo (\S+) > (\S+)$/.exec(line)
       if (same) {
         const disk = this.state.disks.find(d => d.kernelName === same[2])
         if (!disk || nameOfDisk(disk, same[1]) !== words(same[3] ?? '')[0]) return Number(same[4])
@@ -505,6 +535,9 @@ export class Machine {
       } else if (sum) {
         const [hash, path = ''] = (words(sum[1] ?? '')[0] ?? '').split('  ')
         if (this.state.files[path]?.sha256 !== hash) return Number(sum[2] ?? 1)
+      } else if (write) {
+        this.changed(`write ${write[2]}`)
+        this.state.files[write[2] ?? ''] = { text: `${write[1]}\n`, mode: '0644' }
       } else if (append) {
         const from = this.state.files[append[1] ?? '']
         const to = this.state.files[append[2] ?? '']
@@ -523,6 +556,8 @@ export class Machine {
   /** Programs that a unit may call. */
   private program([name, ...args]: string[]): number {
     switch (name) {
+      case 'exit':
+        return Number(args[0] ?? 0)
       case 'flatcar-install':
         return this.flatcarInstall(args)
       case 'flatcar-reset':
@@ -540,6 +575,16 @@ export class Machine {
       default:
         return 127
     }
+  }
+
+  /** As {@link putShell}: bytes, path, mode, and whether what is there goes first. */
+  private put([bytes, path = '', mode = '', anew]: string[], input: Input): Output {
+    const { files } = this.state
+    if (anew === 'anew') delete files[path]
+    if (input.bytes !== Number(bytes)) return failed(1, 'only a part of it arrived')
+    this.changed(`write ${path}`)
+    files[path] = { mode, ...input }
+    return said('')
   }
 
   private flatcarReset(args: string[]): number {
@@ -564,11 +609,13 @@ export class Machine {
       disk.system = 'half-written'
       disk.content = []
       delete disk.ignition
+      delete disk.kept
       this.powerOff()
       return 1
     }
     disk.system = 'flatcar'
     disk.ignition = ignition.text
+    delete disk.kept
     disk.content = [
       { partition: `${disk.kernelName}p6`, fsType: 'btrfs', label: 'OEM' },
       { partition: `${disk.kernelName}p9`, fsType: 'ext4', label: 'ROOT' },
@@ -591,10 +638,14 @@ export class Machine {
       'update-engine': { active: 'active', result: 'success', exitCode: 0 },
       locksmithd: { active: 'active', result: 'success', exitCode: 0 },
     }
+    const kept = keptOnDisk(state.disks, system)
     state.files = {
       '/etc/iscsi/initiatorname.iscsi': { text: `InitiatorName=${this.initiator()}\n`, mode: '0644' },
+      ...structuredClone(kept?.files ?? {}),
     }
-    if (system === 'old-os')
+    for (const name of kept?.starts ?? [])
+      state.units[name] = { active: 'active', result: 'success', exitCode: 0 }
+    if (system === 'old-os' && !kept)
       for (const [path, text] of Object.entries(this.blueprint.oldFiles ?? {}))
         state.files[path] = { text, mode: '0600' }
     const own = mintHostKey(
@@ -603,14 +654,8 @@ export class Machine {
     ).privateKey
     state.hostKey = own
     if (system === 'old-os' || ignition === undefined) return
-    const config = JSON.parse(ignition) as {
-      storage?: { files?: { path: string; mode?: number; contents?: { source?: string } }[] }
-    }
-    for (const file of config.storage?.files ?? [])
-      state.files[file.path] = {
-        text: dataUrl(file.contents?.source ?? ''),
-        mode: (file.mode ?? 0o644).toString(8).padStart(4, '0'),
-      }
+    // Ignition runs at the first boot alone.
+    if (!kept) Object.assign(state.files, filesOf(ignition))
     const key = state.files['/etc/ssh/ssh_host_ed25519_key']?.text
     const differs = system === 'flatcar' && this.world.strikes('host-key-differs', state.name)
     state.hostKey = key !== undefined && !differs ? key : own
@@ -640,10 +685,4 @@ function said(stdout: string): Output {
 
 function failed(code: number, stderr: string): Output {
   return { code, stdout: '', stderr: `${stderr}\n` }
-}
-
-function dataUrl(source: string): string {
-  const match = /^data:[^,]*?(;base64)?,(.*)$/s.exec(source)
-  if (!match) return ''
-  return match[1] ? Buffer.from(match[2] ?? '', 'base64').toString() : decodeURIComponent(match[2] ?? '')
 }

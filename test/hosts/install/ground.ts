@@ -158,6 +158,7 @@ export async function groundFor(test: { onTestFinished(end: () => unknown): void
     host,
     world,
     lab,
+    runFolder,
     order,
     notes,
     asked,

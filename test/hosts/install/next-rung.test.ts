@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { Away } from '../../../src/hosts/install/away.ts'
 import { groundFor } from './ground.ts'
 import { redfish } from './ladder-at.ts'
 
@@ -9,6 +10,16 @@ test('flatcar-reset that comes back as the old system: the next way is climbed a
   expect(await ground.install()).toMatchObject({ state: 'done' })
   expect(ground.notes.join('\n')).toMatch(/flatcar-reset led nowhere .* has booted again/)
   expect(ground.notes.join('\n')).toMatch(/kexec: load the installer/)
+  expect(ground.writes()).toEqual([1, 0])
+})
+
+test('killed before its order to reboot arrived: the old system is waited for, and reset after all', async context => {
+  const ground = await groundFor(context, { install: ['flatcar-reset'] })
+  // What the killed process left on this computer; the machine does not answer at the first look.
+  new Away(ground.runFolder).begins(ground.host)
+  ground.emulator(ground.host).state.upAt = Date.now() + 1_000
+  expect(await ground.bringUp()).toMatchObject({ state: 'done', output: { way: 'flatcar-reset' } })
+  expect(await ground.install()).toMatchObject({ state: 'done' })
   expect(ground.writes()).toEqual([1, 0])
 })
 

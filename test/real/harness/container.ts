@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { SshAccess } from '../../../src/hosts/ssh.ts'
 import { run, until } from './commands.ts'
-import { liftLimit, limitNewConnections, type Network } from './network.ts'
+import { cutOff, lift, limitNewConnections, type Network } from './network.ts'
 import { place } from './place.ts'
 
 /** A machine with real systemd and a real sshd, in namespaces of its own, which can be switched, cut off and reinstalled. */
@@ -22,8 +22,8 @@ export interface Container {
   powerOn(): Promise<void>
   /** Takes the power away: nothing in it learns of it. */
   cutPower(): Promise<void>
-  /** The cable of its network, unplugged or plugged in. */
-  link(state: 'up' | 'down'): void
+  /** Whether anything passes between it and the network; what does not is dropped without a word. */
+  partition(state: 'cut' | 'healed'): void
   /** At most so many new connections a minute; the rest is dropped without a word. Undefined lifts it. */
   limitConnections(perMinute: number | undefined): void
   /**
@@ -52,7 +52,7 @@ export async function startContainer(
   const machine = `${network.bridge}-${name}`
   const address = network.address(number)
   const mac = `52:54:00:77:00:${number.toString(16).padStart(2, '0')}`
-  const cable = network.plug(machine, address, mac)
+  network.plug(machine, address, mac)
   let system: string | undefined
   let nspawn: ChildProcess | undefined
   let wanted: 'on' | 'off' = 'off'
@@ -172,9 +172,12 @@ export async function startContainer(
     },
     powerOn,
     cutPower,
-    link: state => void run('ip', 'link', 'set', cable, state),
+    partition(state) {
+      if (state === 'cut') cutOff(machine)
+      else lift(machine, 'partition')
+    },
     limitConnections(perMinute) {
-      if (perMinute === undefined) liftLimit(machine)
+      if (perMinute === undefined) lift(machine, 'gentle')
       else limitNewConnections(machine, perMinute)
     },
     async replaceSystem(files = {}) {

@@ -101,7 +101,18 @@ export function limitNewConnections(namespace: string, perMinute: number): void 
   runWith({ input: rules }, 'ip', 'netns', 'exec', namespace, 'nft', '-f', '-')
 }
 
-/** Takes the limit away. */
-export function liftLimit(namespace: string): void {
-  run('ip', 'netns', 'exec', namespace, 'nft', 'delete', 'table', 'inet', 'gentle')
+/** Drops whatever comes to a machine or leaves it, without a word to either side. */
+export function cutOff(namespace: string): void {
+  const rules = [
+    'table inet partition {',
+    '  chain input { type filter hook input priority -10; policy drop; iif lo accept; }',
+    '  chain output { type filter hook output priority -10; policy drop; oif lo accept; }',
+    '}',
+  ].join('\n')
+  runWith({ input: rules }, 'ip', 'netns', 'exec', namespace, 'nft', '-f', '-')
+}
+
+/** Takes away what {@link limitNewConnections} (`gentle`) or {@link cutOff} (`partition`) has put up. */
+export function lift(namespace: string, table: 'gentle' | 'partition'): void {
+  run('ip', 'netns', 'exec', namespace, 'nft', 'delete', 'table', 'inet', table)
 }

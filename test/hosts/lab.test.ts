@@ -3,9 +3,9 @@ import { MachinesEmulator } from '../../src/lab/hosts/emulator.ts'
 import { World } from '../../src/lab/world.ts'
 import { smallBlueprint } from '../lab/small-world.ts'
 import { scratch } from '../runbook/harness.ts'
-import { factsContract } from './host-contract.ts'
+import { hostContract } from './host-contract.ts'
 
-factsContract('a machine of the lab', async () => {
+hostContract('a machine of the lab', async () => {
   const blueprint = smallBlueprint()
   blueprint.hosts[0]!.begins = 'old-os'
   const person = mintHostKey(Buffer.from('the person'), 'operator')
@@ -24,10 +24,12 @@ factsContract('a machine of the lab', async () => {
     },
     hostname: 'lithium',
     mac: blueprint.hosts[0]!.mac,
+    bootId: () => state.bootId,
     put(path, text) {
       state.files[path] = { text, mode: '0600' }
     },
     changes: () => world.mutations.hosts,
+    bootAnother: async () => emulator.machine('lithium').insertStick(),
     close: () => emulator.close(),
   }
 })
