@@ -101,7 +101,8 @@ export async function bootstrapManifests(
   const file = folder === '' ? undefined : fileOf(join(folder, 'rendered'), part.name)
   const kept = file === undefined ? undefined : readKept(file)
   if (kept !== undefined) return kept.objects
-  const rendering = await renderSource(cluster, part.from, { signal })
+  // Its `objects` are what can be read without rendering, not what is to be applied.
+  const rendering = await renderSource(cluster, { folder: part.from.folder }, { signal })
   if (file !== undefined) keepRendering(file, rendering)
   return rendering.objects
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { addressOf, nasOf, provisioningOf, remoteOf } from './init-findings.ts'
+import type { FluxFound } from './init-flux.ts'
 import { type Finding, newPage, type Page, yamlScalar } from './init-questions.ts'
 import { type Sources, takenIn } from './init-sources.ts'
 import type { Claim, Inventory } from './inventory.ts'
@@ -40,8 +41,8 @@ export function draft(sources: Sources): string {
   page.put(0, 'k0sctl', yamlScalar(shown(sources.k0sctlFile)))
   page.open(0, 'gitops')
   page.put(2, 'repository', yamlScalar(shown(repository)))
-  page.find(2, 'remote', remoteOf(inventory, repository))
-  page.find(2, 'bootstrap', bootstrapFinding(sources))
+  page.find(2, 'remote', remoteOf(inventory, repository, fluxOf(sources)?.source.url))
+  draftBootstrap(sources, page)
   draftApplications(sources, page)
   page.open(0, 'hosts')
   for (const [i, host] of k0sctl.hosts.entries()) draftHost(host, i === 0, sources, page)
@@ -65,6 +66,57 @@ export function draft(sources: Sources): string {
   return page.text()
 }
 
+function fluxOf({ applications }: Sources): FluxFound | undefined {
+  return applications.from === 'flux' ? applications.flux : undefined
+}
+
+function draftBootstrap(sources: Sources, page: Page): void {
+  const flux = fluxOf(sources)
+  if (flux === undefined) page.find(2, 'bootstrap', bootstrapFinding(sources))
+  else draftFlux(flux, sources, page)
+}
+
+/** Flux itself, with the Secrets that are not in Git, and the proof that it reads the repository. */
+function draftFlux({ bootstrap, source, login, keys }: FluxFound, sources: Sources, page: Page): void {
+  page.comment(
+    2,
+    'What Flux does not bring itself stands before it in this list: a network that k0s does not bring, most often.',
+  )
+  page.open(2, 'bootstrap')
+  page.item(4, 'name: flux')
+  page.put(6, 'kustomize', yamlScalar(sources.shown(join(sources.repository, bootstrap))))
+  const given = [
+    ...keys.map(secret => ({
+      secret,
+      data: '{ age.agekey: sops.age-key }',
+      why: 'what opens the encrypted Secrets in Git; in the environment RECOVER_SECRET_SOPS_AGE_KEY',
+    })),
+    ...(login === undefined
+      ? []
+      : [
+          {
+            secret: login,
+            data: /^ssh:/.test(source.url ?? '')
+              ? '{ identity: git.identity, known_hosts: git.known-hosts }'
+              : '{ username: git.username, password: git.token }',
+            why: 'how Flux logs in to the repository; the fields of a secret `git` in your own sources',
+          },
+        ]),
+  ]
+  if (given.length > 0) page.open(6, 'secrets')
+  for (const { secret, data, why } of given) {
+    page.comment(8, why)
+    page.item(8, `secret: ${yamlScalar(secret)}`)
+    page.put(10, 'data', data)
+  }
+  const { apiVersion, kind, namespace, name } = source
+  page.open(6, 'proof')
+  page.item(
+    8,
+    `{ apiVersion: ${yamlScalar(apiVersion)}, kind: ${yamlScalar(kind)}, namespace: ${yamlScalar(namespace)}, name: ${yamlScalar(name)}, condition: Ready }`,
+  )
+}
+
 function bootstrapFinding({ inventory, repository, bootstrap, shown }: Sources): Finding {
   if (bootstrap === undefined)
     return {
@@ -83,6 +135,12 @@ function draftApplications({ applications, inventory, repository, shown }: Sourc
   if (applications.from === 'folder') {
     const folder = yamlScalar(shown(join(repository, applications.folder)))
     page.put(2, 'applications', folder, `${count(applications.names.length, 'Argo CD Application')} in Git`)
+    return
+  }
+  if (applications.from === 'flux') {
+    const { folder, names } = applications.flux
+    const shownFolder = yamlScalar(shown(join(repository, folder)))
+    page.put(2, 'applications', `{ flux: ${shownFolder} }`, `${count(names.length, 'Kustomization')} of Flux`)
     return
   }
   if (applications.from === 'unknown') {

@@ -160,8 +160,9 @@ export function nasOf(inventory: Inventory): Finding {
   }
 }
 
-/** The URL from which Argo CD reads the repository. */
-export function remoteOf(inventory: Inventory, repository: string): Finding {
+/** The URL from which Argo CD or Flux reads the repository. @param flux what Flux's own source says of it */
+export function remoteOf(inventory: Inventory, repository: string, flux: string | undefined): Finding {
+  if (flux !== undefined) return { value: withoutLogin(flux), why: 'where Flux reads it from' }
   const said = [
     ...new Set(
       [...inventory.applications, ...inventory.applicationSets].flatMap(a =>

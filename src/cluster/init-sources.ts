@@ -1,14 +1,16 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { Fault } from '../runbook/fault.ts'
+import { type FluxFound, fluxIn } from './init-flux.ts'
 import { type Inventory, readInventory } from './inventory.ts'
 import { type K0sctlFile, readK0sctl } from './k0sctl-file.ts'
 import { kustomizationOf } from './kustomization.ts'
 import { readYaml } from './yaml-file.ts'
 
-/** Where Argo CD's Applications come from: a folder of them, or folders that become one each. */
+/** Where Applications come from: a folder of Argo CD's, one of Flux's Kustomizations, or folders that become one each. */
 export type Applications =
   | { from: 'folder'; folder: string; names: string[] }
+  | { from: 'flux'; flux: FluxFound }
   | { from: 'generated'; generate: string[]; folders: string[] }
   | { from: 'unknown' }
 
@@ -111,6 +113,8 @@ function applicationsOf(inventory: Inventory, root: string, bootstrap: string | 
       folder: commonFolder(applications.map(a => a.at)),
       names: applications.map(a => a.name),
     }
+  const flux = fluxIn(inventory.folders, root)
+  if (flux !== undefined) return { from: 'flux', flux }
   const generates = applicationSets.flatMap(set => set.generates)
   if (generates.length > 0) return { from: 'generated', generate: generates, folders: [] }
   // What the bootstrap takes in stays an application too: Argo CD keeps it up to date afterwards, as it does itself.

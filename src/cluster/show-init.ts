@@ -30,6 +30,10 @@ export function showInit(result: InitResult): string {
     part(`Applications: ${applications.names.length}, in ${applications.folder}`, [
       applications.names.join(', '),
     ])
+  else if (applications.from === 'flux')
+    part(`Applications: ${applications.flux.names.length} by Flux, in ${applications.flux.folder}`, [
+      applications.flux.names.join(', '),
+    ])
   else if (applications.from === 'generated')
     part(`Applications: none in Git; one for each of ${applications.folders.length || 'the'} folders`, [
       applications.generate.join(', '),

@@ -429,6 +429,37 @@ test('Applications in Git are found in their folder, with the URL that they are 
     })
 })
 
+test('a repository that Flux keeps is proposed with Flux: who brings it, its Secrets that are not in Git, its proof', () => {
+  const folder = scratch('init')
+  for (const home of ['home', 'flux-home'])
+    cpSync(join(root, 'examples', home), join(folder, home), { recursive: true })
+  const output = join(folder, 'flux-home', 'new.yaml')
+  const result = init({ repository: join(folder, 'flux-home'), output, env: {} })
+  expect(result.questions.map(q => q.path)).not.toContain('gitops.bootstrap')
+  expect(showInit(result)).toContain(
+    'Applications: 3 by Flux, in clusters/home\n  notes, synology-csi, flux-system\n',
+  )
+  const answers = {
+    ...answersFor(join(folder, 'flux-home'), ['lithium']),
+    'hosts.lithium.ignition': '../home/ignition/lithium.bu',
+  }
+  const asked = Object.fromEntries(result.questions.map(({ path }) => [path, answers[path as never] ?? 'x']))
+  writeFileSync(output, answer(readFileSync(output, 'utf8'), asked))
+  const { entry } = loadCluster(output, {})
+  const own = loadCluster(join(root, 'examples/flux-home/recover.yaml'), {}).entry
+  expect(entry.gitops).toEqual({ ...own.gitops, remote: 'https://git.example.net/you/flux-home.git' })
+})
+
+test('a repository of two clusters is asked about: nobody can say which Flux is meant', () => {
+  const folder = join(scratch('init'), 'flux-home')
+  cpSync(join(root, 'examples/flux-home'), folder, { recursive: true })
+  cpSync(join(folder, 'clusters/home'), join(folder, 'clusters/other'), { recursive: true })
+  const sync = join(folder, 'clusters/other/flux-system/gotk-sync.yaml')
+  writeFileSync(sync, readFileSync(sync, 'utf8').replace('./clusters/home', './clusters/other'))
+  const result = init({ repository: folder, output: join(folder, 'new.yaml'), env: {} })
+  expect(result.questions.map(q => q.path)).toContain('gitops.bootstrap')
+})
+
 test('the schema that editors get is the one that files are checked by', () => {
   expect(readFileSync(join(root, 'docs/recover.schema.json'), 'utf8')).toBe(
     `${JSON.stringify(clusterFileJsonSchema(), null, 2)}\n`,

@@ -1,9 +1,20 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bootstrapManifests } from '../../runbooks/render.ts'
+import { loadCluster } from '../../src/cluster/load.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { renderApplication } from '../../src/kubernetes/render/application.ts'
 import { differences, withoutSecrets } from '../../src/kubernetes/render/differences.ts'
@@ -378,4 +389,20 @@ test('what a kustomization lacks is named with file, line and column', async () 
       ),
     },
   )
+})
+
+withKustomize('a run gets a kustomization of the bootstrap as kustomize renders it, once', async () => {
+  const examples = scratch('examples')
+  for (const home of ['home', 'flux-home'])
+    cpSync(join('examples', home), join(examples, home), { recursive: true })
+  const folder = join(examples, 'flux-home/clusters/home/flux-system')
+  const kustomization = join(folder, 'kustomization.yaml')
+  writeFileSync(kustomization, `${readFileSync(kustomization, 'utf8')}commonAnnotations: { by: kustomize }\n`)
+  const cluster = loadCluster(join(examples, 'flux-home/recover.yaml'), {})
+  const run = scratch('run')
+  const objects = await bootstrapManifests(cluster, cluster.bootstrap[0]!, run, signal)
+  expect(objects.length).toBeGreaterThan(2)
+  expect(new Set(objects.map(o => o.metadata.annotations?.by))).toEqual(new Set(['kustomize']))
+  rmSync(kustomization)
+  expect(await bootstrapManifests(cluster, cluster.bootstrap[0]!, run, signal)).toEqual(objects)
 })
