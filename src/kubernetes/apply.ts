@@ -22,7 +22,8 @@ export interface ApplyOptions {
  * Applies objects in the order of their kinds: definitions are established before anything of their kind, webhooks and
  * APIServices come last. Kinds that nobody serves yet wait for the operator that brings them, for which all the rest is
  * applied first. What passes by itself (throttling, a server that restarts, a webhook that is not up) is tried again
- * within the step's limit; what does not is told for each object at the end of its group.
+ * for three minutes, and once for each further object when that did not help; what is refused is told for each object at
+ * the end of its group.
  *
  * Throws Fault `objects-refused` for several, `kind-not-brought`, `field-conflict` under the policy `stop`, and what
  * {@link KubernetesWriter.apply} throws.
@@ -35,6 +36,8 @@ export async function applyAll(
   const { note, progress, wait } = options.hands
   const applied: Applied[] = []
   const waiting: KubernetesObject[] = []
+  // A webhook that is away for one object is away for fifty: only the first of them is waited for.
+  let patient = true
   const put = async (group: readonly KubernetesObject[]) => {
     const refused: { object: string; fault: Fault }[] = []
     for (const object of group) {
@@ -42,11 +45,12 @@ export async function applyAll(
       try {
         applied.push(
           await wait(`the API to take ${shown}`, () => applyOne(kubernetes, object, options), {
-            limit: '3m',
+            limit: patient ? '3m' : '1s',
           }),
         )
       } catch (thrown) {
         if (!(thrown instanceof Fault)) throw thrown
+        if (thrown.code === 'wait-timed-out') patient = false
         const fault =
           thrown.code === 'wait-timed-out' && thrown.cause instanceof Fault ? thrown.cause : thrown
         // Without the server nothing else will get on either.

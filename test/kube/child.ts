@@ -1,32 +1,48 @@
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fromScratch } from '../../runbooks/from-scratch.ts'
 import { whereaboutsOf } from '../../runbooks/rehearse.ts'
-import { beginRun, type Reach, resumeRun, type SessionOptions } from '../../runbooks/session.ts'
+import { bootstrapManifests } from '../../runbooks/render.ts'
+import { beginRun, planRun, type Reach, resumeRun, type SessionOptions } from '../../runbooks/session.ts'
+import { loadCluster } from '../../src/cluster/load.ts'
 import { keepLab } from '../../src/lab/keeper.ts'
 import { toFault } from '../../src/runbook/fault.ts'
-import type { JournalRecord } from '../../src/runbook/replay.ts'
-import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
+import { onlyPhases } from '../../src/runbook/only-phases.ts'
+import { isOurs, recordsOfRun } from './harness/records.ts'
+import type { Death } from './harness/recovery.ts'
 
 /**
- * One process's part of a recovery against a real control plane: `node child.js begin|resume FILE LAB FOLDER ONLY DEATH`.
+ * One process's part of a recovery against a real control plane: `node child.js plan|begin|resume FILE LAB FOLDER ONLY DEATH LIMIT
+ * PACE`.
  * Runs are kept below XDG_STATE_HOME. With DEATH `first` it ends itself with SIGKILL as soon as it has come a step further:
- * right after an effect, or after a record of the phases in ONLY that says something new. What it told lies in FOLDER.
+ * right after an effect, or after a record of the phases in ONLY that says something new. No step takes longer than LIMIT ms.
+ * What it told lies in FOLDER.
  *
  * Exit codes: 0 finished, 4 it stopped with failures, 5 it could not begin.
  */
-const [part = 'begin', file = '', lab = '', folder = '', only = '', death = ''] = process.argv.slice(2)
+const [part = 'begin', file = '', lab = '', folder = '', only = '', death = '', limit = '', pace = ''] =
+  process.argv.slice(2)
 const phases = only === '' ? undefined : only.split(',')
 const never = new AbortController().signal
 const tell = (name: string, value: unknown) =>
   appendFileSync(join(folder, name), `${JSON.stringify(value)}\n`)
 
 const kept = (await keepLab(lab, { start: false }))!
+const die = (death: Death) => {
+  tell('deaths.ndjson', death)
+  process.kill(process.pid, 'SIGKILL')
+}
 
-const reach: Reach = async cluster => {
+const reach: Reach = async (cluster, folder) => {
   return {
     ...whereaboutsOf(kept, cluster),
+    // A home with a kit has its bootstrap rendered as in earnest; of others it lies there rendered.
+    ...(cluster.entry.kit === undefined
+      ? {}
+      : { manifests: (part, signal) => bootstrapManifests(cluster, part, folder.path, signal) }),
     // Real controllers take the time that they take.
-    scaleLimit: limitMs => Math.min(limitMs, 120_000),
+    pace: Number(pace),
+    scaleLimit: limitMs => Math.min(limitMs, Number(limit)),
   }
 }
 
@@ -44,15 +60,26 @@ const session: SessionOptions = {
   onPoint(point) {
     if (death !== 'first') return
     const step = /^after-effect (\S+)/.exec(point)?.[1]
-    const record = /^after record (\d+)/.exec(point)?.[1]
-    if ((step !== undefined && isOurs(step)) || (record !== undefined && isNew(Number(record)))) {
-      tell('deaths.ndjson', point)
-      process.kill(process.pid, 'SIGKILL')
-    }
+    const seq = /^after record (\d+)/.exec(point)?.[1]
+    if (seq !== undefined) {
+      const records = recordsOfRun()
+      const before = records.slice(0, Number(seq) - 1)
+      // What is written in one flush is there together or not at all, so it is died at together.
+      const written = records.slice(Number(seq) - 1).filter(record => record !== '')
+      if (records[Number(seq) - 1] !== '' && written.some(record => !before.includes(record)))
+        die({ point, records: written })
+    } else if (step !== undefined && isOurs(step)) die({ point, records: [] })
   },
 }
 
 try {
+  if (part === 'plan') {
+    const cluster = loadCluster(file)
+    const book = phases === undefined ? fromScratch : onlyPhases(fromScratch, phases)
+    const where = await reach(cluster, { run: '', path: '', journal: '' })
+    tell('plan.ndjson', await planRun(cluster, where, never, book))
+    process.exit(0)
+  }
   const { state, failures } =
     part === 'begin'
       ? await beginRun(file, reach, 'rehearsal', { ...session, ...(phases ? { only: phases } : {}) })
@@ -62,18 +89,4 @@ try {
 } catch (thrown) {
   tell('faults.ndjson', toFault(thrown, 'the test').toJSON())
   process.exitCode = 5
-}
-
-/** Of the phases at whose every record we die. */
-function isOurs(step: string): boolean {
-  return /^(kubernetes|bootstrap|applications)\//.test(step) || /^volumes\/let-through/.test(step)
-}
-
-/** A record that a process before us did not write in other words: an intent, or what came of it. */
-function isNew(seq: number): boolean {
-  const lines = readFileSync(openRunFolder(stateFolder()).journal, 'utf8').trimEnd().split('\n')
-  const record = JSON.parse(lines[seq - 1] ?? '{}') as JournalRecord & { step?: string; how?: string }
-  if (record.step === undefined || !isOurs(record.step)) return false
-  const before = lines.slice(0, seq - 1).map(line => JSON.parse(line) as { kind: string; step?: string })
-  return !before.some(r => r.kind === record.kind && r.step === record.step)
 }

@@ -3,34 +3,13 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually } from '../lab/kubernetes/cluster.ts'
 import { describeKube } from './harness/describe-kube.ts'
-import { endOf } from './harness/end.ts'
-import { type Lived, live, type RealHome, startHome } from './harness/recovery.ts'
+import { failures, isWell } from './harness/judge.ts'
+import { live, startHome } from './harness/recovery.ts'
 import { unquiet } from './harness/unquiet.ts'
-
-const needs = {
-  parts: ['kustomize', 'argocd', 'cilium'] as const,
-  programs: ['git', 'helm', 'redis-server'] as const,
-}
-
-/** Steps that failed, with the codes of their faults; each must be somebody's to mend, and say how. */
-function failures({ faults }: Lived): Record<string, string> {
-  for (const { blame, code, message, remedy } of faults) {
-    expect(blame, `${code}: ${message}`).not.toBe('bug')
-    expect(remedy.length).toBeGreaterThan(20)
-  }
-  return Object.fromEntries(faults.map(({ step, code }) => [step ?? '', code]))
-}
-
-async function isWell(home: RealHome): Promise<void> {
-  const { applications, claims } = await endOf(home)
-  expect(Object.keys(applications)).toHaveLength(6)
-  expect(new Set(Object.values(applications))).toEqual(new Set(['Synced, Healthy']))
-  expect(new Set(Object.values(claims))).toEqual(new Set(['Bound']))
-}
 
 describeKube(
   'troubles of a real control plane',
-  { parts: [...needs.parts], programs: [...needs.programs] },
+  { parts: ['kustomize', 'argocd', 'cilium'], programs: ['git', 'helm', 'redis-server'] },
   () => {
     test('killed in the middle of the steps, on a slow store, with 429s, 409s and 500s in between', {
       timeout: 15 * 60_000,

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { applyAll, applyOver } from '../../src/kubernetes/apply.ts'
 import { orderForApply } from '../../src/kubernetes/apply-order.ts'
 import type { ConflictPolicy } from '../../src/kubernetes/field-owners.ts'
-import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
+import type { KubernetesObject, KubernetesWriter } from '../../src/kubernetes/kubernetes.ts'
+import { refusal } from '../../src/kubernetes/refusal.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import type { Acting } from '../../src/runbook/step.ts'
 import { type Cluster, eventually, startCluster } from '../lab/kubernetes/cluster.ts'
@@ -237,6 +238,40 @@ test('one object that is refused keeps none of its group back; all that were are
   })
   expect(
     await cluster.api.reader.get({ apiVersion: 'v1', kind: 'ConfigMap', namespace: ns, name: 'good' }),
+  ).toBeDefined()
+})
+
+test('a webhook that is away is waited for with the first object that it keeps out; every one is named', async () => {
+  const ns = fresh()
+  await apply([namespace(ns)])
+  const away = `Internal error occurred: failed calling webhook "rules.example.net": connection refused`
+  const { writer } = cluster.api
+  const kubernetes: KubernetesWriter = {
+    ...writer,
+    apply: (object, ...rest) =>
+      object.metadata.name?.startsWith('kept-out')
+        ? Promise.reject(refusal(`apply ${object.metadata.name}`, { status: 500, value: { message: away } }))
+        : writer.apply(object, ...rest),
+  }
+  const limits: unknown[] = []
+  const its = hands(2)
+  const wait: Acting['wait'] = (what, probe, options) => {
+    limits.push(options?.limit)
+    return its.wait(what, probe, options)
+  }
+  const objects = ['kept-out-1', 'kept-out-2', 'let-in'].map(name => config(ns, name, {}))
+  await expect(
+    applyAll(kubernetes, objects, { policy: 'by-manager', hands: { ...its, wait } }),
+  ).rejects.toMatchObject({
+    code: 'objects-refused',
+    transient: true,
+    message: expect.stringMatching(
+      /2 objects.* apply kept-out-1, since the admission webhook rules\.example\.net .* apply kept-out-2, since/,
+    ),
+  })
+  expect(limits).toEqual(['3m', '1s', '1s'])
+  expect(
+    await writer.get({ apiVersion: 'v1', kind: 'ConfigMap', namespace: ns, name: 'let-in' }),
   ).toBeDefined()
 })
 

@@ -97,5 +97,6 @@ function argocdManifests(): string {
       clusterResourceWhitelist: [{ group: '*', kind: '*' }],
     },
   }
-  return [namespace, ...install, project].map(object => stringify(object)).join('---\n')
+  // As kubectl reads it, too, for whom a bare `no` is not a text.
+  return [namespace, ...install, project].map(object => stringify(object, { version: '1.1' })).join('---\n')
 }

@@ -77,7 +77,8 @@ export class Processes {
     name: string,
     what: string,
     probe: () => Promise<T | undefined> | T | undefined,
-    limitMs = 60_000,
+    // A control plane starts in seconds, and in minutes where ten programs want each core.
+    limitMs = 180_000,
   ): Promise<T> {
     const end = performance.now() + limitMs
     for (;;) {

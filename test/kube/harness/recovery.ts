@@ -8,6 +8,7 @@ import { type Lab, startLab } from '../../../src/lab/lab.ts'
 import { World } from '../../../src/lab/world.ts'
 import type { RunEvent } from '../../../src/runbook/events.ts'
 import type { FaultJson } from '../../../src/runbook/fault.ts'
+import type { Plan } from '../../../src/runbook/plan.ts'
 import { type Connected, connectBy } from '../../lab/kubernetes/cluster.ts'
 import { type ControlPlane, startControlPlane } from './control-plane.ts'
 import { type KubeHome, makeHome } from './home.ts'
@@ -33,13 +34,19 @@ export interface RealHome extends KubeHome {
 export async function startHome(
   options: {
     volumes?: 'new' | 'adopt'
+    /** Another home than the example's. */
+    home?: KubeHome
+    /** More flags of the API server's, which then begins with an empty store. */
+    apiServer?: string[]
     before?: (controlPlane: ControlPlane) => Promise<number>
     populate?: (home: KubeHome) => void
   } = {},
 ): Promise<RealHome> {
-  const home = makeHome(options.volumes)
+  const home = options.home ?? makeHome(options.volumes)
   options.populate?.(home)
-  const controlPlane = await startControlPlane({ scheduler: true, kwok: true })
+  const { apiServer } = options
+  const flags = apiServer === undefined ? {} : { apiServer, empty: true }
+  const controlPlane = await startControlPlane({ scheduler: true, kwok: true, ...flags })
   const at = await options.before?.(controlPlane)
   const lab = mkdtempSync(join(tmpdir(), 'lab-'))
   // k0sctl gives the API's address as the controller's own, and the real server's certificate is for this one.
@@ -71,21 +78,43 @@ export interface Lived {
   end: number | NodeJS.Signals
   faults: (FaultJson & { step?: string })[]
   events: RunEvent[]
-  /** At which point it was killed. */
-  death: string | undefined
+  /** Where it was killed. */
+  death: Death | undefined
+  /** What was planned. */
+  plan: Plan | undefined
 }
 
-/**
- * One process of a home's recovery, to its end. @param death `first` kills it as soon as it has come a step further
- * @param only phases, all when empty
- */
+/** Where a process ended itself. */
+export interface Death {
+  /** `after record 12`, `after-effect bootstrap/apply[cilium]` */
+  point: string
+  /** The records that were the last ones of the journal then, written at once. */
+  records: string[]
+}
+
+/** How one process of a recovery lives. */
+interface Living {
+  /** It is killed as soon as it has come a step further. */
+  death?: 'first'
+  /** Phases, all when empty. */
+  only?: string
+  /** What no step may take longer than; 2 minutes by default. */
+  limitMs?: number
+  /** What the times between two looks are multiplied with: 1 in earnest. */
+  pace?: number
+  onEvent?: (event: RunEvent) => void
+}
+
+/** One process of a home's recovery, to its end. */
 export async function live(
   home: RealHome,
-  part: 'begin' | 'resume',
-  options: { death?: 'first'; only?: string; onEvent?: (event: RunEvent) => void } = {},
+  part: 'plan' | 'begin' | 'resume',
+  options: Living = {},
 ): Promise<Lived> {
   const folder = mkdtempSync(join(tmpdir(), 'lived-'))
   const args = [part, home.file, home.lab, folder, options.only ?? phases, options.death ?? '']
+  // In a rehearsal's pace fifty applications would be looked at more than a thousand times a second.
+  args.push(String(options.limitMs ?? 120_000), String(options.pace ?? 0.1))
   const child = spawn(process.execPath, [join('dist', 'bundle', 'kube-child.js'), ...args], {
     env: { ...process.env, XDG_STATE_HOME: home.state },
     stdio: 'inherit',
@@ -112,6 +141,7 @@ export async function live(
     end,
     faults: lines('faults.ndjson'),
     events: lines('events.ndjson'),
-    death: lines<string>('deaths.ndjson')[0],
+    death: lines<Death>('deaths.ndjson')[0],
+    plan: lines<Plan>('plan.ndjson')[0],
   }
 }
