@@ -110,12 +110,14 @@ export function connect(
   const { ignition, otherIgnition } = connectIgnition(cluster, where.secrets)
   const hosts = connectHosts(cluster, run, identity, where, ignition)
   const nas = connectNas(where.nas, signal, where.pace)
-  const kubeconfig = run.folder === undefined ? '' : join(run.folder, 'kubeconfig')
+  const own = run.folder === undefined ? '' : join(run.folder, 'kubeconfig')
+  const kubeconfig = run.asked?.kubeconfig ?? own
   const k0sctl = connectK0sctl(cluster, identity, where, run.folder ?? '', kubeconfig)
   const kubernetes = connectApi({
     kubeconfig,
     signal,
-    ...(run.folder === undefined || run.onlyLooks
+    ...(run.asked?.context === undefined ? {} : { context: run.asked.context }),
+    ...(run.folder === undefined || run.onlyLooks || run.asked?.kubeconfig !== undefined
       ? {}
       : { renew: () => k0sctl.fetchKubeconfig(undefined, signal, () => {}) }),
   })
@@ -128,6 +130,7 @@ export function connect(
     asked: run.asked ?? { chosen: [], atOnce: false },
     former: () => formerRuns(cluster.file, run.mode ?? 'real'),
     run: identity,
+    clusterAccess: kubernetes.where,
     secrets: where.secrets,
     wantedSecrets: where.wantedSecrets,
     names: connectNames(where.web === undefined),

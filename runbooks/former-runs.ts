@@ -4,7 +4,7 @@ import { listRunFolders, stateFolder } from '../src/runbook/run-folder.ts'
 import { mappedVolume } from '../src/volumes/map.ts'
 import type { FormerRun } from '../src/volumes/old-disks.ts'
 
-const mapped = z.object({ volumes: z.array(mappedVolume) })
+const mapped = z.object({ volumes: z.array(z.object(mappedVolume.shape)) })
 const disk = z.object({ handle: z.string() })
 
 /** Runs on this cluster file that came to their end, oldest first, with the folder of each. One that cannot be read is left out. */

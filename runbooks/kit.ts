@@ -144,6 +144,10 @@ export interface Asked {
   chosen: readonly string[]
   /** Without waiting for the time that what was left behind is kept. */
   atOnce: boolean
+  /** The living cluster that it is about, by the kubeconfig that leads to it; absent for one that the run itself makes. */
+  kubeconfig?: string
+  /** The context in that file; its current one where this is absent. */
+  context?: string
 }
 
 /** What observing may reach. Nothing here can change anything. */
@@ -156,6 +160,8 @@ export interface Readers {
   hosts: HostsReader
   nas: NasReader
   kubernetes: KubernetesReader
+  /** Which server is asked, and by which context of the kubeconfig. */
+  clusterAccess(): Promise<{ server: string; context: string }>
   k0sctl: K0sctlReader
   /** Where secret values come from; nothing that it gives may be printed or kept. */
   secrets: Pick<Secrets, 'field' | 'has' | 'sealed'>

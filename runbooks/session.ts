@@ -31,6 +31,7 @@ import { finalizeVolumes } from './finalize-volumes.ts'
 import { formerRuns } from './former-runs.ts'
 import { fromScratch } from './from-scratch.ts'
 import type { Asked } from './kit.ts'
+import { syncVolumes } from './sync-volumes.ts'
 
 /** What every part of a run needs from whoever started it. */
 export interface SessionOptions {
@@ -58,7 +59,7 @@ export type Reach = (cluster: Cluster, folder: RunFolder) => Promise<Whereabouts
 
 const limits = { nas: 4, host: 1, api: 8, k0sctl: 1 }
 
-const books = [fromScratch, finalizeVolumes]
+const books = [fromScratch, finalizeVolumes, syncVolumes]
 
 /** A runbook (the main one where none is named), or some phases of it. Throws Fault `phase-unknown`. */
 export function bookOf(only: string[] | undefined, id: string = fromScratch.id): Runbook {
@@ -172,7 +173,7 @@ export async function beginRun(
     writeFileSync(join(folder.path, 'recover.yaml'), readFileSync(path), { mode: 0o600 })
     const where = await reach(cluster, folder)
     const { mask } = where.secrets
-    bringAccess(folder, path, mode, book)
+    bringAccess(folder, path, mode, book, options.asked)
     const plan = await planRun(cluster, where, options.now, book, stillLooking(options.sink), {
       mode,
       ...(options.asked ? { asked: options.asked } : {}),
@@ -185,9 +186,7 @@ export async function beginRun(
       runbook: book.id,
       runbookHash: book.hash,
       ...(options.only ? { only: options.only } : {}),
-      ...(options.asked
-        ? { asked: { chosen: [...options.asked.chosen], atOnce: options.asked.atOnce } }
-        : {}),
+      ...(options.asked ? { asked: { ...options.asked, chosen: [...options.asked.chosen] } } : {}),
       stepHashes: book.stepHashes,
       inputHash: cluster.hash,
       input: path,
@@ -210,8 +209,14 @@ function aboutOf({ asked, mode }: Claims['began']): Pick<ConnectedRun, 'asked' |
 }
 
 /** A runbook that begins no cluster of its own works with the one that the newest finished run has made. */
-function bringAccess(folder: RunFolder, input: string, mode: string, book: Runbook): void {
-  if (book.id === fromScratch.id) return
+function bringAccess(
+  folder: RunFolder,
+  input: string,
+  mode: string,
+  book: Runbook,
+  asked: Asked | undefined,
+): void {
+  if (book.id === fromScratch.id || asked?.kubeconfig !== undefined) return
   const made = formerRuns(input, mode)
     .map(former => join(former.folder, 'kubeconfig'))
     .findLast(kubeconfig => existsSync(kubeconfig))

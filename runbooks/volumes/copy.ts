@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { Fault } from '../../src/runbook/fault.ts'
-import { done, due } from '../../src/runbook/step.ts'
+import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import { copyFault } from '../../src/volumes/copy-faults.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
+import type { MappedVolume } from '../../src/volumes/map.ts'
 import { copyJob, persistentVolumeClaim } from '../../src/volumes/objects.ts'
 import { parseCopyVerdict } from '../../src/volumes/programs.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
-import { step } from '../kit.ts'
+import { type Readers, step, type Writers } from '../kit.ts'
 import { fenceVolume } from '../protect/fence.ts'
 import { fenced } from '../protect/fenced.ts'
 import { boundToAnother } from './bind.ts'
@@ -16,6 +17,19 @@ import { modesOf } from './disk.ts'
 import { measureVolume } from './measure.ts'
 import { noStrangers } from './no-strangers.ts'
 import { sourceOf } from './source.ts'
+
+/** A new disk that holds every file of an old one. */
+export const copiedDisk = z.strictObject({
+  pv: z.string(),
+  handle: z.string(),
+  copied: z.strictObject({
+    files: z.number(),
+    folders: z.number(),
+    links: z.number(),
+    specials: z.number(),
+    bytes: z.number(),
+  }),
+})
 
 /** A new disk under the final claim's name, and every file of the old one on it. The old disk is only read, as a clone. */
 export const copyVolume = step({
@@ -31,84 +45,101 @@ export const copyVolume = step({
   retry: { times: 4, delay: '5s' },
   holdsUntil: 'volumes/drop-clone',
   uses: () => ['nas'],
-  output: z.strictObject({
-    pv: z.string(),
-    handle: z.string(),
-    copied: z.strictObject({
-      files: z.number(),
-      folders: z.number(),
-      links: z.number(),
-      specials: z.number(),
-      bytes: z.number(),
-    }),
-  }),
-  async observe({ volume, kubernetes, run }) {
-    const { namespace, jobs } = sourceOf(volume, run)
-    const binding = await bindingOf(kubernetes, volume.claim)
-    const job = await jobState(kubernetes, namespace, jobs.copy)
-    if (binding.state === 'bound' && binding.handle === volume.lun!.uuid)
-      throw boundToAnother(volume.claim, binding.handle, 'a new one')
-    const copied = job.state === 'complete' ? parseCopyVerdict(job.message) : undefined
-    if (binding.state === 'bound' && copied)
-      return done(
-        { pv: binding.pv, handle: binding.handle, copied },
-        `all ${copied.files} files of ${volume.claim} (${copied.folders} folders, ${copied.links} links, ${copied.bytes} bytes) are on the new disk ${binding.handle}, compared by content in a second pass`,
-      )
-    return due(
-      ...(binding.state === 'bound' ? [] : [`make a new disk for ${volume.claim}`]),
-      `copy every file in the Job ${namespace}/${jobs.copy} and compare both`,
-    )
-  },
+  output: copiedDisk,
+  observe: look => lookAtCopy(look.volume, look.volume.claim, look),
   async apply(act) {
-    const { volume, cluster, kubernetes, run, note, progress, wait } = act
-    const { namespace, name, source, jobs, labels } = sourceOf(volume, run)
+    const { volume, cluster, note } = act
     const claim = cluster.inventory.claims.find(c => c.id === volume.claim)
-    const accessModes = modesOf(cluster, volume.claim)
     await noStrangers(act)
     // What an old writer adds after the snapshot would be missing from the copy.
     note(`fence of ${volume.claim}: ${await fenced(volume, act)}`)
-    await kubernetes.apply(
-      persistentVolumeClaim(
-        { namespace, name },
-        {
-          sizeBytes: volume.sizeBytes,
-          storageClass: volume.storageClass,
-          accessModes,
-          labels: claim?.labels ?? {},
-          annotations: claim?.annotations ?? {},
-        },
-      ),
-    )
-    let why = ''
-    try {
-      await wait(
-        `a new disk for ${volume.claim}`,
-        async () => {
-          const binding = await bindingOf(kubernetes, volume.claim)
-          why = binding.state === 'pending' ? binding.why : ''
-          return binding.state === 'bound' || undefined
-        },
-        { limit: '5m' },
-      )
-    } catch (thrown) {
-      if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
-      throw new Fault({
-        code: 'volume-not-provisioned',
-        blame: 'host',
-        message: `no disk was made for ${volume.claim}: ${why}`,
-        remedy: 'Look at the CSI driver’s log and at the room on the NAS; then run `recover resume`',
-        cause: thrown,
-      })
-    }
-    await runJob(
-      kubernetes,
-      copyJob(jobs.copy, namespace, source, name, run.id, labels, cluster.jobImage),
-      (what, probe) => wait(what, probe, { every: '2s' }),
-      `the files of ${volume.claim} to be copied`,
+    await copyInto(
+      volume,
+      volume.claim,
       {
-        hear: hearingProgress(progress),
-        faultOf: (exitCode, message) => copyFault(volume.claim, exitCode, message),
+        accessModes: modesOf(cluster, volume.claim),
+        labels: claim?.labels ?? {},
+        annotations: claim?.annotations ?? {},
       },
+      act,
     )
   },
 })
+
+/** Whether a claim, the volume's own or one that stands in for it, has a new disk with every file of the volume. */
+export async function lookAtCopy(
+  volume: MappedVolume,
+  into: string,
+  { kubernetes, run }: Pick<Readers, 'kubernetes' | 'run'>,
+): Promise<Observation<z.infer<typeof copiedDisk>>> {
+  const { namespace, jobs } = sourceOf(volume, run)
+  const binding = await bindingOf(kubernetes, into)
+  const job = await jobState(kubernetes, namespace, jobs.copy)
+  if (binding.state === 'bound' && binding.handle === volume.lun!.uuid)
+    throw boundToAnother(into, binding.handle, 'a new one')
+  const copied = job.state === 'complete' ? parseCopyVerdict(job.message) : undefined
+  if (binding.state === 'bound' && copied)
+    return done(
+      { pv: binding.pv, handle: binding.handle, copied },
+      `all ${copied.files} files of ${volume.claim} (${copied.folders} folders, ${copied.links} links, ${copied.bytes} bytes) are on the new disk ${binding.handle}, compared by content in a second pass`,
+    )
+  return due(
+    ...(binding.state === 'bound' ? [] : [`make a new disk for ${volume.claim}`]),
+    `copy every file in the Job ${namespace}/${jobs.copy} and compare both`,
+  )
+}
+
+/**
+ * Has a new disk made for a claim and copies every file of a volume's clone to it. Throws Fault `volume-not-provisioned`
+ * and what {@link copyFault} makes of the copying program's end.
+ */
+export async function copyInto(
+  volume: MappedVolume,
+  into: string,
+  as: { accessModes: string[]; labels: Record<string, string>; annotations: Record<string, string> },
+  { cluster, kubernetes, run, progress, wait }: Writers & Pick<Acting, 'progress' | 'wait'>,
+): Promise<void> {
+  const { namespace, source, jobs, labels } = sourceOf(volume, run)
+  const name = into.slice(namespace.length + 1)
+  await kubernetes.apply(
+    persistentVolumeClaim(
+      { namespace, name },
+      {
+        sizeBytes: volume.sizeBytes,
+        storageClass: volume.storageClass,
+        ...as,
+      },
+    ),
+  )
+  let why = ''
+  try {
+    await wait(
+      `a new disk for ${into}`,
+      async () => {
+        const binding = await bindingOf(kubernetes, into)
+        why = binding.state === 'pending' ? binding.why : ''
+        return binding.state === 'bound' || undefined
+      },
+      { limit: '5m' },
+    )
+  } catch (thrown) {
+    if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
+    throw new Fault({
+      code: 'volume-not-provisioned',
+      blame: 'host',
+      message: `no disk was made for ${into}: ${why}`,
+      remedy: 'Look at the CSI driver’s log and at the room on the NAS; then run `recover resume`',
+      cause: thrown,
+    })
+  }
+  await runJob(
+    kubernetes,
+    copyJob(jobs.copy, namespace, source, name, run.id, labels, cluster.jobImage),
+    (what, probe) => wait(what, probe, { every: '2s' }),
+    `the files of ${volume.claim} to be copied`,
+    {
+      hear: hearingProgress(progress),
+      faultOf: (exitCode, message) => copyFault(volume.claim, exitCode, message),
+    },
+  )
+}

@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { done, due } from '../../src/runbook/step.ts'
+import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
+import type { MappedVolume } from '../../src/volumes/map.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
-import { step } from '../kit.ts'
+import { type Readers, step, type Writers } from '../kit.ts'
 import { measureVolume } from './measure.ts'
 import { sourceOf } from './source.ts'
 import { verifyVolume } from './verify.ts'
@@ -23,37 +24,45 @@ export const dropClone = step({
   retry: { times: 4, delay: '5s' },
   uses: () => ['nas'],
   output: z.strictObject({}),
-  async observe({ volume, kubernetes, nas, run }) {
-    const own = sourceOf(volume, run)
-    const left: string[] = []
-    for (const { ref, what } of traces(own)) if (await kubernetes.get(ref)) left.push(`delete ${what}`)
-    if ((await nas.luns()).some(l => l.name === own.clone)) left.push(`delete our clone ${own.clone}`)
-    // The NAS deletes a LUN and leaves its target, which is deleted after it: a run may have ended in between.
-    if ((await nas.targets()).some(t => t.name === own.clone)) left.push(`delete our target ${own.clone}`)
-    return left.length === 0 ? done({}, `nothing is left of the clone of ${volume.claim}`) : due(...left)
-  },
-  async apply({ volume, kubernetes, nas, run, output, wait }) {
-    const own = sourceOf(volume, run)
-    for (const { ref, what } of traces(own)) {
-      const live = await kubernetes.get(ref)
-      if (!live) continue
-      await kubernetes.remove(ref, live.metadata.uid ?? '')
-      await wait(`${what} to be gone`, async () => ((await kubernetes.get(ref)) ? undefined : true))
-    }
-    const target = (await nas.targets()).find(t => t.name === own.clone)
-    if (target)
-      await wait(`the nodes to let go of ${own.clone}`, async () => {
-        const now = (await nas.targets()).find(t => t.name === own.clone)
-        return (now?.sessions.length ?? 0) === 0 || undefined
-      })
-    await nas.dropOwnClone({
-      uuid: output(measureVolume).clone,
-      name: own.clone,
-      parent: volume.lun!.uuid,
-      run: run.id,
-    })
-  },
+  observe: look => lookForTraces(look.volume, look),
+  apply: act => dropTraces(act.volume, act.output(measureVolume).clone, act),
 })
+
+/** What is left of a volume's clone: in the cluster, and on the NAS. */
+export async function lookForTraces(
+  volume: MappedVolume,
+  { kubernetes, nas, run }: Pick<Readers, 'kubernetes' | 'nas' | 'run'>,
+): Promise<Observation<Record<never, never>>> {
+  const own = sourceOf(volume, run)
+  const left: string[] = []
+  for (const { ref, what } of traces(own)) if (await kubernetes.get(ref)) left.push(`delete ${what}`)
+  if ((await nas.luns()).some(l => l.name === own.clone)) left.push(`delete our clone ${own.clone}`)
+  // The NAS deletes a LUN and leaves its target, which is deleted after it: a run may have ended in between.
+  if ((await nas.targets()).some(t => t.name === own.clone)) left.push(`delete our target ${own.clone}`)
+  return left.length === 0 ? done({}, `nothing is left of the clone of ${volume.claim}`) : due(...left)
+}
+
+/** Deletes the clone, by its uuid, and everything in the cluster that led to it. */
+export async function dropTraces(
+  volume: MappedVolume,
+  clone: string,
+  { kubernetes, nas, run, wait }: Writers & Pick<Acting, 'wait'>,
+): Promise<void> {
+  const own = sourceOf(volume, run)
+  for (const { ref, what } of traces(own)) {
+    const live = await kubernetes.get(ref)
+    if (!live) continue
+    await kubernetes.remove(ref, live.metadata.uid ?? '')
+    await wait(`${what} to be gone`, async () => ((await kubernetes.get(ref)) ? undefined : true))
+  }
+  const target = (await nas.targets()).find(t => t.name === own.clone)
+  if (target)
+    await wait(`the nodes to let go of ${own.clone}`, async () => {
+      const now = (await nas.targets()).find(t => t.name === own.clone)
+      return (now?.sessions.length ?? 0) === 0 || undefined
+    })
+  await nas.dropOwnClone({ uuid: clone, name: own.clone, parent: volume.lun!.uuid, run: run.id })
+}
 
 /** Everything in the cluster that stood for the clone, in the order in which it can go. */
 function traces(own: ReturnType<typeof sourceOf>) {

@@ -1,16 +1,25 @@
 import { z } from 'zod'
-import { done, due } from '../../src/runbook/step.ts'
+import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
-import { measureJob, persistentVolume, persistentVolumeClaim } from '../../src/volumes/objects.ts'
+import type { MappedVolume } from '../../src/volumes/map.ts'
+import {
+  type CsiDisk,
+  measureJob,
+  persistentVolume,
+  persistentVolumeClaim,
+} from '../../src/volumes/objects.ts'
 import { parseMeasurement } from '../../src/volumes/programs.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
-import { step } from '../kit.ts'
+import { type Readers, step, type Writers } from '../kit.ts'
 import { snapshotVolume } from '../protect/snapshot.ts'
 import { diskOf } from './disk.ts'
 import { letThrough } from './let-through.ts'
 import { sourceOf } from './source.ts'
 
 export const measurement = z.strictObject({ files: z.number(), bytes: z.number(), sha256: z.string() })
+
+/** A measurement, and the clone that it was taken from. */
+export const measuredClone = measurement.extend({ clone: z.string() })
 
 /** The hashes of everything on the old disk, before anybody writes: taken from a clone of its snapshot. */
 export const measureVolume = step({
@@ -26,50 +35,66 @@ export const measureVolume = step({
   retry: { times: 4, delay: '5s' },
   holdsUntil: 'volumes/drop-clone',
   uses: () => ['nas'],
-  output: measurement.extend({ clone: z.string() }),
-  async observe({ volume, kubernetes, nas, run }) {
-    const { namespace, jobs, clone } = sourceOf(volume, run)
-    const job = await jobState(kubernetes, namespace, jobs.before)
-    const lun = (await nas.luns()).find(l => l.name === clone)
-    const found = job.state === 'complete' ? parseMeasurement(job.message) : undefined
-    if (found && lun)
-      return done(
-        { ...found, clone: lun.uuid },
-        `${volume.claim} held ${found.files} files of ${found.bytes} bytes, sha256 ${found.sha256.slice(0, 12)}…`,
-      )
-    return due(
-      ...(lun ? [] : [`clone the snapshot of ${volume.lun!.name} as ${clone}`]),
-      `hash every file of it in the Job ${namespace}/${jobs.before}`,
-    )
-  },
-  async apply({ volume, cluster, kubernetes, nas, run, output, wait }) {
-    const { namespace, clone, source, jobs, labels } = sourceOf(volume, run)
-    const { snapshot } = output(snapshotVolume)
-    const lun = await nas.clone(
-      { lun: volume.lun!.uuid, snapshot },
-      { name: clone, description: `recover run ${run.id}, clone of ${volume.claim}` },
-    )
-    const accessModes = ['ReadWriteOnce']
-    await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
-    await kubernetes.apply(
-      persistentVolume(source, { namespace, name: source }, diskOf(cluster, volume, lun), {
-        storageClass: '',
-        accessModes,
-        readOnly: true,
-        labels,
-      }),
-    )
-    await kubernetes.apply(
-      persistentVolumeClaim(
-        { namespace, name: source },
-        { sizeBytes: lun.sizeBytes, storageClass: '', accessModes, volumeName: source, labels },
-      ),
-    )
-    await runJob(
-      kubernetes,
-      measureJob(jobs.before, { namespace, name: source }, labels, cluster.jobImage),
-      (what, probe) => wait(what, probe, { every: '2s' }),
-      `the files of ${volume.claim} to be hashed`,
-    )
+  output: measuredClone,
+  observe: look => lookAtMeasurement(look.volume, look),
+  async apply(act) {
+    const { volume, cluster, output } = act
+    await measureClone(volume, output(snapshotVolume).snapshot, lun => diskOf(cluster, volume, lun), act)
   },
 })
+
+/** What the Job that hashes a volume's clone has found, while that clone is there. */
+export async function lookAtMeasurement(
+  volume: MappedVolume,
+  { kubernetes, nas, run }: Pick<Readers, 'kubernetes' | 'nas' | 'run'>,
+): Promise<Observation<z.infer<typeof measuredClone>>> {
+  const { namespace, jobs, clone } = sourceOf(volume, run)
+  const job = await jobState(kubernetes, namespace, jobs.before)
+  const lun = (await nas.luns()).find(l => l.name === clone)
+  const found = job.state === 'complete' ? parseMeasurement(job.message) : undefined
+  if (found && lun)
+    return done(
+      { ...found, clone: lun.uuid },
+      `${volume.claim} held ${found.files} files of ${found.bytes} bytes, sha256 ${found.sha256.slice(0, 12)}…`,
+    )
+  return due(
+    ...(lun ? [] : [`clone the snapshot of ${volume.lun!.name} as ${clone}`]),
+    `hash every file of it in the Job ${namespace}/${jobs.before}`,
+  )
+}
+
+/** Clones a snapshot of a volume's disk, brings the clone into the cluster to be read, and hashes every file of it. */
+export async function measureClone(
+  volume: MappedVolume,
+  snapshot: string,
+  diskAt: (lun: { uuid: string; sizeBytes: number }) => CsiDisk,
+  { cluster, kubernetes, nas, run, wait }: Writers & Pick<Acting, 'wait'>,
+): Promise<void> {
+  const { namespace, clone, source, jobs, labels } = sourceOf(volume, run)
+  const lun = await nas.clone(
+    { lun: volume.lun!.uuid, snapshot },
+    { name: clone, description: `recover run ${run.id}, clone of ${volume.claim}` },
+  )
+  const accessModes = ['ReadWriteOnce']
+  await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
+  await kubernetes.apply(
+    persistentVolume(source, { namespace, name: source }, diskAt(lun), {
+      storageClass: '',
+      accessModes,
+      readOnly: true,
+      labels,
+    }),
+  )
+  await kubernetes.apply(
+    persistentVolumeClaim(
+      { namespace, name: source },
+      { sizeBytes: lun.sizeBytes, storageClass: '', accessModes, volumeName: source, labels },
+    ),
+  )
+  await runJob(
+    kubernetes,
+    measureJob(jobs.before, { namespace, name: source }, labels, cluster.jobImage),
+    (what, probe) => wait(what, probe, { every: '2s' }),
+    `the files of ${volume.claim} to be hashed`,
+  )
+}

@@ -63,6 +63,24 @@ export const runFlags = {
   }),
 }
 
+/** Flags of commands that are about a cluster that is well. */
+export const livingClusterFlags = {
+  file: Flags.string({
+    char: 'f',
+    description: 'recover.yaml, or the folder that holds it',
+    default: '.',
+    helpValue: 'PATH',
+  }),
+  kubeconfig: Flags.string({
+    description: 'The way into the cluster; by default that of the newest finished run on this home',
+    helpValue: 'PATH',
+  }),
+  context: Flags.string({
+    description: 'The context in that file; its current one by default',
+    helpValue: 'NAME',
+  }),
+}
+
 /** Flags of every command that looks at hosts. */
 export const hostsFlags = {
   file: Flags.string({

@@ -63,6 +63,12 @@ export function held(application: KubernetesObject): KubernetesObject {
   return withAnnotation(application, hold, 'true')
 }
 
+/** Merge patches that hold a living Application back and let it go. */
+export const holding = {
+  hold: { metadata: { annotations: { [hold]: 'true' } } },
+  letGo: { metadata: { annotations: { [hold]: null } } },
+} as const
+
 export function isHeldBack(live: KubernetesObject): boolean {
   return live.metadata.annotations?.[hold] === 'true'
 }

@@ -3,13 +3,22 @@ import {
   type ApplicationState,
   held as annotated,
   applicationKind,
+  holding,
   isHeldBack as isAnnotated,
   type Push,
   pushPatch,
   stateOf,
 } from './argocd.ts'
 import { type Ailment, diagnose } from './diagnosis.ts'
-import { diagnoseFlux, fluxKind, fluxState, isSuspended, requestPatch, suspended } from './flux.ts'
+import {
+  diagnoseFlux,
+  fluxKind,
+  fluxState,
+  isSuspended,
+  requestPatch,
+  suspended,
+  suspending,
+} from './flux.ts'
 
 /** Who brings applications from Git into the cluster. */
 export const deliverers = ['argocd', 'flux'] as const
@@ -22,6 +31,8 @@ interface Delivery {
   kind: { apiVersion: string; kind: string }
   /** An application as it stands in Git, with the mark by which it is left alone. */
   hold(manifest: KubernetesObject): KubernetesObject
+  /** Merge patches of a living one: with the mark, and without it. */
+  patches: { hold: object; letGo: object }
   /** Whether the live one bears the mark. */
   isHeld(live: KubernetesObject): boolean
   state(live: KubernetesObject): ApplicationState
@@ -33,6 +44,7 @@ const argocd: Delivery = {
   name: 'Argo CD',
   kind: applicationKind,
   hold: annotated,
+  patches: holding,
   isHeld: isAnnotated,
   state: stateOf,
   diagnose: (name, live) => diagnose(name, stateOf(live)),
@@ -43,6 +55,7 @@ const flux: Delivery = {
   name: 'Flux',
   kind: fluxKind,
   hold: suspended,
+  patches: suspending,
   isHeld: isSuspended,
   state: fluxState,
   diagnose: diagnoseFlux,

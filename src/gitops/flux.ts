@@ -10,6 +10,9 @@ export function suspended(kustomization: KubernetesObject): KubernetesObject {
   return { ...kustomization, spec: { ...(kustomization.spec as object | undefined), suspend: true } }
 }
 
+/** Merge patches that suspend a living Kustomization and let it go. */
+export const suspending = { hold: { spec: { suspend: true } }, letGo: { spec: { suspend: null } } } as const
+
 export function isSuspended(live: KubernetesObject): boolean {
   return (live.spec as { suspend?: boolean } | undefined)?.suspend === true
 }

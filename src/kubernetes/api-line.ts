@@ -6,6 +6,8 @@ import type { Answer } from './refusal.ts'
 export interface ApiAccess {
   /** Path of a kubeconfig; read at the first request, since it does not exist before the cluster does. */
   kubeconfig: string
+  /** The context in it; its current one where this is absent. */
+  context?: string
   signal?: AbortSignal
   /** Milliseconds for one request; 15,000 by default. */
   timeoutMs?: number
@@ -19,6 +21,8 @@ export interface ApiAccess {
 /** What a kubeconfig says of a server, as Node's own clients want it. */
 export interface ApiWhereabouts {
   server: string
+  /** Name of the context in the kubeconfig. */
+  context: string
   tls: Record<string, unknown>
   headers: Record<string, string>
 }
@@ -71,8 +75,8 @@ export class ApiLine {
 
   /** For what does not go as a request and an answer. */
   async whereabouts(): Promise<ApiWhereabouts> {
-    const { server, tls, headers } = await this.open()
-    return { server, tls, headers }
+    const { server, context, tls, headers } = await this.open()
+    return { server, context, tls, headers }
   }
 
   private async once(
@@ -179,6 +183,15 @@ export class ApiLine {
         cause,
       })
     }
+    if (this.access.context !== undefined) config.setCurrentContext(this.access.context)
+    const context = config.getCurrentContext()
+    if (!config.getContextObject(context))
+      throw new Fault({
+        code: 'context-unknown',
+        blame: 'operator',
+        message: `the kubeconfig ${this.access.kubeconfig} has no context ${context === '' ? 'that is the current one' : context}`,
+        remedy: 'Name one of `kubectl config get-contexts` with --context',
+      })
     const options: Record<string, unknown> & { headers?: Record<string, string> } = {}
     await config.applyToHTTPSOptions(options as never)
     const { ca, cert, key, rejectUnauthorized, servername } = options as Record<string, never>
@@ -191,6 +204,7 @@ export class ApiLine {
     }
     return {
       server: config.getCurrentCluster()?.server ?? '',
+      context,
       tls,
       dispatcher: new Agent({
         connect: { ...tls, timeout: 5_000 },

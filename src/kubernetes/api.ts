@@ -25,6 +25,8 @@ const manager = 'recover'
 export function connectApi(access: ApiAccess): {
   reader: KubernetesReader
   writer: KubernetesWriter
+  /** Which server the kubeconfig leads to, and by which of its contexts. */
+  where(): Promise<{ server: string; context: string }>
   close(): Promise<void>
 } {
   const api = new Api(access)
@@ -67,6 +69,7 @@ export function connectApi(access: ApiAccess): {
         if (answer.status !== 404 && answer.status >= 300) throw refusal(`delete ${showRef(ref)}`, answer)
       },
     },
+    where: () => api.where(),
     close: () => api.close(),
   }
 }
@@ -83,6 +86,11 @@ class Api {
 
   close(): Promise<void> {
     return this.line.close()
+  }
+
+  async where(): Promise<{ server: string; context: string }> {
+    const { server, context } = await this.line.whereabouts()
+    return { server, context }
   }
 
   ask(method: string, path: string, body?: object, type?: string): Promise<Answer> {

@@ -100,6 +100,8 @@ export interface NasWriter extends NasReader {
   setTargetEnabled(target: number, enabled: boolean): Promise<Target>
   /** A copy of a LUN (or of one of its snapshots) without moving data, with a target of its own. Waits until it is usable. */
   clone(source: { lun: string; snapshot?: string }, as: { name: string; description: string }): Promise<Lun>
+  /** Says in a LUN's description whose it is; the LUN itself is not touched. */
+  describeLun(lun: string, description: string): Promise<void>
   /**
    * Deletes a clone that this run made. Refuses with Fault `not-our-clone` unless its name, its description and its
    * parent all say so: no other LUN can be deleted through here. Its target, of the same name, goes with it.

@@ -14,7 +14,7 @@ export type RecordBody =
       /** Phases that the run is about, when not about all of them. */
       only?: string[]
       /** What the person named when they began it. */
-      asked?: { chosen: string[]; atOnce: boolean }
+      asked?: { chosen: string[]; atOnce: boolean; kubeconfig?: string; context?: string }
       stepHashes: Record<string, string>
       /** Hash over the cluster file and every file that it names. */
       inputHash: string

@@ -1,5 +1,6 @@
-import { openSync, writeFileSync, writeSync } from 'node:fs'
+import { existsSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { livingCluster } from '../../runbooks/begin.ts'
 import {
   planResumeAny,
   type RehearsalOptions,
@@ -7,7 +8,16 @@ import {
   resumeAny,
   whereaboutsOf,
 } from '../../runbooks/rehearse.ts'
-import { planRun } from '../../runbooks/session.ts'
+import {
+  beginRun,
+  listRuns,
+  planRun,
+  type Reach,
+  type RunResult,
+  resumeRun,
+  type SessionOptions,
+} from '../../runbooks/session.ts'
+import { syncVolumes } from '../../runbooks/sync-volumes.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
 import { keepLab } from '../../src/lab/keeper.ts'
 import { Fault } from '../../src/runbook/fault.ts'
@@ -16,7 +26,9 @@ import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 /**
  * One process's part of a rehearsal, for the crash tests: `node child.js rehearse|resume|plan FOLDER POINT HOME [PHASE]`. Runs
  * are kept below XDG_STATE_HOME. Ends itself with SIGKILL at POINT: `#N` is the N-th point that it meets, other text names one
- * (`before record 12`, `after-effect hosts/install-flatcar[lithium]`), nothing lets it run to its end. What it met and
+ * (`before record 12`, `after-effect hosts/install-flatcar[lithium]`), nothing lets it run to its end. The part `sync` gives
+ * the claims that stand in the place of PHASE new disks in the cluster of the newest whole run, or goes on with that, while
+ * that run's lab is up. What it met and
  * what it told lies in FOLDER afterwards, one line each, whole up to the very point where it died.
  *
  * Exit codes: 0 finished, 3 there is no run to go on with, 4 it stopped with failures, 5 it could not begin.
@@ -51,9 +63,11 @@ try {
   if (part === 'plan') await plan()
   else {
     const { state, failures } =
-      part === 'resume'
-        ? await resumeAny(undefined, { ...session, accept: [], redo: [] })
-        : await rehearse(home, { ...session, ...(phase === undefined ? {} : { only: [phase] }) })
+      part === 'sync'
+        ? await sync((phase ?? '').split(','))
+        : part === 'resume'
+          ? await resumeAny(undefined, { ...session, accept: [], redo: [] })
+          : await rehearse(home, { ...session, ...(phase === undefined ? {} : { only: [phase] }) })
     for (const { step, fault } of failures) tell('faults.ndjson', JSON.stringify({ step, ...fault.toJSON() }))
     process.exitCode = state === 'finished' ? 0 : 4
   }
@@ -61,6 +75,23 @@ try {
   if (!(thrown instanceof Fault)) throw thrown
   tell('faults.ndjson', JSON.stringify(thrown.toJSON()))
   process.exitCode = thrown.code === 'run-unknown' ? 3 : 5
+}
+
+async function sync(chosen: string[]): Promise<RunResult> {
+  const agreeing: SessionOptions = {
+    ...session,
+    consent: async () => ({ by: 'the crash test', how: 'rehearsed' }),
+  }
+  const newest = listRuns().at(-1)
+  const whole = listRuns().findLast(r => existsSync(join(r.folder, 'lab', 'lab.json')))
+  const lab = await keepLab(join(whole?.folder ?? '', 'lab'), { start: false })
+  if (!lab) throw new Error('the lab does not run')
+  const reach: Reach = async cluster => whereaboutsOf(lab, cluster)
+  if (newest?.runbook === syncVolumes.id)
+    return resumeRun(undefined, () => reach, { ...agreeing, accept: [], redo: [] })
+  const file = join(home, 'recover.yaml')
+  const asked = livingCluster(file, 'rehearsal', { chosen, kubeconfig: undefined, context: undefined })
+  return beginRun(file, reach, 'rehearsal', { ...agreeing, book: syncVolumes.id, asked })
 }
 
 /** What `resume --dry-run` would say, and what a new run in the same world would plan: two files, no change. */

@@ -283,6 +283,13 @@ function changesOf(
       return made
     },
 
+    async describeLun(uuid, description) {
+      const find = async () => (await reader.luns()).find(l => l.uuid === uuid)
+      if ((await find())?.description === description) return
+      await session.call('SYNO.Core.ISCSI.LUN', 'set', 1, { uuid, description })
+      if ((await find())?.description !== description) throw missing('the description of the LUN', uuid)
+    },
+
     async deleteLun({ uuid, name, sizeBytes }) {
       const lun = (await reader.luns()).find(l => l.uuid === uuid)
       if (lun && (lun.name !== name || lun.sizeBytes !== sizeBytes))

@@ -1,0 +1,196 @@
+import { z } from 'zod'
+import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
+import { blocked, done } from '../../src/runbook/step.ts'
+import {
+  handleOf,
+  heritage,
+  judgeMove,
+  livingClaim,
+  together,
+  type Verdict,
+} from '../../src/volumes/moves.ts'
+import type { StoppableKind } from '../../src/volumes/workloads.ts'
+import { fanOutFrom, type Readers, step } from '../kit.ts'
+import { reachNas } from '../preflight/reach-nas.ts'
+import { bringersOf, madeBySets, parentsOf } from './bringers.ts'
+import { findCluster } from './find-cluster.ts'
+import { bringer, type Move, move, type Owners, owners } from './moves.ts'
+import { usersOf } from './users.ts'
+
+const found = z.strictObject({
+  clusterUid: z.string(),
+  volumes: z.array(move),
+  groups: z.array(owners),
+  parents: z.array(bringer),
+})
+
+/** Which claims differ from Git or were named, whose disks they are on, and who must stop while they are moved. */
+export const lookAtClaims = step({
+  id: 'evidence/map-volumes',
+  title: 'Compare the cluster’s claims with Git',
+  byHand:
+    '`kubectl get pvc,pv -A`: compare class, size and access modes with Git; `kubectl describe pvc` says who uses each.',
+  needs: [findCluster, reachNas],
+  danger: 'reads',
+  bounds: { expected: '3s', limit: '5m' },
+  retry: { times: 3, delay: '2s' },
+  // From then on the claims are not what they were, and what was seen here is what the run goes by.
+  holdsUntil: 'protect/keep-disk',
+  uses: () => ['api', 'nas'],
+  output: found,
+  async observe(look) {
+    const { asked, cluster, kubernetes, nas, output } = look
+    const claims = cluster.inventory.claims
+    const unknown = asked.chosen.filter(id => !claims.some(c => c.id === id))
+    if (unknown.length > 0)
+      return blocked(
+        'claim-unknown',
+        `Git has no claim ${unknown.join(', ')}`,
+        `Name claims as NAMESPACE/CLAIM; Git has ${claims.map(c => c.id).join(', ')}`,
+      )
+    const luns = await nas.luns()
+    const targets = await nas.targets()
+    const pvs = await kubernetes.list({ apiVersion: 'v1', kind: 'PersistentVolume' })
+    const live = await kubernetes.list({ apiVersion: 'v1', kind: 'PersistentVolumeClaim' })
+    const rows: Row[] = claims.map(claim => {
+      const object = live.find(o => `${o.metadata.namespace}/${o.metadata.name}` === claim.id)
+      const strategy = cluster.strategy(claim.id)
+      const now = object && livingClaim(object, pvs)
+      const lun = luns.find(l => l.uuid === handleOf(now?.pv))
+      const verdict = judgeMove({ ...claim, strategy }, now, {
+        named: asked.chosen.includes(claim.id),
+        any: asked.chosen.length > 0,
+        isLun: uuid => luns.some(l => l.uuid === uuid),
+      })
+      return { claim, strategy, object, now, lun, verdict }
+    })
+    const stuck = rows.filter(r => asked.chosen.includes(r.claim.id) && !r.verdict.move)
+    if (stuck.length > 0)
+      return blocked(
+        'claim-not-movable',
+        stuck.map(r => `${r.claim.id} ${r.verdict.obstacle ?? r.verdict.says}`).join('; '),
+        'Say `copy` or `clone` for it in recover.yaml (volumes) if it is to move, or leave it out',
+      )
+    const moving = rows.flatMap(row => moveOf(row, targets))
+    const table = { columns: ['CLAIM', 'DISK', 'CLASS', 'NOW', 'WHAT'], rows: rows.map(cells) }
+    const { clusterUid } = output(findCluster)
+    const { workloads, others } = await usersOf(kubernetes)
+    const foreign = moving.filter(m => others.has(m.claim))
+    if (foreign.length > 0)
+      return blocked(
+        'claim-in-use',
+        foreign.map(m => `${m.claim} is used by ${others.get(m.claim)?.join(' and ')}`).join('; '),
+        'Only Deployments, StatefulSets and CronJobs are stopped and started again from here: stop it yourself as its operator wants it (and start it afterwards), or wait for it to end',
+      )
+    const groups: Owners[] = []
+    const users = new Map(moving.map(m => [m.claim, (workloads.get(m.claim) ?? []).map(nameOf)] as const))
+    for (const together_ of together(users)) {
+      const own = [...new Set(together_.flatMap(claim => workloads.get(claim) ?? []))]
+      groups.push({
+        key: together_[0] ?? '',
+        claims: together_,
+        workloads: own.map(({ kind, metadata }) => ({
+          kind: kind as StoppableKind,
+          namespace: metadata.namespace ?? '',
+          name: metadata.name ?? '',
+        })),
+        applications: await bringersOf(together_, own, look),
+      })
+    }
+    const applications = groups.flatMap(g => g.applications)
+    const parents = await parentsOf(applications, look)
+    const bySets = await madeBySets([...applications, ...parents], look)
+    if (bySets.length > 0)
+      return blocked(
+        'application-of-a-set',
+        `an ApplicationSet makes ${bySets.join(', ')}, and its controller would take the mark off by which it is held`,
+        'Stop that controller while volumes are moved: kubectl -n argocd scale deployment argocd-applicationset-controller --replicas=0; start it again afterwards',
+      )
+    const volumes = moving.map(m => ({
+      ...m,
+      group: groups.find(g => g.claims.includes(m.claim))?.key ?? m.claim,
+    }))
+    return done({ clusterUid, volumes, groups, parents }, evidenceOf(volumes), { table })
+  },
+})
+
+interface Row {
+  claim: Readers['cluster']['inventory']['claims'][number]
+  strategy: Move['strategy']
+  object: KubernetesObject | undefined
+  now: ReturnType<typeof livingClaim> | undefined
+  lun: { uuid: string; name: string; sizeBytes: number } | undefined
+  verdict: Verdict
+}
+
+function moveOf(
+  { claim, strategy, object, now, lun, verdict }: Row,
+  targets: readonly { id: number; mappings: { lun: string }[] }[],
+): Move[] {
+  if (!verdict.move || !object || !now?.pv || !lun) return []
+  const csi = (now.pv.spec as { csi: { driver: string; fsType?: string; volumeAttributes?: object } }).csi
+  const { uuid, name, sizeBytes } = lun
+  const inGit = heritage({ labels: claim.labels, annotations: claim.annotations })
+  const lives = heritage(object.metadata)
+  return [
+    {
+      claim: claim.id,
+      strategy,
+      sizeBytes: claim.sizeBytes,
+      storageClass: claim.storageClass ?? now.storageClass,
+      lun: {
+        uuid,
+        name,
+        sizeBytes,
+        target: targets.find(t => t.mappings.some(m => m.lun === uuid))?.id ?? 0,
+      },
+      sources: ['cluster', 'nas'],
+      claimUid: now.uid,
+      pv: now.pv.metadata.name ?? '',
+      accessModes: claim.accessModes.length > 0 ? claim.accessModes : now.accessModes,
+      labels: { ...lives.labels, ...inGit.labels },
+      annotations: { ...lives.annotations, ...inGit.annotations },
+      driver: csi.driver,
+      fsType: csi.fsType ?? 'ext4',
+      attributes: (csi.volumeAttributes ?? {}) as Record<string, string>,
+      group: '',
+    },
+  ]
+}
+
+function cells({ claim, now, lun, verdict }: Row): string[] {
+  return [
+    claim.id,
+    lun ? lun.name : (handleOf(now?.pv) ?? ''),
+    now?.storageClass ?? '',
+    now ? String(now.sizeBytes) : '',
+    verdict.says,
+  ]
+}
+
+function nameOf({ kind, metadata }: KubernetesObject): string {
+  return `${kind} ${metadata.namespace}/${metadata.name}`
+}
+
+function evidenceOf(volumes: readonly Move[]): string {
+  if (volumes.length === 0) return 'no claim is to be moved'
+  return volumes
+    .map(v => `${v.claim} is on ${v.lun.name} and gets ${v.strategy === 'copy' ? 'a new disk' : 'a clone'}`)
+    .join('; ')
+}
+
+/** Every claim that is moved. */
+export const eachMove = fanOutFrom(lookAtClaims, {
+  name: 'volume',
+  schema: move,
+  key: volume => volume.claim,
+  subjects: seen => seen.volumes,
+})
+
+/** Everything that is stopped together. */
+export const eachOwners = fanOutFrom(lookAtClaims, {
+  name: 'owners',
+  schema: owners,
+  key: group => group.key,
+  subjects: seen => seen.groups,
+})

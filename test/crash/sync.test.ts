@@ -1,0 +1,272 @@
+import { spawn } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { livingCluster } from '../../runbooks/begin.ts'
+import { whereaboutsOf } from '../../runbooks/rehearse.ts'
+import { beginRun, planRun, type RunResult, resumeRun, type SessionOptions } from '../../runbooks/session.ts'
+import { syncVolumes } from '../../runbooks/sync-volumes.ts'
+import { type Cluster, loadCluster } from '../../src/cluster/load.ts'
+import { connectApi } from '../../src/kubernetes/api.ts'
+import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
+import type { NasState } from '../../src/lab/nas/store.ts'
+import { World } from '../../src/lab/world.ts'
+import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
+import { failuresOf, homeOf, labHere, rehearseAt, yes } from '../recovery/home.ts'
+import { child } from './place.ts'
+
+const never = new AbortController().signal
+const all = ['grafana/data', 'miniflux/data-postgres-0', 'photos/library']
+type Test = { onTestFinished(end: () => unknown): void }
+
+/** A home that was recovered and is well, and from now on has all its claims come back by one strategy. */
+async function recoveredHome(test: Test, strategy: string) {
+  const home = homeOf(test)
+  expect(failuresOf(await rehearseAt(home))).toEqual({})
+  const text = readFileSync(home.file, 'utf8')
+  writeFileSync(
+    home.file,
+    text.replace('default: adopt', `default: ${strategy}`).replace('data: copy', `data: ${strategy}`),
+  )
+  return { home, folder: openRunFolder(stateFolder()).path }
+}
+
+/** Its cluster, alive. */
+async function livingHome(test: Test, { home, folder }: Awaited<ReturnType<typeof recoveredHome>>) {
+  const dir = join(folder, 'lab')
+  const lab = await labHere(dir)
+  const api = connectApi({ kubeconfig: join(folder, 'kubeconfig') })
+  let up = true
+  const down = async () => {
+    if (!up) return
+    up = false
+    await api.close()
+    await lab.order('down')
+  }
+  test.onTestFinished(down)
+  const reach = async (cluster: Cluster) => whereaboutsOf(lab, cluster)
+  const session: SessionOptions = {
+    stop: never,
+    now: never,
+    sink() {},
+    consent: async () => yes,
+    lockTimeoutMs: 0,
+    program: 'test',
+  }
+  const asked = (chosen: readonly string[]) =>
+    livingCluster(home.file, 'rehearsal', { chosen, kubeconfig: undefined, context: undefined })
+  const nas = () => World.open(dir).read<NasState>('nas')!
+  return {
+    nas,
+    down,
+    contents: () =>
+      new Map(
+        nas().luns.map(l => [l.uuid, measureFolder(World.open(dir).path('nas', 'luns', l.uuid))] as const),
+      ),
+    objects: (kind: string, apiVersion = 'v1') => api.reader.list({ apiVersion, kind }),
+    api: api.writer,
+    changes: async () => (await lab.mutations()).nas + (await lab.mutations()).kubernetes,
+    plan: async (chosen: readonly string[]) => {
+      const cluster = loadCluster(home.file)
+      return planRun(cluster, await reach(cluster), never, syncVolumes, undefined, { asked: asked(chosen) })
+    },
+    sync: (chosen: readonly string[], change: Partial<SessionOptions> = {}) =>
+      beginRun(home.file, reach, 'rehearsal', {
+        ...session,
+        ...change,
+        book: syncVolumes.id,
+        asked: asked(chosen),
+      }),
+    resume: () => resumeRun(undefined, () => reach, { ...session, accept: [], redo: [] }),
+  }
+}
+
+type Living = Awaited<ReturnType<typeof livingHome>>
+const specOf = <T>(object: object) => (object as { spec: T }).spec
+const failed = ({ failures }: RunResult) => failures.map(f => `${f.step}: ${f.fault.code}`)
+
+/** Which LUN each claim is on now. */
+async function disksOf({ objects }: Living): Promise<Map<string, string>> {
+  const pvs = await objects('PersistentVolume')
+  return new Map(
+    (await objects('PersistentVolumeClaim')).map(claim => {
+      const pv = pvs.find(p => p.metadata.name === specOf<{ volumeName?: string }>(claim).volumeName)
+      return [
+        `${claim.metadata.namespace}/${claim.metadata.name}`,
+        pv ? specOf<{ csi: { volumeHandle: string } }>(pv).csi.volumeHandle : '',
+      ]
+    }),
+  )
+}
+
+interface Before {
+  disks: Map<string, string>
+  contents: Map<string, unknown>
+  nas: NasState
+}
+
+async function lookAt(living: Living): Promise<Before> {
+  return { disks: await disksOf(living), contents: living.contents(), nas: living.nas() }
+}
+
+/** What is wrong after claims have got new disks, however often that was broken off. Empty: nothing. */
+async function wrongWith(living: Living, before: Before, claims: readonly string[]): Promise<string[]> {
+  const { disks, contents, nas } = await lookAt(living)
+  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
+  const names = ({ disks }: Before) => [...disks.keys()].sort().join()
+  const on = (uuid: string) => nas.targets.find(t => t.mappings.some(m => m.lun === uuid))?.enabled
+  const described = (uuid: string) => nas.luns.find(l => l.uuid === uuid)?.description
+  const held = (await living.objects('Application', 'argoproj.io/v1alpha1')).filter(a =>
+    Object.keys(a.metadata.annotations ?? {}).some(k => /skip-reconcile|recover.dev/.test(k)),
+  )
+  const workloads = [
+    ...(await living.objects('Deployment', 'apps/v1')),
+    ...(await living.objects('StatefulSet', 'apps/v1')),
+  ]
+  const stopped = workloads.filter(
+    w =>
+      specOf<{ replicas?: number }>(w).replicas === 0 ||
+      w.metadata.annotations?.['recover.dev/stopped'] !== undefined,
+  )
+  return [
+    ...(names({ disks, contents, nas }) === names(before) ? [] : [`the claims are ${[...disks.keys()]}`]),
+    ...[...before.disks].flatMap(([claim, old]) => {
+      const now = disks.get(claim) ?? ''
+      if (!claims.includes(claim)) return now === old ? [] : [`${claim} was not named and is on another disk`]
+      return [
+        ...(now === old ? [`${claim} is on its old disk`] : []),
+        ...(same(contents.get(now), before.contents.get(old)) ? [] : [`${claim} does not hold what it held`]),
+        ...(same(contents.get(old), before.contents.get(old))
+          ? []
+          : [`the old disk of ${claim} was changed`]),
+        ...(on(old) === false ? [] : [`the old disk of ${claim} can be reached`]),
+        // The next recovery asks the NAS whose each LUN is.
+        ...(described(now) === claim && described(old) !== claim ? [] : [`${claim} is described wrongly`]),
+      ]
+    }),
+    ...(nas.luns.length === before.nas.luns.length + claims.length
+      ? []
+      : [`there are ${nas.luns.length} LUNs`]),
+    ...(nas.targets.length === nas.luns.length ? [] : [`there are ${nas.targets.length} targets`]),
+    ...held.map(a => `${a.metadata.name} is held`),
+    ...stopped.map(w => `${w.kind} ${w.metadata.name} is stopped`),
+  ]
+}
+
+test.for(['copy', 'clone'])(
+  'living claims get new disks by %s, and the old ones stay as they were',
+  async (strategy, context) => {
+    const living = await livingHome(context, await recoveredHome(context, strategy))
+    const before = await lookAt(living)
+    const changes = await living.changes()
+    const nothing = await living.plan([])
+    expect(nothing.entries.filter(e => e.state !== 'done').map(e => e.step)).toEqual([])
+    const plan = await living.plan(all)
+    expect(plan.entries.filter(e => e.state === 'blocked')).toEqual([])
+    expect(plan.victims.map(v => `${v.kind} ${v.name}`).sort()).toEqual(all.map(c => `claim ${c}`))
+    await expect(living.sync(all, { consent: async () => undefined })).rejects.toMatchObject({
+      code: 'consent-missing',
+    })
+    expect(await living.changes()).toBe(changes)
+
+    expect(failed(await living.sync(all))).toEqual([])
+    expect(await wrongWith(living, before, all)).toEqual([])
+  },
+)
+
+test('what is in the way is said before anything is changed', async context => {
+  const living = await livingHome(context, await recoveredHome(context, 'copy'))
+  const blockedBy = async (chosen: string[]) =>
+    (await living.plan(chosen)).entries.flatMap(e => (e.state === 'blocked' ? [e.fault.code] : []))
+  expect(await blockedBy(['grafana/nothing'])).toEqual(['claim-unknown'])
+  // A cache that may begin empty has nothing to move.
+  expect(await blockedBy(['scratch/cache'])).toEqual(['claim-not-movable'])
+  // Somebody looks into the data with a pod of their own.
+  await living.api.apply({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'peek', namespace: 'grafana' },
+    spec: {
+      containers: [{ name: 'sh', image: 'busybox', volumeMounts: [{ name: 'd', mountPath: '/d' }] }],
+      volumes: [{ name: 'd', persistentVolumeClaim: { claimName: 'data' } }],
+    },
+  })
+  expect(await blockedBy(['grafana/data'])).toEqual(['claim-in-use'])
+  expect(await blockedBy(['photos/library'])).toEqual([])
+})
+
+test('what a person holds back stays so, and a disk that its volume would take along is kept', async context => {
+  const living = await livingHome(context, await recoveredHome(context, 'copy'))
+  const before = await lookAt(living)
+  const application = {
+    apiVersion: 'argoproj.io/v1alpha1',
+    kind: 'Application',
+    namespace: 'argocd',
+    name: 'photos',
+  }
+  await living.api.patch(application, {
+    metadata: { annotations: { 'argocd.argoproj.io/skip-reconcile': 'true' } },
+  })
+  const pv = (await living.objects('PersistentVolume')).find(
+    p => specOf<{ csi: { volumeHandle: string } }>(p).csi.volumeHandle === before.disks.get('photos/library'),
+  )
+  await living.api.patch(
+    { apiVersion: 'v1', kind: 'PersistentVolume', name: pv?.metadata.name ?? '' },
+    { spec: { persistentVolumeReclaimPolicy: 'Delete' } },
+  )
+  expect(failed(await living.sync(['photos/library']))).toEqual([])
+  expect(await wrongWith(living, before, ['photos/library'])).toEqual(['photos is held'])
+})
+
+test('killed after each record and each effect, a claim gets its new disk all the same', async context => {
+  if (!existsSync(child)) throw new Error('the test needs the build: npm run setup')
+  const made = await recoveredHome(context, 'copy')
+  const { home } = made
+  const kept = mkdtempSync(join(home.file, '..', '..', 'kept-'))
+  cpSync(home.state, kept, { recursive: true })
+  const out = mkdtempSync(join(home.file, '..', '..', 'out-'))
+  const claims = ['miniflux/data-postgres-0']
+  /** One life of the run, in a process of its own; how it ended. */
+  const live = (point: string) =>
+    new Promise<number | string | null>((resolve, reject) => {
+      const args = [child, 'sync', out, point, join(home.file, '..'), claims.join()]
+      const life = spawn(process.execPath, args, {
+        env: { ...process.env, XDG_STATE_HOME: home.state },
+        stdio: ['ignore', 'ignore', 'inherit'],
+        timeout: 5 * 60_000,
+        killSignal: 'SIGABRT',
+      })
+      life.on('error', reject)
+      life.on('exit', (code, signal) => resolve(signal ?? code))
+    })
+  const complaints = () =>
+    existsSync(join(out, 'faults.ndjson')) ? readFileSync(join(out, 'faults.ndjson'), 'utf8') : ''
+  const lives = async (point: string): Promise<string[]> => {
+    rmSync(home.state, { recursive: true, force: true })
+    cpSync(kept, home.state, { recursive: true })
+    const living = await livingHome(context, made)
+    try {
+      const before = await lookAt(living)
+      const first = await live(point)
+      const ends = first === 'SIGKILL' ? [await live('')] : [first]
+      return [
+        ...(first === (point === '' ? 0 : 'SIGKILL') ? [] : [`the first life ended with ${first}`]),
+        ...(ends[0] === 0 ? [] : [`the last life ended with ${ends[0]}: ${complaints()}`]),
+        ...(await wrongWith(living, before, claims)),
+      ]
+    } finally {
+      await living.down()
+    }
+  }
+  expect(await lives('')).toEqual([])
+  const points = readFileSync(join(out, 'points'), 'utf8').trimEnd().split('\n')
+  const effects = points.filter(p => p.startsWith('after-effect '))
+  // Parents, owners, fence, snapshot, measuring, copy, proof, the exchange, the clone's end, owners and parents again.
+  expect(effects).toHaveLength(11)
+  const wrong: Record<string, string[]> = {}
+  for (const point of points.filter(p => /^after/.test(p) || p === 'before record 1')) {
+    const found = await lives(point)
+    if (found.length > 0) wrong[point] = found
+  }
+  expect(wrong).toEqual({})
+})
