@@ -10,6 +10,7 @@ import { nodesReady } from './bootstrap/nodes-ready.ts'
 import { proveNetwork } from './bootstrap/prove-network.ts'
 import { proveOnePassword } from './bootstrap/prove-onepassword.ts'
 import { unlockOnePassword } from './bootstrap/unlock-onepassword.ts'
+import { whichClusterItWas } from './evidence/former-cluster.ts'
 import { mapTheVolumes } from './evidence/map-volumes.ts'
 import { keepHostFiles, surveyHost } from './evidence/survey-hosts.ts'
 import { whatWaits } from './evidence/what-waits.ts'
@@ -19,8 +20,10 @@ import { installFlatcar } from './hosts/install-flatcar.ts'
 import { checkHosts } from './kubernetes/check-hosts.ts'
 import { startControllers } from './kubernetes/controllers.ts'
 import { fetchAccess } from './kubernetes/kubeconfig.ts'
+import { restoreControlPlane } from './kubernetes/restore.ts'
 import { joinWorkers } from './kubernetes/workers.ts'
 import { checkApplications } from './preflight/check-applications.ts'
+import { checkArchive } from './preflight/check-archive.ts'
 import { checkBootstrap } from './preflight/check-bootstrap.ts'
 import { checkDisk } from './preflight/check-disk.ts'
 import { checkIgnitions } from './preflight/check-ignition.ts'
@@ -55,6 +58,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     checkDisk,
     checkTang,
     checkK0sctl,
+    checkArchive,
     checkManifests,
     checkBootstrap,
     checkApplications,
@@ -62,10 +66,16 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     checkSecrets,
     reachNas,
   ]),
-  phase('evidence', 'Evidence', [surveyHost, mapTheVolumes, keepHostFiles, whatWaits]),
+  phase('evidence', 'Evidence', [surveyHost, mapTheVolumes, keepHostFiles, whichClusterItWas, whatWaits]),
   phase('protect', 'Protect', [snapshotVolume, fenceVolume]),
   phase('hosts', 'Hosts', [bringUpInstaller, installFlatcar, holdOsUpdates]),
-  phase('kubernetes', 'Kubernetes', [checkHosts, startControllers, fetchAccess, joinWorkers]),
+  phase('kubernetes', 'Kubernetes', [
+    checkHosts,
+    restoreControlPlane,
+    startControllers,
+    fetchAccess,
+    joinWorkers,
+  ]),
   phase('bootstrap', 'Bootstrap', [
     unlockOnePassword,
     giveSecrets,

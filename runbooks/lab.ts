@@ -6,6 +6,7 @@ import type { LabEndpoints } from '../src/lab/lab.ts'
 import { World } from '../src/lab/world.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import { stateFolder } from '../src/runbook/run-folder.ts'
+import { withArchive } from './rehearsal/archive.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
 import { clusterFileIn, parseLatency, slowed } from './rehearse.ts'
 
@@ -18,7 +19,7 @@ export async function labUp(
   const cluster = loadCluster(clusterFileIn(where))
   const dir = folderOf(folder)
   if (!World.exists(dir)) {
-    const blueprint = slowed(blueprintOf(cluster), parseLatency(latency))
+    const blueprint = await withArchive(slowed(blueprintOf(cluster), parseLatency(latency)), cluster)
     // Where DSM's protection against CSRF is on, the CSI driver cannot work at all: it sends no token.
     World.create(dir, { ...blueprint, nas: { ...blueprint.nas, csrf: false } })
   }

@@ -19,6 +19,7 @@ import type { Plan } from '../src/runbook/plan.ts'
 import { openSecrets } from '../src/secrets/resolve.ts'
 import type { Whereabouts } from './connect.ts'
 import { inEarnest } from './in-earnest.ts'
+import { withArchive } from './rehearsal/archive.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
 import { type ArmedFault, faults } from './rehearsal/faults.ts'
 import { standIns } from './rehearsal/stand-ins.ts'
@@ -91,7 +92,7 @@ export async function inOwnLab<T>(
   const dir = mkdtempSync(join(tmpdir(), 'recover-lab-'))
   let lab: KeptLab | undefined
   try {
-    World.create(dir, blueprintOf(cluster))
+    World.create(dir, await withArchive(blueprintOf(cluster), cluster))
     lab = await keepLab(dir)
     return await look(whereaboutsOf(lab, cluster))
   } finally {
@@ -192,7 +193,7 @@ export async function inTheLab(
   const reach: Reach = async (cluster, folder) => {
     const dir = join(folder.path, 'lab')
     const fresh = !World.exists(dir)
-    if (fresh) World.create(dir, slowed(blueprintOf(cluster), options.latency))
+    if (fresh) World.create(dir, await withArchive(slowed(blueprintOf(cluster), options.latency), cluster))
     lab = await (options.keep ?? keepLab)(dir)
     if (fresh) for (const fault of options.faults) await arm(lab, fault)
     // Whoever resumes has done what the remedy said; in the lab, that is to mend everything.

@@ -119,6 +119,11 @@ export async function readNamed(named: string, signal: AbortSignal): Promise<Vol
   }
 }
 
+/** Name of the source that the archive is from which the control plane is restored; undefined where it is not. */
+export function restoredFrom({ evidence, restore }: Cluster): string | undefined {
+  return evidence.find(e => e.kind === 'backup' && e.path === restore?.file)?.named
+}
+
 /** The sources that recover.yaml names beside Git and the NAS. One that cannot be read says so. */
 export async function furtherSources(cluster: Cluster, signal: AbortSignal): Promise<VolumeSource[]> {
   const sources: VolumeSource[] = []

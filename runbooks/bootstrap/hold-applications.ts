@@ -35,6 +35,12 @@ export const holdApplication = step({
         `hold ${loose.map(p => p.metadata.name).join(', ')} first, which would take the mark off ${name} again`,
       )
     const early = await ownersAlive(cluster, name, kubernetes)
+    if (early.length > 0 && cluster.restore)
+      return blocked(
+        'hold-too-late',
+        `${name} is held, and ${early.join(' and ')} came back with the archive; what it writes on its disk before that is verified could not be told from damage`,
+        `Its pods wait for their disks, whose targets are off: set it to no replicas (kubectl scale --replicas=0), then run \`recover resume\`. Scale it up again after its release where Git says no replicas`,
+      )
     if (early.length > 0)
       return blocked(
         'hold-too-late',

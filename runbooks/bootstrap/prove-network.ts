@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Cluster } from '../../src/cluster/load.ts'
 import {
   type KubernetesObject,
   type KubernetesReader,
@@ -12,6 +13,7 @@ import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
 import { step } from '../kit.ts'
+import { hostOfNode } from '../kubernetes/host-of-node.ts'
 import { nodesReady } from './nodes-ready.ts'
 
 const ciliumNode = { apiVersion: 'cilium.io/v2', kind: 'CiliumNode' } as const
@@ -33,8 +35,8 @@ export const proveNetwork = step({
   holdsUntil: 'proof/tidy-up',
   uses: () => ['api'],
   output: z.strictObject({ proven: z.boolean(), says: z.string() }),
-  async observe({ kubernetes }) {
-    const { stale, missing } = await ciliumNodes(kubernetes)
+  async observe({ cluster, kubernetes }) {
+    const { stale, missing } = await ciliumNodes(cluster, kubernetes)
     const dns = await dnsLacks(kubernetes)
     const open = [
       ...stale.map(n => `delete the CiliumNode ${n.metadata.name}: there is no node of that name`),
@@ -63,13 +65,13 @@ export const proveNetwork = step({
     )
   },
   async apply({ cluster, kubernetes, note, wait }) {
-    const { stale } = await ciliumNodes(kubernetes)
+    const { stale } = await ciliumNodes(cluster, kubernetes)
     for (const node of stale) {
       note(`The CiliumNode ${node.metadata.name} is of a node that is no more; it is deleted`)
       await kubernetes.remove(refOf(node), node.metadata.uid ?? '')
     }
     await wait('Cilium to know every node', async () =>
-      (await ciliumNodes(kubernetes)).missing.length === 0 ? true : undefined,
+      (await ciliumNodes(cluster, kubernetes)).missing.length === 0 ? true : undefined,
     )
     await wait('the cluster’s DNS to be up', async () =>
       (await dnsLacks(kubernetes)) === undefined ? true : undefined,
@@ -102,19 +104,23 @@ export const proveNetwork = step({
   },
 })
 
-/** CiliumNodes without a node, and nodes without a CiliumNode; neither where Cilium is not the network. */
+/** CiliumNodes without a node, and machines’ nodes without a CiliumNode; neither where Cilium is not the network. */
 async function ciliumNodes(
+  cluster: Cluster,
   kubernetes: KubernetesReader,
 ): Promise<{ stale: KubernetesObject[]; missing: string[] }> {
   if (!(await kubernetes.serves(ciliumNode))) return { stale: [], missing: [] }
   // The nodes are listed last: one that joins between the two looks is not taken for gone.
   const known = await kubernetes.list(ciliumNode)
-  const nodes = (await kubernetes.list({ apiVersion: 'v1', kind: 'Node' })).map(n => n.metadata.name ?? '')
+  const nodes = await kubernetes.list({ apiVersion: 'v1', kind: 'Node' })
   // Without any node nobody can tell which of them are gone.
   if (nodes.length === 0) return { stale: [], missing: [] }
   return {
-    stale: known.filter(n => !nodes.includes(n.metadata.name ?? '')),
-    missing: nodes.filter(name => !known.some(n => n.metadata.name === name)),
+    stale: known.filter(n => !nodes.some(node => node.metadata.name === n.metadata.name)),
+    missing: nodes
+      .filter(node => hostOfNode(cluster, node))
+      .map(node => node.metadata.name ?? '')
+      .filter(name => !known.some(n => n.metadata.name === name)),
   }
 }
 

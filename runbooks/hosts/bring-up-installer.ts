@@ -3,8 +3,10 @@ import { otherFlatcarDisk } from '../../src/hosts/install/release-disk.ts'
 import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { fingerprintOfText } from '../../src/hosts/ssh.ts'
 import { blocked, done, due } from '../../src/runbook/step.ts'
+import { whichClusterItWas } from '../evidence/former-cluster.ts'
 import { keepHostFiles } from '../evidence/survey-hosts.ts'
 import { step } from '../kit.ts'
+import { checkArchive } from '../preflight/check-archive.ts'
 import { checkDisk } from '../preflight/check-disk.ts'
 import { checkIgnitions } from '../preflight/check-ignition.ts'
 import { checkImages } from '../preflight/check-images.ts'
@@ -29,8 +31,10 @@ export const bringUpInstaller = step({
     checkTang,
     checkManifests,
     checkSecrets,
+    checkArchive,
     fenceVolume,
     keepHostFiles,
+    whichClusterItWas,
   ],
   danger: 'changes',
   bounds: { expected: '3m', limit: '4h' },

@@ -1,12 +1,14 @@
 import { z } from 'zod'
-import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
+import { whichClusterItWas } from '../evidence/former-cluster.ts'
 import { step } from '../kit.ts'
+import { untilApiReady } from './api-ready.ts'
 import { applyK0s } from './apply-k0s.ts'
 import { checkHosts } from './check-hosts.ts'
 import { refuseTroubles } from './k0s-troubles.ts'
 import { hostsIn, lookAtK0s } from './look-at-k0s.ts'
-import { refuseOtherCluster } from './other-cluster.ts'
+import { refuseFormerCluster, refuseOtherCluster } from './other-cluster.ts'
+import { restoreControlPlane } from './restore.ts'
 
 /** k0s on the controllers, alone first: what fails while only they are there cannot take a worker along. */
 export const startControllers = step({
@@ -14,7 +16,7 @@ export const startControllers = step({
   title: 'Start the control plane',
   byHand:
     '`k0sctl apply --no-wait` with the controllers alone in k0sctl.yaml; wait until `sudo k0s kubectl get --raw=/readyz` says ok.',
-  needs: [checkHosts],
+  needs: [checkHosts, restoreControlPlane, whichClusterItWas],
   danger: 'changes',
   bounds: { expected: '1m', limit: '45m' },
   retry: { times: 3, delay: '5s' },
@@ -33,7 +35,11 @@ export const startControllers = step({
     if (down.length > 0)
       return due(...down.map(s => `install k0s ${cluster.k0sctl.version} on ${s.host.name} and start it`))
     const [first, ...others] = seen.map(s => s.k0s.clusterUid ?? '')
-    for (const other of others) refuseOtherCluster(first ?? '', other)
+    const { clusters } = look.output(whichClusterItWas)
+    for (const other of others) refuseOtherCluster(first ?? '', other, clusters)
+    // What was restored is the old one on purpose, and has been compared with its archive.
+    if (look.outputs(restoreControlPlane).size === 0)
+      refuseFormerCluster(first ?? '', clusters, seen[0]?.host.name ?? '')
     const version = seen[0]?.k0s.version ?? ''
     return done(
       { version, clusterUid: first ?? '' },
@@ -42,27 +48,6 @@ export const startControllers = step({
   },
   async apply(act) {
     await applyK0s('controllers', act)
-    let failing = ''
-    // k0sctl comes back while the control plane it restarted is still getting up.
-    for (const host of hostsIn(act.cluster, 'controllers'))
-      try {
-        await act.wait(`the API on ${host.name} to be ready`, async () => {
-          const [now] = await lookAtK0s(act, [host])
-          failing = now?.k0s.failing.join(', ') ?? ''
-          return (now?.k0s.ready && now.k0s.clusterUid) || undefined
-        })
-      } catch (thrown) {
-        if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out' || failing === '') throw thrown
-        throw notReady(host.name, failing)
-      }
+    await untilApiReady(hostsIn(act.cluster, 'controllers'), act)
   },
 })
-
-function notReady(host: string, failing: string): Fault {
-  return new Fault({
-    code: 'api-not-ready',
-    blame: 'host',
-    message: `the API on ${host} is not ready: ${failing} of its own checks fail`,
-    remedy: `See why on ${host}: \`sudo journalctl -u k0scontroller -n 200\` (etcd: disk and time; poststarthook: it may take longer), then run \`recover resume\``,
-  })
-}

@@ -30,7 +30,7 @@ function refuseForeignData({ host, k0s }: Seen, run: string): void {
   throw new Fault({
     code: 'old-control-plane-found',
     blame: 'operator',
-    message: `${host.name} carries a control plane’s data${cluster} (${k0s.data.join(', ')}) that this run did not put there; it was neither joined nor wiped`,
+    message: `${host.name} carries ${host.role === 'worker' ? 'the data of a node' : 'a control plane’s data'}${cluster} (${k0s.data.join(', ')}) that this run did not put there; it was neither joined nor wiped`,
     remedy: `If it is what you want to keep, do not run this: start k0s on ${host.name} and look. If it may go, save ${host.dataDir} elsewhere, remove it there and reboot ${host.name}; then run \`recover resume\``,
   })
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { done, due } from '../../src/runbook/step.ts'
+import { whichClusterItWas } from '../evidence/former-cluster.ts'
 import { step } from '../kit.ts'
 import { startControllers } from './controllers.ts'
 import { refuseOtherCluster } from './other-cluster.ts'
@@ -9,7 +10,7 @@ export const fetchAccess = step({
   id: 'kubernetes/kubeconfig',
   title: 'Get access to the cluster',
   byHand: '`k0sctl kubeconfig > ~/.kube/config`; `kubectl get --raw=/readyz`.',
-  needs: [startControllers],
+  needs: [startControllers, whichClusterItWas],
   danger: 'changes',
   bounds: { expected: '5s', limit: '5m' },
   retry: { times: 4, delay: '3s' },
@@ -20,7 +21,11 @@ export const fetchAccess = step({
     if (!ready) return due(`fetch the admin kubeconfig (${why})`)
     const system = await kubernetes.get({ apiVersion: 'v1', kind: 'Namespace', name: 'kube-system' })
     if (!system) return due('wait for the cluster’s own namespaces')
-    refuseOtherCluster(output(startControllers).clusterUid, system.metadata.uid)
+    refuseOtherCluster(
+      output(startControllers).clusterUid,
+      system.metadata.uid,
+      output(whichClusterItWas).clusters,
+    )
     const version = await kubernetes.version()
     return done(
       { clusterUid: system.metadata.uid ?? '', version },

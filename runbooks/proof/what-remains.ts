@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { done } from '../../src/runbook/step.ts'
 import { mapTheVolumes } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
+import { hostOfNode } from '../kubernetes/host-of-node.ts'
 import { disarm } from './disarm.ts'
 import { resumeOsUpdates } from './resume-os-updates.ts'
 import { storedPasswords } from './stored-passwords.ts'
@@ -18,13 +19,15 @@ export const whatRemains = step({
   retry: { times: 4, delay: '3s' },
   uses: () => ['nas'],
   output: z.strictObject({ remains: z.array(z.string()) }),
-  async observe({ cluster, nas, run, output }) {
+  async observe({ cluster, kubernetes, nas, run, output }) {
     const { volumes, ownerless } = output(mapTheVolumes)
     const snapshots: string[] = []
     for (const volume of volumes)
       if (volume.lun && (await nas.snapshots(volume.lun.uuid)).some(s => s.name === `recover-${run.id}`))
         snapshots.push(volume.lun.name)
     const replaced = volumes.filter(v => v.strategy !== 'adopt' && v.strategy !== 'new' && v.lun)
+    const nodes = await kubernetes.list({ apiVersion: 'v1', kind: 'Node' })
+    const strays = nodes.filter(n => !hostOfNode(cluster, n)).map(n => n.metadata.name ?? '')
     const remains = [
       ...replaced.map(
         v =>
@@ -36,6 +39,9 @@ export const whatRemains = step({
           ]
         : []),
       ...storedPasswords(cluster.inventory.claims, new Set(volumes.filter(v => v.lun).map(v => v.claim))),
+      ...strays.map(
+        name => `The node ${name} has no machine in k0sctl.yaml: \`kubectl delete node ${name}\``,
+      ),
       ...ownerless.map(name => `No claim in Git owns the LUN ${name}: it was left alone`),
       ...volumes.filter(v => v.strategy === 'new').map(v => `${v.claim} began empty, as recover.yaml says`),
       ...((cluster.entry.checks ?? []).length === 0

@@ -201,6 +201,13 @@ export const faults: LabFault[] = [
       'k0sctl is killed in the middle of its upload to the machine. The run stops; `resume` removes what is left of the upload and goes on.',
   },
   {
+    name: 'k0s-restore-killed',
+    target: 'host',
+    strikes: 1,
+    explains:
+      'k0sctl is killed while it restores the control plane from an archive (where recover.yaml names one). The run stops; `resume` removes what was restored and restores again.',
+  },
+  {
     name: 'k0s-left-running',
     target: 'host',
     strikes: lasting,

@@ -36,6 +36,8 @@ export interface Cluster {
   projectManifest(name: string): KubernetesObject | undefined
   /** Further sources of the volume map, with absolute paths. */
   evidence: { kind: string; path: string; named: string }[]
+  /** Archive of `k0s backup` from which the control plane is restored; undefined when it begins empty. */
+  restore: { file: string; named: string } | undefined
   /** Absolute path of a path in the file. */
   resolve(path: string): string
   strategy(claim: string): Strategy
@@ -104,12 +106,16 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
     },
     projectManifest: name =>
       applications.find(a => a.name === name)?.project as unknown as KubernetesObject | undefined,
-    evidence: (entry.evidence ?? []).map(named => ({ named, ...kindAndPath(named, at) })),
+    evidence: evidenceOf(entry, at),
+    restore: entry.restore && { file: at(entry.restore.k0s), named: entry.restore.k0s },
     resolve: at,
     strategy: claim => entry.volumes[claim] ?? entry.volumes.default,
     hash: hashOf(
       [path, ...namedFiles(entry).map(([, p]) => at(p))],
-      new Map(artifactsOf(entry).map(([, a]) => [at(a.file), a.sha256 ?? 'signed'])),
+      new Map([
+        ...artifactsOf(entry).map(([, a]): [string, string] => [at(a.file), a.sha256 ?? 'signed']),
+        ...(entry.restore ? [[at(entry.restore.k0s), 'agreed to by its hash'] as const] : []),
+      ]),
       // Of the repository what this run goes by: what applications hold besides their claims may be mended meanwhile.
       [
         inventory.claims,
@@ -121,6 +127,14 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
       ],
     ),
   }
+}
+
+/** An archive that is restored from is a witness as well. */
+function evidenceOf(entry: ClusterFile, at: (path: string) => string): Cluster['evidence'] {
+  const named = (entry.evidence ?? []).map(named => ({ named, ...kindAndPath(named, at) }))
+  const archive = entry.restore?.k0s
+  if (archive === undefined || named.some(n => n.kind === 'backup' && n.path === at(archive))) return named
+  return [...named, { named: `backup:${archive}`, kind: 'backup', path: at(archive) }]
 }
 
 function kindAndPath(named: string, at: (path: string) => string): { kind: string; path: string } {
@@ -255,6 +269,7 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
   if (entry.ssh?.config) files.push([['ssh', 'config'], entry.ssh.config])
   for (const [i, named] of (entry.evidence ?? []).entries())
     files.push([['evidence', i], named.slice(named.indexOf(':') + 1)])
+  if (entry.restore) files.push([['restore', 'k0s'], entry.restore.k0s])
   if (entry.secrets.file) files.push([['secrets', 'file'], entry.secrets.file])
   if (entry.tools?.k0sctl) files.push([['tools', 'k0sctl'], entry.tools.k0sctl])
   if (entry.tools?.kustomize) files.push([['tools', 'kustomize'], entry.tools.kustomize])
@@ -315,6 +330,13 @@ function crossChecks(
         `no such claim in ${entry.gitops.repository}${meant ? `; did you mean ${meant}?` : `; there are: ${claims.join(', ')}`}`,
       )
     }
+  if (entry.restore)
+    for (const [claim, strategy] of Object.entries(entry.volumes))
+      if (strategy !== 'adopt')
+        wrong(
+          ['volumes', claim],
+          `with restore.k0s every claim is bound to its old disk again, so that only adopt is possible, not ${strategy}`,
+        )
   const { version } = k0sctl
   if (version === undefined || !/^\d+\.\d+\.\d+\+k0s\.\d+$/.test(version))
     problems.push({
@@ -329,7 +351,7 @@ function crossChecks(
 }
 
 /**
- * @param images path to what recover.yaml says of its content. They are half a gigabyte each and every command loads the
+ * @param images path to what is said of its content. They are half a gigabyte each and every command loads the
  * file: what stands in them is compared with that before they are used, so that and their size are enough here.
  */
 function hashOf(files: string[], images: ReadonlyMap<string, string>, read: unknown): string {

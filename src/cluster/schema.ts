@@ -206,6 +206,14 @@ export const clusterFile = z
       .describe(
         'Further sources of which claim was which LUN, as `recover volumes list --from` takes them: kine:./saved/state.db',
       ),
+    restore: z
+      .strictObject({
+        k0s: path.describe(
+          'Archive of `k0s backup` from which the control plane is restored; without it a new cluster begins empty. All volumes must be adopted then',
+        ),
+      })
+      .optional()
+      .describe('What is not made anew but restored'),
     checks: z.array(check).optional(),
     tools: z
       .strictObject({

@@ -78,6 +78,8 @@ export interface HostWriter extends HostReader {
   dropLock(signal?: AbortSignal): Promise<void>
   /** Removes half uploads that {@link HostReader.k0s} has found, and nothing else. */
   dropLeftovers(paths: readonly string[], signal?: AbortSignal): Promise<void>
+  /** Removes a control plane's data, and nothing else, from k0s's data folder; what is mounted there stays. */
+  dropControlPlaneData(dataDir: string, signal?: AbortSignal): Promise<void>
   /** Writes down which run found no control plane's data on it. */
   markK0s(run: string, signal?: AbortSignal): Promise<void>
   stopUnits(names: string[], signal?: AbortSignal): Promise<void>
@@ -293,8 +295,19 @@ function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof Hos
       await must('drop the lock', `sudo -n rm -f -- ${quote(lockPath)}`, signal)
     },
     async dropLeftovers(paths, signal) {
-      for (const path of paths.filter(p => /^\/(?:opt|usr\/local)\/bin\/\.upload-\w+$/.test(p)))
+      for (const path of paths.filter(isLeftover))
         await must(`remove ${path}`, `sudo -n rm -f -- ${quote(path)}`, signal)
+    },
+    async dropControlPlaneData(dataDir, signal) {
+      // What `k0s backup` keeps, by its names; an empty path would be the whole system's.
+      const parts = ['db', 'etcd', 'pki', 'manifests', 'images', 'helmhome'].map(p =>
+        quote(`${dataDir}/${p}`),
+      )
+      await must(
+        `remove the control plane’s data in ${dataDir}`,
+        `sudo -n rm -rf --one-file-system -- ${parts.join(' ')}`,
+        signal,
+      )
     },
     async markK0s(run, signal) {
       await must(
@@ -311,6 +324,13 @@ function changesOn(name: string, ssh: SshConnection): Omit<HostWriter, keyof Hos
       await must(`start ${names.join(', ')}`, `sudo -n systemctl start ${names.map(quote).join(' ')}`, signal)
     },
   }
+}
+
+/** What k0sctl uploads: k0s itself under a name for the moment, and an archive, into a folder with six letters for a name. */
+function isLeftover(path: string): boolean {
+  return /^\/(?:opt|usr\/local)\/bin\/\.upload-\w+$|^\/tmp\/\w{6}\/(?:\.upload-\w+|k0s_backup\.tar\.gz)$/.test(
+    path,
+  )
 }
 
 function refused(host: string, what: string, result: CommandResult): Fault {

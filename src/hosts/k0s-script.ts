@@ -13,10 +13,10 @@ most() { if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "
 part clock; date -u +%s
 k=; for p in /opt/bin/k0s /usr/local/bin/k0s; do if [ -x "$p" ]; then k=$p; break; fi; done
 part version; if [ -n "$k" ]; then most 20 "$k" version; fi
-part leftovers; for f in /opt/bin/.upload-* /usr/local/bin/.upload-*; do if [ -e "$f" ]; then echo "$f"; fi; done
+part leftovers; for f in /opt/bin/.upload-* /usr/local/bin/.upload-* /tmp/??????/.upload-* /tmp/??????/k0s_backup.tar.gz; do if [ -e "$f" ]; then echo "$f"; fi; done
 part units; for u in k0scontroller k0sworker; do if [ -n "$(systemctl show -p FragmentPath $u.service 2>/dev/null | cut -d= -f2)" ]; then echo "$u $(systemctl show -p ActiveState $u.service | cut -d= -f2)"; fi; done
 part processes; for f in $(grep -lsxz '\\(.*/\\)\\?k0s' /proc/[0-9]*/cmdline); do c=$(tr '\\000' ' ' <"$f" 2>/dev/null); case $c in *k0s' controller'*|*k0s' worker'*) p=\${f%/cmdline}; echo "\${p##*/} $c";; esac; done
-part data; for f in db/state.db etcd/member pki/ca.key; do if [ -e "$data/$f" ]; then echo "$data/$f"; fi; done
+part data; for f in db/state.db etcd/member pki/ca.key kubelet.conf; do if [ -e "$data/$f" ]; then echo "$data/$f"; fi; done
 part mark; cat ${k0sMark} 2>/dev/null
 part status; if [ -n "$k" ]; then most 8 "$k" status -o json; fi
 part readyz; if [ -e "$data/pki/ca.key" ] && [ -n "$k" ]; then b=; if command -v timeout >/dev/null 2>&1; then b='timeout 15'; fi; $b "$k" kubectl get '--raw=/readyz?verbose' 2>&1 </dev/null; fi

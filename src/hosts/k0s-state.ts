@@ -18,7 +18,7 @@ export interface K0sState {
   failing: string[]
   /** UID of the namespace kube-system: the cluster's identity. */
   clusterUid: string | undefined
-  /** What there is of a control plane's data. */
+  /** What there is of the data of a control plane, or of a node: with an old kubelet.conf k0s takes no join token. */
   data: string[]
   /** The run that found no such data before it put k0s there. */
   begunBy: string | undefined

@@ -8,6 +8,8 @@ import { type K0sctl, type K0sctlEnd, type K0sctlOptions, runK0sctl } from './k0
 export interface ApplyFlags {
   /** Install over a service that is there and does not run: what a kill between `k0s install` and its start leaves. */
   force?: boolean
+  /** Absolute path of a `k0s backup` archive, restored on the first controller; left aside where k0s runs there. */
+  restoreFrom?: string
 }
 
 /**
@@ -18,10 +20,15 @@ export async function applyK0sctl(
   k0sctl: K0sctl,
   document: Record<string, unknown>,
   routes: readonly K0sctlRoute[],
-  { force }: ApplyFlags,
+  { force, restoreFrom }: ApplyFlags,
   options: K0sctlOptions,
 ): Promise<Fault | undefined> {
-  const args = ['apply', '--no-wait', ...(force ? ['--force'] : [])]
+  const args = [
+    'apply',
+    '--no-wait',
+    ...(force ? ['--force'] : []),
+    ...(restoreFrom === undefined ? [] : ['--restore-from', restoreFrom]),
+  ]
   return faultOf(await runK0sctl(k0sctl, args, document, routes, options), k0sctl)
 }
 

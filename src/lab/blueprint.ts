@@ -20,6 +20,8 @@ export interface Blueprint {
   answers?: { namespace: string; command: string[]; exit: number; stdout: string }[]
   /** Kinds that are served from the beginning, without anybody acting on them. */
   kinds?: { apiVersion: string; kind: string; namespaced: boolean }[]
+  /** An archive of `k0s backup`, known by its hash, and the objects that come out when a machine's k0s restores it. */
+  backup?: { sha256: string; objects: KubernetesObject[] }
   /** 1Password: item path (`vaults/home/items/grafana`) to its fields. */
   items: Record<string, Record<string, string>>
   /** Milliseconds that each emulator takes for one request, install, sync or copy. All zero by default. */

@@ -10,7 +10,7 @@ export interface MachinesSeam {
   /** Identity of the control plane's data directory; a new one means an empty cluster with a new kube-system UID. */
   controlPlaneEpoch(): string
   /** Machines whose k0s (controller+worker or worker) runs and has joined. */
-  nodes(): { name: string; address: string; initiator: string; kubeletVersion: string }[]
+  nodes(): { name: string; address: string; initiator: string; kubeletVersion: string; bootId: string }[]
 }
 
 /** What the machines need to know of the API server. */

@@ -14,6 +14,7 @@ import {
   settleVolumes,
   writesOn,
 } from '../recovery/home.ts'
+import { restoreFrom } from '../recovery/restored-home.ts'
 
 /** How a rehearsal with a fault ends: by itself, or at steps with coded faults until a person has mended it. */
 const endings: Record<
@@ -24,6 +25,8 @@ const endings: Record<
     install?: string
     ends: 'by itself' | Record<string, string>
     writes?: number
+    /** The control plane comes back from an archive. */
+    restores?: boolean
     /** A step whose wait would otherwise be sat out for half a minute. */
     hastens?: string
   }
@@ -83,6 +86,11 @@ const endings: Record<
   'k0sctl-fails-half-way': { target: 'lithium', ends: 'by itself' },
   'k0sctl-hangs': { target: 'lithium', ends: { 'kubernetes/controllers': 'k0sctl-hung' } },
   'k0sctl-killed': { target: 'lithium', ends: { 'kubernetes/controllers': 'k0sctl-killed' } },
+  'k0s-restore-killed': {
+    target: 'lithium',
+    restores: true,
+    ends: { 'kubernetes/restore[./k0s_backup.tar.gz]': 'k0sctl-killed' },
+  },
   'k0s-left-running': { target: 'lithium', ends: { 'kubernetes/controllers': 'k0s-running-uninstalled' } },
   'clock-skew': { target: 'hydrogen', ends: { 'kubernetes/check-hosts': 'clock-skew' } },
   'old-control-plane': { target: 'lithium', ends: { 'kubernetes/check-hosts': 'old-control-plane-found' } },
@@ -126,13 +134,14 @@ test('every fault of the lab is rehearsed here', () => {
 })
 
 test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, context) => {
-  const { target, ends, writes = 1, hastens, install } = endings[name]!
+  const { target, ends, writes = 1, hastens, install, restores } = endings[name]!
   const home = homeOf(context)
   if (install) {
     ladderAt(home.file, install, { power: redfish })
     // Switched off, it tells nothing of its volumes: the person does.
     settleVolumes(home)
   }
+  if (restores) await restoreFrom(home.file)
   if (hastens) appendFileSync(home.file, `timeouts: { ${hastens}: 10s }\n`)
   const run = await rehearseAt(home, { faults: [{ name, ...(target ? { target } : {}) }] })
   if (ends !== 'by itself') {
@@ -149,7 +158,7 @@ test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, conte
   const last: Part = ends === 'by itself' ? run : await resumeAt(home)
   expect(failuresOf(last)).toEqual({})
   expect(last.result?.state).toBe('finished')
-  expect(damageOf(home)).toEqual([])
+  expect(damageOf(home, restores ? [] : undefined)).toEqual([])
   // The disk that nobody named was never written, the others no more often than the fault made necessary.
   expect(writesOn(home, 'lithium')).toEqual([writes, 0])
   expect(writesOn(home, 'hydrogen')).toEqual([1, 0])

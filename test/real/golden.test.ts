@@ -26,6 +26,8 @@ describe.skipIf(folder === undefined)(`Kubernetes’ golden files${why}`, () => 
       'apps.v1.ReplicaSet',
       'storage.k8s.io.v1.StorageClass',
       'storage.k8s.io.v1.VolumeAttachment',
+      'v1.Namespace',
+      'v1.Node',
       'v1.PersistentVolume',
       'v1.PersistentVolumeClaim',
       'v1.Pod',

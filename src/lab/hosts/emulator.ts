@@ -54,6 +54,7 @@ export class MachinesEmulator {
             name: m.state.name,
             address: this.world.address,
             initiator: m.initiator(),
+            bootId: m.state.bootId,
             kubeletVersion: `v${this.world.blueprint.kubernetesVersion}+k0s`,
           })),
     }

@@ -35,7 +35,7 @@ export function machineK0s(
     `=== clock\n${Math.floor(Date.now() / 1000) + (world.suffers('clock-skew', name) ? skewSeconds : 0)}`,
     `=== version\n${files['/opt/bin/k0s']?.text.trim() ?? ''}`,
     `=== leftovers\n${Object.keys(files)
-      .filter(path => path.startsWith('/opt/bin/.upload-'))
+      .filter(path => /^\/opt\/bin\/\.upload-|^\/tmp\/[^/]+\/(?:\.upload-|k0s_backup\.tar\.gz$)/.test(path))
       .join('\n')}`,
     `=== units\n${unit === undefined ? '' : `${unit} ${units[unit]?.active ?? 'inactive'}`}`,
     `=== processes\n${runs || orphan ? `4711 /opt/bin/k0s ${role ?? 'controller'}` : ''}`,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
-import type { ApiSeam } from '../seams.ts'
+import { type ApiSeam, killsItsCaller } from '../seams.ts'
 import type { World } from '../world.ts'
 import type { MachineState, Output } from './machine.ts'
 
@@ -8,6 +8,9 @@ const binary = '/opt/bin/k0s'
 /** A control plane that goes on without its service; a reboot ends it, which in a lab is to be healed. */
 export const leftRunning = '/run/k0s/left-running'
 const dataFile = '/var/lib/k0s/pki/ca.crt'
+
+/** How the identity of a control plane's data begins that came from an archive. */
+export const restoredMark = 'restored-'
 
 /** What `k0s` on a machine works with. */
 export interface K0sSurroundings {
@@ -90,6 +93,19 @@ export function k0s(surroundings: K0sSurroundings, args: string[], stdin: string
       return yes(api()?.adminKubeconfig() ?? '')
     case 'kubectl':
       return kubectl(surroundings, rest, stdin)
+    case 'restore': {
+      const path = rest.at(-1) ?? ''
+      if (installedRole(state))
+        return no(1, 'Error: k0s seems to be running! k0s must be down during the restore operation.')
+      if (!state.files[path]) return no(1, `Error: open ${path}: no such file or directory`)
+      if (state.files[path]?.sha256 !== world.blueprint.backup?.sha256)
+        return no(1, `Error: failed to unpack backup archive \`${path}\`: unexpected EOF`)
+      if (state.files[dataFile])
+        return no(1, 'Error: failed to restore on step `filesystem path `/var/lib/k0s/pki``: file exists')
+      changed('k0s restore')
+      state.files[dataFile] = { text: `${restoredMark}${world.newUuid()}`, mode: '0640' }
+      return world.strikes('k0s-restore-killed', state.name) ? no(137, killsItsCaller) : yes('')
+    }
     case 'reset':
       if (['k0scontroller', 'k0sworker'].some(unit => state.units[unit]?.active === 'active'))
         return no(1, 'Error: k0s seems to be running. Please stop k0s before reset.')

@@ -374,10 +374,15 @@ export class Machine {
         return file ? said(file.text) : failed(1, `cat: ${path}: No such file or directory`)
       }
       case 'rm': {
-        this.changed(`rm ${args.at(-1)}`)
-        delete files[args.at(-1) ?? '']
+        const paths = args.filter(a => !a.startsWith('-'))
+        this.changed(`rm ${paths.join(' ')}`)
+        const below = args.some(a => /^-\w*r/.test(a))
+        for (const path of Object.keys(files))
+          if (paths.some(p => path === p || (below && path.startsWith(`${p}/`)))) delete files[path]
         return said('')
       }
+      case 'rmdir':
+        return said('')
       case 'install': {
         // Folders are there where they are wanted.
         if (args.includes('-d')) return said('')
@@ -390,7 +395,8 @@ export class Machine {
       case 'mktemp': {
         const path = (args.at(-1) ?? '').replace(/X+$/, this.world.newUuid().replaceAll('-', '').slice(0, 6))
         this.changed(`write ${path}`)
-        files[path] = { text: '', mode: '0600' }
+        // Folders are there where something lies in them.
+        if (!args.includes('-d')) files[path] = { text: '', mode: '0600' }
         return said(`${path}\n`)
       }
       case 'dd': {

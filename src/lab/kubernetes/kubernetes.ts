@@ -1,5 +1,6 @@
 import { parseAllDocuments } from 'yaml'
 import type { Blueprint, KubernetesObject } from '../blueprint.ts'
+import { restoredMark } from '../hosts/k0s.ts'
 import type { Pki } from '../pki.ts'
 import type { ApiSeam, MachinesSeam, NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
@@ -90,6 +91,11 @@ export class KubernetesEmulator {
     if (this.open?.epoch === epoch) return this.open.store
     const store = new ObjectStore(this.world, epoch)
     this.open = { epoch, store }
+    if (epoch.startsWith(restoredMark) && store.all('Namespace').length === 0)
+      for (const object of this.world.blueprint.backup?.objects ?? []) {
+        const resource = store.type(object.apiVersion, object.kind)
+        if (resource) store.putBack(resource, object)
+      }
     for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease']) {
       const ref = { resource: store.kind('Namespace'), name }
       if (!store.find(ref))

@@ -184,6 +184,20 @@ export class ObjectStore {
     return object
   }
 
+  /** Puts an object in as a backup has it: with its own uid, owners and state. */
+  putBack(resource: ResourceType, kept: KubernetesObject): void {
+    const { namespace, name = '', uid } = kept.metadata
+    const ref = {
+      resource,
+      ...(namespace === undefined ? {} : { namespace: String(namespace) }),
+      name: String(name),
+    }
+    const object = this.born(ref, structuredClone(kept))
+    if (kept.status !== undefined) object.status = structuredClone(kept.status)
+    if (uid !== undefined) object.metadata.uid = String(uid)
+    this.put(ref, object, 'ADDED')
+  }
+
   /** Replaces an object; its status only through the subresource, where it has one. */
   update(ref: Ref, replacement: KubernetesObject, manager: string, options: WriteOptions = {}): Stored {
     const there = this.get(ref)

@@ -4,7 +4,7 @@ import { protobufFields } from './protobuf.ts'
 /**
  * How a field of a stored message reads: a text, a number, a boolean, a map, another message. Go writes every field that is
  * no pointer; an `int` that is 0 and a `flag` that is false are left out as its JSON leaves them out. Only what the volume map
- * uses is listed; every other field is skipped, as protobuf wants it. Numbers from the generated.proto files of k8s.io/api.
+ * uses and what tells one cluster from another is listed; every other field is skipped, as protobuf wants it. Numbers from the generated.proto files of k8s.io/api.
  */
 type Shape =
   | 'text'
@@ -195,6 +195,15 @@ const kinds: Record<string, Message> = {
     2: ['spec', message({ 1: ['volumes', { list: podVolume }] })],
   }),
   'apps/v1 ReplicaSet': message({ 1: ['metadata', metadata] }),
+  // Which cluster it was, and of which release.
+  'v1 Namespace': message({ 1: ['metadata', metadata] }),
+  'v1 Node': message({
+    1: ['metadata', metadata],
+    3: [
+      'status',
+      message({ 7: ['nodeInfo', message({ 3: ['bootID', 'text'], 7: ['kubeletVersion', 'text'] })] }),
+    ],
+  }),
 }
 
 const magic = Buffer.from('k8s\0')

@@ -13,13 +13,20 @@ export interface StoredObject {
 
 /** Reads what the map needs of a datastore that nobody serves any more. */
 export interface Datastore {
-  /** `kine` or `etcd`. */
-  kind: string
+  kind: 'kine' | 'etcd'
   /** The objects below these prefixes, each once, in its newest state. Deleted ones where they can still be read. */
   objects(prefixes: readonly string[]): StoredObject[]
   /** What a person should know of how it was read: dropped transactions, values that could not be decoded. */
   remarks: string[]
   close(): void
+}
+
+/** The namespace whose UID tells one cluster from another: it is made once, with the cluster, and cannot be deleted. */
+export const identityKey = '/registry/namespaces/kube-system'
+
+/** The UID of the namespace kube-system among some objects; undefined where it is not there or could not be read. */
+export function clusterUidIn(objects: readonly StoredObject[]): string | undefined {
+  return objects.find(o => o.key === identityKey && !o.deleted)?.object.metadata.uid
 }
 
 /** What the volume map is made of. */

@@ -9,10 +9,10 @@ const kinds = [
   { apiVersion: 'apps/v1', kind: 'ReplicaSet' },
 ] as const
 
-/** Which claim is which volume, by a cluster whose API still answers. Lists, and changes nothing. */
+/** Which claim is which volume, and which cluster it is, by an API that still answers. Only looks. */
 export async function readCluster(
   name: string,
-  cluster: Pick<KubernetesReader, 'list'>,
+  cluster: Pick<KubernetesReader, 'get' | 'list'>,
 ): Promise<VolumeSource> {
   const lists = await Promise.all(kinds.map(kind => cluster.list(kind)))
   const objects = lists.flat().map(object => ({
@@ -20,5 +20,12 @@ export async function readCluster(
     // It still has its data: what is being deleted is not gone.
     deleted: false,
   }))
-  return { name, testimonies: testimoniesOf(name, objects), remarks: [] }
+  const system = await cluster.get({ apiVersion: 'v1', kind: 'Namespace', name: 'kube-system' })
+  const clusterUid = system?.metadata.uid
+  return {
+    name,
+    ...(clusterUid === undefined ? {} : { clusterUid }),
+    testimonies: testimoniesOf(name, objects),
+    remarks: [],
+  }
 }

@@ -30,6 +30,8 @@ export interface VolumeTestimony {
 export interface VolumeSource {
   /** `kine:state.db`, as the person named it. */
   name: string
+  /** UID of the namespace kube-system of the cluster that it tells of, where it knows. */
+  clusterUid?: string
   testimonies: VolumeTestimony[]
   /** Claims that it knew and that were removed, with where that stands. */
   formerClaims?: { claim: string; where: string }[]

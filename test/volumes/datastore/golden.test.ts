@@ -13,6 +13,8 @@ test('the golden files are those of the kinds that volumes are made of', () => {
   expect(golden.map(g => g.name)).toEqual([
     'storage.k8s.io.v1.StorageClass',
     'storage.k8s.io.v1.VolumeAttachment',
+    'v1.Namespace',
+    'v1.Node',
     'v1.PersistentVolume',
     'v1.PersistentVolumeClaim',
   ])

@@ -78,7 +78,7 @@ const notRead: Record<string, string[]> = {
   ],
 }
 
-/** Of a pod the claims that it mounts, of a ReplicaSet only whose it is. */
+/** Of a pod the claims that it mounts, of a ReplicaSet only whose it is, of a node its release and its boot. */
 const onlyRead: Record<string, (printed: Record<string, unknown>) => object> = {
   'v1.Pod': ({ spec }) => {
     const { volumes = [] } = spec as { volumes?: { name: string; persistentVolumeClaim?: object }[] }
@@ -92,6 +92,11 @@ const onlyRead: Record<string, (printed: Record<string, unknown>) => object> = {
     }
   },
   'apps.v1.ReplicaSet': () => ({}),
+  'v1.Namespace': () => ({}),
+  'v1.Node': ({ status }) => {
+    const { bootID, kubeletVersion } = (status as { nodeInfo: Record<string, string> }).nodeInfo
+    return { status: { nodeInfo: { bootID, kubeletVersion } } }
+  },
 }
 
 /** What must be read of a golden file; undefined for a kind that the map does not know. */

@@ -3,7 +3,7 @@ import { type Controller, dig, digList, isReady, podsOf, refOf, withCondition } 
 /** Nodes of the machines that joined. A node is ready once a network runs on it, as with any CNI. */
 export const nodes: Controller = ({ store, machines }) => {
   const resource = store.kind('Node')
-  for (const { name, address, kubeletVersion } of machines.nodes()) {
+  for (const { name, address, kubeletVersion, bootId } of machines.nodes()) {
     const ref = { resource, name }
     if (!store.find(ref))
       store.create(
@@ -37,7 +37,12 @@ export const nodes: Controller = ({ store, machines }) => {
         { type: 'InternalIP', address },
         { type: 'Hostname', address: name },
       ],
-      nodeInfo: { kubeletVersion, osImage: 'Flatcar Container Linux', kernelVersion: '6.12.51-flatcar' },
+      nodeInfo: {
+        kubeletVersion,
+        bootID: bootId,
+        osImage: 'Flatcar Container Linux',
+        kernelVersion: '6.12.51-flatcar',
+      },
     })
   }
 }

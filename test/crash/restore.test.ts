@@ -1,0 +1,36 @@
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { damageOf, failuresOf, homeOf, rehearseAt, resumeAt } from '../recovery/home.ts'
+import { restoreFrom } from '../recovery/restored-home.ts'
+import { crash, forEach, rehearseWhole } from './expedition.ts'
+
+test('killed while it restores, what is there is not trusted: it is removed and restored again', async context => {
+  const home = homeOf(context)
+  await restoreFrom(home.file)
+  const first = await rehearseAt(home, { faults: [{ name: 'k0s-restore-killed', target: 'lithium' }] })
+  expect(failuresOf(first)).toEqual({ 'kubernetes/restore[./k0s_backup.tar.gz]': 'k0sctl-killed' })
+  const second = await resumeAt(home)
+  expect(failuresOf(second)).toEqual({})
+  expect(second.result?.state).toBe('finished')
+  const notes = second.events.flatMap(e => (e.code === 'step-note' ? [e.text] : []))
+  expect(notes.join('\n')).toContain('removed from lithium what an interrupted attempt had restored')
+  expect(notes.join('\n')).toMatch(
+    /removed from lithium what a killed k0sctl had half uploaded: \/tmp\/\w+\/k0s_backup\.tar\.gz/,
+  )
+  expect(damageOf(home, [])).toEqual([])
+})
+
+test('killed at every record and after every effect of Kubernetes, a control plane is restored all the same', async context => {
+  const { file } = homeOf(context)
+  await restoreFrom(file)
+  const golden = await rehearseWhole({ home: join(file, '..') })
+  const points = golden.points.filter(p => /kubernetes\//.test(p))
+  expect(points.filter(p => p.includes('kubernetes/restore')).length).toBeGreaterThan(2)
+  const wrong: Record<string, string[]> = {}
+  await forEach(points, 3, async point => {
+    const result = await crash(golden, point)
+    if (result.unmet || result.wrong.length > 0) wrong[point] = result.wrong
+  })
+  process.stdout.write(`restored: killed with SIGKILL at ${points.length} points and resumed\n`)
+  expect(wrong).toEqual({})
+})

@@ -1,0 +1,169 @@
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { expect, test } from 'vitest'
+import { checkArchive } from '../../runbooks/preflight/check-archive.ts'
+import { loadCluster } from '../../src/cluster/load.ts'
+import {
+  applied,
+  damageOf,
+  failuresOf,
+  faultsOf,
+  homeOf,
+  recordsNow,
+  rehearseAt,
+  yes,
+} from '../recovery/home.ts'
+import { restoreFrom } from '../recovery/restored-home.ts'
+import { archivedUid, k0sArchive } from '../volumes/k0s-archive.ts'
+
+const checkpoints = () => recordsNow().flatMap(r => (r.kind === 'checkpoint' ? [r] : []))
+const archive = 'kubernetes/restore[./k0s_backup.tar.gz]'
+
+test('the control plane comes back from its archive, agreed to by name and known by its UID, and everything after it', async context => {
+  const home = homeOf(context)
+  await restoreFrom(home.file)
+  const asked: string[] = []
+  const run = await rehearseAt(home, {
+    practise: true,
+    consent: async ({ victims }) => {
+      asked.push(...victims.map(v => `${v.kind} ${v.name}`))
+      const plane = victims.find(v => v.kind === 'control plane')
+      expect(plane?.identity).toMatchObject({ cluster: archivedUid, archive: './k0s_backup.tar.gz' })
+      expect(plane?.remarks?.join()).toContain('helium come back as nodes without a machine')
+      return yes
+    },
+  })
+  expect(failuresOf(run)).toEqual({})
+  expect(run.result?.state).toBe('finished')
+  // Asked before anything was begun, with the disks.
+  expect(asked).toContain('control plane lithium')
+  expect(asked.slice(0, 3)).toContain('control plane lithium')
+  const of = (step: string) => checkpoints().find(c => c.step === step)
+  expect(of(archive)?.output).toEqual({ clusterUid: archivedUid })
+  expect(of('kubernetes/kubeconfig')?.output).toMatchObject({ clusterUid: archivedUid })
+  // hydrogen was a node from the first moment on, and was joined all the same.
+  expect(applied(run)).toContain('kubernetes/workers')
+  expect(of('proof/what-remains')?.evidence).toContain('`kubectl delete node helium`')
+  expect(damageOf(home, [])).toEqual([])
+})
+
+test('an archive that is cut off ends the run before a machine is touched', async context => {
+  const home = homeOf(context)
+  await restoreFrom(home.file)
+  const file = join(home.file, '..', 'k0s_backup.tar.gz')
+  writeFileSync(file, readFileSync(file).subarray(0, 2_000))
+  const run = await rehearseAt(home)
+  expect(failuresOf(run)).toMatchObject({
+    'preflight/check-archive[./k0s_backup.tar.gz]': 'database-damaged',
+  })
+  expect(applied(run).filter(step => /^(?:hosts|kubernetes)\//.test(step))).toEqual([])
+})
+
+test('an archive of another cluster than the one that died ends it before a disk is written', async context => {
+  const home = homeOf(context)
+  await restoreFrom(home.file)
+  const fixture = new URL('../volumes/datastore/fixtures/kine-state-backup.db.gz', import.meta.url)
+  const database = gunzipSync(readFileSync(fixture))
+  const other = archivedUid.replace(/^\w{8}/, 'deadbeef')
+  database.write(other, database.indexOf(archivedUid))
+  writeFileSync(join(home.file, '..', 'state.db'), database)
+  appendFileSync(home.file, 'evidence: [kine:./state.db]\n')
+  const run = await rehearseAt(home)
+  expect(failuresOf(run)).toMatchObject({ 'evidence/former-cluster': 'restore-other-cluster' })
+  expect(
+    faultsOf(run)
+      .map(f => f.message)
+      .join(),
+  ).toContain(`${other} (kine:./state.db)`)
+  expect(applied(run).filter(step => /^(?:hosts|kubernetes)\//.test(step))).toEqual([])
+})
+
+test('an archive that is exchanged after it was agreed to is not restored', async context => {
+  const home = homeOf(context)
+  await restoreFrom(home.file)
+  const run = await rehearseAt(home, {
+    practise: true,
+    consent: async () => {
+      await k0sArchive(join(home.file, '..', 'k0s_backup.tar.gz'), { config: 'spec: { api: {} }\n' })
+      return yes
+    },
+  })
+  expect(failuresOf(run)).toEqual({ [archive]: 'victim-differs' })
+})
+
+test('what is in an archive must fit what k0sctl.yaml makes of it', async context => {
+  const { file } = homeOf(context)
+  await restoreFrom(file)
+  const config = join(file, '..', 'k0sctl.yaml')
+  const text = readFileSync(config, 'utf8')
+  const look = async (change: (text: string) => string, packed = {}) => {
+    writeFileSync(config, change(text))
+    await k0sArchive(join(file, '..', 'k0s_backup.tar.gz'), packed)
+    return (await checkArchive.observe({
+      archive: { file: './k0s_backup.tar.gz' },
+      cluster: loadCluster(file),
+    })) as {
+      state: string
+      code?: string
+      reason?: string
+    }
+  }
+  expect(await look(t => t)).toMatchObject({ state: 'done', output: { clusterUid: archivedUid, volumes: 4 } })
+  for (const [what, change, packed] of [
+    [
+      'made by Kubernetes v1.34.1+k0s, and k0sctl.yaml pins 1.33.4+k0s.0',
+      (t: string) => t.replace('v1.34.2', 'v1.33.4'),
+      {},
+    ],
+    ['pins 1.36.0+k0s.0', (t: string) => t.replace('v1.34.2', 'v1.36.0'), {}],
+    ['it holds kine, and k0sctl.yaml says etcd', (t: string) => t.replace('type: kine', 'type: etcd'), {}],
+    ['which one controller has to itself', (t: string) => t.replace('role: worker', 'role: controller'), {}],
+    ['it lacks pki/ca.key', (t: string) => t, { without: 'pki/ca.key' }],
+    [
+      'its API is told as api.example.net, and k0sctl.yaml says none',
+      (t: string) => t,
+      { config: 'spec: { api: { externalAddress: api.example.net } }' },
+    ],
+    ['its API was at 198.51.100.7', (t: string) => t, { config: 'spec: { api: { address: 198.51.100.7 } }' }],
+  ] as const) {
+    const { state, code, reason } = await look(change, packed)
+    expect({ state, code, reason }).toEqual({
+      state: 'blocked',
+      code: 'restore-archive-unfit',
+      reason: expect.stringContaining(what),
+    })
+  }
+})
+
+test('a way back other than adopting is told with its place', async context => {
+  const { file } = homeOf(context)
+  await restoreFrom(file)
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace('  default: adopt\n', '  default: adopt\n  grafana/data: copy\n'),
+  )
+  const line =
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .findIndex(l => l.includes('grafana/data: copy')) + 1
+  expect(() => loadCluster(file)).toThrow(
+    expect.objectContaining({
+      problems: [
+        expect.objectContaining({
+          at: expect.stringMatching(new RegExp(`^recover\\.yaml:${line}:\\d+$`)),
+          message: expect.stringContaining('only adopt is possible, not copy'),
+        }),
+      ],
+    }),
+  )
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8')
+      .replace('  grafana/data: copy\n', '')
+      .replace('k0s_backup.tar', 'no_backup.tar'),
+  )
+  expect(() => loadCluster(file)).toThrow(
+    expect.objectContaining({ problems: [expect.objectContaining({ path: 'restore.k0s' })] }),
+  )
+})
