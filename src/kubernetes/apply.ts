@@ -2,6 +2,7 @@ import { Fault } from '../runbook/fault.ts'
 import type { Acting } from '../runbook/step.ts'
 import { groupsForApply } from './apply-order.ts'
 import { drift } from './drift.ts'
+import { untilEstablished } from './established.ts'
 import { type ConflictPolicy, isLeftTo, withoutFields } from './field-owners.ts'
 import { type KubernetesObject, type KubernetesWriter, refOf, showRef } from './kubernetes.ts'
 import { lacks } from './readiness.ts'
@@ -67,14 +68,7 @@ export async function applyAll(
     await put(group.filter(o => served.has(kindOf(o))))
     waiting.push(...group.filter(o => !served.has(kindOf(o))))
     for (const definition of group.filter(o => o.kind === 'CustomResourceDefinition'))
-      await wait(
-        `${showRef(refOf(definition))} to be established`,
-        async () => {
-          const live = await kubernetes.get(refOf(definition))
-          return (live !== undefined && lacks(live) === undefined) || undefined
-        },
-        { limit: '2m' },
-      )
+      await untilEstablished(kubernetes, definition, options.hands)
     const nextIsLast = i === groups.length - 1 || groups[i + 1]?.some(isGate)
     if (!nextIsLast || waiting.length === 0) continue
     const kinds = [...new Set(waiting.map(o => o.kind))]
