@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -378,6 +378,9 @@ describe('an installation', () => {
     tool('flatcar-install', `echo > ${quote(join(dir, 'wrongly-called'))}`)
     expect(spawnSync('sh', ['-c', script], { env }).status).not.toBe(0)
     expect(existsSync(join(dir, 'wrongly-called'))).toBe(false)
+    tool('lsblk', `echo "it's"`)
+    rmSync(join(dir, 'flatcar-install'))
+    expect(spawnSync('sh', ['-c', script], { env }).status).toBe(74)
   })
 })
 

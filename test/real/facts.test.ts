@@ -9,9 +9,9 @@ import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { hostVictims } from '../../src/hosts/victims.ts'
 import { hostContract } from '../hosts/host-contract.ts'
 import { run, runWith } from './harness/commands.ts'
-import { type Container, startContainer } from './harness/container.ts'
+import { startContainer } from './harness/container.ts'
 import { makeLogin } from './harness/login.ts'
-import { type Network, openNetwork } from './harness/network.ts'
+import { openNetwork } from './harness/network.ts'
 import { describeReal, place } from './harness/place.ts'
 
 /** Files with what a disk may hold, as loop devices of this machine's kernel. */
@@ -173,12 +173,9 @@ describeReal('the fact script, run by real shells on real block devices', () => 
 })
 
 describeReal('a machine with systemd', () => {
-  let network: Network
-  let host: Container
-  afterAll(() => network?.close())
   hostContract('a machine with systemd', async () => {
-    network = openNetwork()
-    host = await startContainer(network, { name: 'boron', number: 15, key: makeLogin() })
+    const network = openNetwork()
+    const host = await startContainer(network, { name: 'boron', number: 15, key: makeLogin() })
     return {
       access: host.access(),
       hostname: 'boron',
@@ -198,7 +195,10 @@ describeReal('a machine with systemd', () => {
         await host.replaceSystem({ '/etc/os-release': 'ID=fedora\nVARIANT_ID=coreos\nVERSION_ID=41\n' })
         await host.powerOn()
       },
-      close: () => host.stop(),
+      async close() {
+        await host.stop()
+        network.close()
+      },
     }
   })
 })

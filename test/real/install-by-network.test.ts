@@ -29,13 +29,17 @@ describeReal('from a machine that is off to its new system', () => {
   })
 
   test(
-    'installed by its signed image, proven, and its other disk untouched',
+    'installed by its signed image, kill -9 while the disk is written: resumed, proven, and its other disk untouched',
     async () => {
       const { machine } = bare
       const before = hashOf(machine.disks[1]!)
       const home = await makeHome(bare, { trust: 'signature', install: ['pxe'], by: bmc })
-      const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
-      const facts = await installed(bare, home, program)
+      const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
+      await during('the disk to be written', first, () => bare.written() > 40 << 20, 12 * minutes)
+      first.kill()
+      await first.ended
+      expect(proven(home)).toBeUndefined()
+      const facts = await installed(bare, home, home.recover('resume'))
       expect(machine.orders()).toContain('set boot pxe')
       expect(facts).toMatchObject({ hostname: machine.name, rootFileSystem: 'ext4' })
       expect(facts.os).toMatchObject({ id: 'flatcar', version: imageVersion })

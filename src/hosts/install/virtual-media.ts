@@ -1,3 +1,4 @@
+import { Fault } from '../../runbook/fault.ts'
 import { awaitInstaller } from './awaited.ts'
 import { provenPower } from './proven-power.ts'
 import type { InstallerRung } from './rung.ts'
@@ -30,6 +31,16 @@ export const virtualMedia: InstallerRung = {
       await power.bootNext('cd', signal)
       await power.restart(signal)
       await awaitInstaller(situation, hands, guidance, 'was told to boot the virtual CD', '20m')
+    } catch (thrown) {
+      if (!(thrown instanceof Fault) || thrown.code !== 'wait-timed-out') throw thrown
+      throw new Fault({
+        code: 'virtual-media-failed',
+        blame: 'host',
+        message: `${host} did not get as far as an installer from its virtual CD, which is taken out again; its disk is as it was`,
+        remedy:
+          'Look at its console while it boots: Flatcar’s CD boots by BIOS alone (in a UEFI firmware, switch CSM on), and the BMC must reach this computer (netboot.address); another way to install is tried if recover.yaml gives one',
+        cause: thrown,
+      })
     } finally {
       cd.withdraw()
       const tidy = AbortSignal.timeout(120_000)

@@ -32,7 +32,7 @@ export function installUnit(run: string): string {
 }
 
 /** Exit codes of the unit's own checks; flatcar-install ends with 1. */
-const exits = { otherDisk: 71, imageDamaged: 72, notReleased: 73 }
+const exits = { otherDisk: 71, imageDamaged: 72, notReleased: 73, noProgram: 74 }
 
 /**
  * Writes the system to the disk by a unit on the machine that outlives our line, and reboots into it. Safe to call
@@ -107,6 +107,7 @@ export function installScript(
   const common = `flatcar-install -d ${device} -i ${folder}/config.ign`
   return [
     'set -eu',
+    `command -v flatcar-install || exit ${exits.noProgram}`,
     ...diskCheck(disk),
     ...('base' in source
       ? []
@@ -170,10 +171,17 @@ function failure(
       message: `what is mounted or active on /dev/${disk.name} of ${host} could not be ended; nothing was written`,
       remedy: `Look at \`journalctl -u ${unit}\` on ${host}, end it by hand, then run \`recover resume\``,
     })
+  if (exitCode === exits.noProgram)
+    return new Fault({
+      code: 'installer-incomplete',
+      blame: 'operator',
+      message: `what runs in the memory of ${host} has no flatcar-install; nothing was written`,
+      remedy: `Boot ${host} from a stick that has it (Flatcar’s own, or any Linux with github.com/flatcar/init’s bin/flatcar-install on its path); then run \`recover resume\``,
+    })
   return new Fault({
     code: 'install-failed',
     blame: 'host',
-    message: `flatcar-install on ${host} ended with exit code ${exitCode} (${result})`,
+    message: `flatcar-install on ${host} ended with exit code ${exitCode} (${result}); the disk ${disk.serial || disk.wwn} may be half written`,
     remedy: `Look at \`journalctl -u ${unit}\` on ${host}; then run \`recover resume\`: it begins the installation anew`,
   })
 }

@@ -564,6 +564,9 @@ export class Machine {
     switch (name) {
       case 'exit':
         return Number(args[0] ?? 0)
+      // As a shell says whether there is a program.
+      case 'command':
+        return this.state.system === 'installer' ? 0 : 1
       case 'flatcar-install':
         return this.flatcarInstall(args)
       case 'flatcar-reset':

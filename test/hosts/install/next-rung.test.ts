@@ -40,6 +40,22 @@ test('a BMC that ignores the order for one boot: the old system is noticed, a pe
   expect(ground.hosts.leftovers(ground.host)).toEqual([])
 })
 
+test('a machine that does not boot the virtual CD: it is taken out, the disk is as it was, a person is asked next', async context => {
+  const ground = await groundFor(context, {
+    install: ['virtual-media', 'by-hand'],
+    host: { power: redfish },
+  })
+  await ground.order('arm', { name: 'bmc-ignores-boot-once', target: ground.host, times: '1000' })
+  ground.patience.ms = 1_500
+  expect(await ground.bringUp()).toMatchObject({ state: 'done' })
+  expect(ground.notes.join('\n')).toMatch(
+    /virtual-media led nowhere .*taken out again; its disk is as it was/,
+  )
+  expect(ground.model()).not.toHaveProperty('media')
+  expect(ground.hosts.leftovers(ground.host)).toEqual([])
+  expect(ground.writes()).toEqual([0, 0])
+})
+
 test('nothing leads anywhere: every reason is told, nothing is written', async context => {
   const ground = await groundFor(context, {
     install: ['ssh', 'virtual-media'],

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { HostFacts } from '../../../src/hosts/facts.ts'
 import type { JournalRecord } from '../../../src/runbook/replay.ts'
 import type { Switch } from './bmc.ts'
@@ -21,6 +22,8 @@ export interface BareMachine extends Answering {
   attach(start: (network: Network, machine: VirtualMachine) => Switch | Promise<Switch>): Promise<Switch>
   /** Bytes of the named disk that were written so far. */
   written(): number
+  /** Pulls its network cable out, for longer than a silent line is believed in, and puts it back. */
+  cutLine(): Promise<void>
   close(): Promise<void>
 }
 
@@ -54,6 +57,11 @@ export async function makeBareMachine(
     },
     ...answering(machine, login),
     written: () => statSync(machine.disks[0]!.file).blocks * 512,
+    async cutLine() {
+      machine.link('down')
+      await sleep(50_000)
+      machine.link('up')
+    },
     async close() {
       machine.press('off')
       for (const by of switches) await by.close()

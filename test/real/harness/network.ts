@@ -66,8 +66,9 @@ export function openNetwork(): Network {
       return end
     },
     close() {
+      // By themselves they go with their namespace, but some time later: another network may have this number by then.
+      for (const end of ends) run('ip', 'link', 'delete', end)
       for (const namespace of namespaces) run('ip', 'netns', 'delete', namespace)
-      for (const end of ends.filter(e => e.startsWith('t'))) run('ip', 'link', 'delete', end)
       run('ip', 'link', 'delete', bridge)
     },
   }
