@@ -18,6 +18,7 @@ import { connectExec } from '../src/kubernetes/exec.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
+import { type BackupPlace, type ResticSnapshot, resticFields } from '../src/volumes/restic.ts'
 import { connectIgnition } from './connect-ignition.ts'
 import { connectK0sctl } from './connect-k0sctl.ts'
 import { connectLadder, installerAccess, type NetbootPlace } from './connect-ladder.ts'
@@ -45,6 +46,8 @@ export interface Whereabouts {
   secrets: Secrets
   /** Secrets without which nothing can be reached. */
   wantedSecrets: readonly { secret: string; field: string }[]
+  /** Lists a repository's snapshots, by what opens it; `claim` is whose backups are looked for. */
+  backups(environment: Record<string, string>, signal: AbortSignal, claim: string): Promise<ResticSnapshot[]>
   /** The program k0sctl and what stands before its arguments. */
   k0sctl: readonly string[]
   /** The API at the literal address of a controller for us, and for workers where k0sctl.yaml says that it is. */
@@ -133,6 +136,11 @@ export function connect(
     clusterAccess: kubernetes.where,
     secrets: where.secrets,
     wantedSecrets: where.wantedSecrets,
+    async backups(claim: string, signal: AbortSignal) {
+      const place = cluster.entry.backups?.[claim]
+      if (!place) throw new Error(`no backup of ${claim}`)
+      return where.backups(await openingOf(place, where.secrets), signal, claim)
+    },
     names: connectNames(where.web === undefined),
     git: connectGit(where.web === undefined),
     web: {
@@ -192,6 +200,14 @@ export function connect(
       ])
     },
   }
+}
+
+/** The environment in which restic opens a repository. */
+async function openingOf(place: BackupPlace, secrets: Secrets): Promise<Record<string, string>> {
+  const fields = resticFields(place).map(
+    async field => [field, await secrets.field(place.restic, field)] as const,
+  )
+  return Object.fromEntries(await Promise.all(fields))
 }
 
 type Identity = Readers['run']

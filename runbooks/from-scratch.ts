@@ -33,6 +33,7 @@ import { checkLadder } from './preflight/check-ladder.ts'
 import { checkManifests } from './preflight/check-manifests.ts'
 import { checkSecrets } from './preflight/check-secrets.ts'
 import { checkTang } from './preflight/check-tang.ts'
+import { chooseBackups } from './preflight/choose-backups.ts'
 import { reachNas } from './preflight/reach-nas.ts'
 import { reachRepository } from './preflight/reach-repository.ts'
 import { disarm } from './proof/disarm.ts'
@@ -45,8 +46,10 @@ import { adoptVolume } from './volumes/adopt.ts'
 import { cloneVolume } from './volumes/clone.ts'
 import { copyVolume } from './volumes/copy.ts'
 import { dropClone } from './volumes/drop-clone.ts'
+import { dropRestore } from './volumes/drop-restore.ts'
 import { letThrough } from './volumes/let-through.ts'
 import { measureVolume } from './volumes/measure.ts'
+import { restoreVolume } from './volumes/restore.ts'
 import { verifyVolume } from './volumes/verify.ts'
 
 /** From blank disks to healthy applications with their data. */
@@ -65,6 +68,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     reachRepository,
     checkSecrets,
     reachNas,
+    chooseBackups,
   ]),
   phase('evidence', 'Evidence', [surveyHost, mapTheVolumes, keepHostFiles, whichClusterItWas, whatWaits]),
   phase('protect', 'Protect', [snapshotVolume, fenceVolume]),
@@ -91,8 +95,10 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     adoptVolume,
     cloneVolume,
     copyVolume,
+    restoreVolume,
     verifyVolume,
     dropClone,
+    dropRestore,
   ]),
   phase('applications', 'Applications', [releaseApplication, settleApplication, releaseSet, checkAnswer]),
   phase('proof', 'Proof', [disarm, tidyUp, resumeOsUpdates, whatRemains]),

@@ -3,6 +3,7 @@ import { answersByDnsmasq } from '../src/hosts/netboot/dnsmasq.ts'
 import { ownKeys } from '../src/hosts/own-keys.ts'
 import type { PowerAccess } from '../src/hosts/power/connect-power.ts'
 import { openSecrets, type Secrets } from '../src/secrets/resolve.ts'
+import { resticFields, resticSnapshots } from '../src/volumes/restic.ts'
 import { loginFrom, openSsh } from './login.ts'
 import { applicationManifests, bootstrapManifests } from './render.ts'
 import type { Reach } from './session.ts'
@@ -50,8 +51,14 @@ export const inEarnest: Reach = async (cluster, folder) => {
     },
     secrets,
     wantedSecrets: [
-      ...new Set([entry.nas.credentials, ...Object.values(entry.hosts).flatMap(bmcSecret)]),
-    ].flatMap(secret => ['username', 'password'].map(field => ({ secret, field }))),
+      ...[...new Set([entry.nas.credentials, ...Object.values(entry.hosts).flatMap(bmcSecret)])].flatMap(
+        secret => ['username', 'password'].map(field => ({ secret, field })),
+      ),
+      ...Object.values(entry.backups ?? {}).flatMap(place =>
+        resticFields(place).map(field => ({ secret: place.restic, field })),
+      ),
+    ],
+    backups: resticSnapshots,
     k0sctl: [entry.tools?.k0sctl === undefined ? 'k0sctl' : cluster.resolve(entry.tools.k0sctl)],
     api(whose) {
       const first = k0sctl.hosts.find(h => h.role !== 'worker')

@@ -29,6 +29,7 @@ import type { Fault } from '../src/runbook/fault.ts'
 import { type Acting, kit } from '../src/runbook/step.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 import type { FormerRun } from '../src/volumes/old-disks.ts'
+import type { ResticSnapshot } from '../src/volumes/restic.ts'
 
 /** What this run is, for steps that leave their mark on the world. */
 export interface RunIdentity {
@@ -167,6 +168,8 @@ export interface Readers {
   secrets: Pick<Secrets, 'field' | 'has' | 'sealed'>
   /** What this home needs from there to be reached at all. */
   wantedSecrets: readonly { secret: string; field: string }[]
+  /** The snapshots in the repository of a claim's backups. */
+  backups(claim: string, signal: AbortSignal): Promise<ResticSnapshot[]>
   names: Names
   git: GitReader
   web: Outside

@@ -152,6 +152,7 @@ function saysOf(
 ): { says: string; question?: string } {
   if (verdict === 'no-claim') return { says: 'no source says whose claim it was' }
   if (strategy === 'new') return { says: 'begins empty, as told' }
+  if (strategy === 'restore') return { says: 'is restored from its backup, as told' }
   const settle = `answer in recover.yaml: \`luns: { ${claim}: UUID }\``
   const once = formerly
     .map(f => `${f.lun} until ${f.where ?? `it was deleted or left by its claim (${f.source})`}`)

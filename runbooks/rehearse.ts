@@ -20,6 +20,7 @@ import { openSecrets } from '../src/secrets/resolve.ts'
 import type { Whereabouts } from './connect.ts'
 import { inEarnest } from './in-earnest.ts'
 import { withArchive } from './rehearsal/archive.ts'
+import { madeUpBackup } from './rehearsal/backups.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
 import { type ArmedFault, faults } from './rehearsal/faults.ts'
 import { standIns } from './rehearsal/stand-ins.ts'
@@ -253,6 +254,7 @@ export function whereaboutsOf(lab: KeptLab, cluster: Cluster): Whereabouts {
       },
     }),
     wantedSecrets: [],
+    backups: async (_environment, _signal, claim) => [madeUpBackup(cluster, claim)],
     k0sctl: [process.execPath, labProgram('k0sctl')],
     api: () => endpoints.kubernetes.url,
     manifests: async part => [

@@ -9,6 +9,7 @@ import { boundToAnother } from '../volumes/bind.ts'
 import { bindingOf } from '../volumes/binding.ts'
 import { expectedDisk } from '../volumes/expected.ts'
 import { noStrangers } from '../volumes/no-strangers.ts'
+import { restoreVolume } from '../volumes/restore.ts'
 import { verifyVolume } from '../volumes/verify.ts'
 import { eachApplication } from './each-application.ts'
 import { lookAt, untilWell } from './well.ts'
@@ -21,7 +22,7 @@ export const releaseApplication = step({
     '`kubectl apply --server-side --force-conflicts -f` the Application as it is in Git, without the annotation (with Flux: without suspend), lowest sync wave first, the app of apps last; wait until it is Synced and Healthy.',
   each: eachApplication,
   only: isHeld,
-  needs: [holdApplication, verifyVolume],
+  needs: [holdApplication, verifyVolume, restoreVolume],
   // A volume that is not well holds its own application back, and no other.
   needsOf: application => application.claims,
   after: application => application.after,

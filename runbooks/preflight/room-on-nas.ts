@@ -25,7 +25,7 @@ export async function roomOnNas(
   const [luns, targets] = [await nas.luns(), await nas.targets()]
   const strategies = inventory.claims.map(c => strategy(c.id))
   const lasting = strategies.filter(s => s !== 'adopt').length
-  const passing = Math.min(measuredAtOnce, strategies.filter(s => s !== 'new').length)
+  const passing = Math.min(measuredAtOnce, strategies.filter(s => s !== 'new' && s !== 'restore').length)
   const own = luns.filter(l => l.name.startsWith(cloneName(run, '')) || l.name.endsWith(`-${run}`)).length
   const wanted = Math.max(0, lasting + passing - own)
   const rooms = {

@@ -12,6 +12,7 @@ import type {
 } from '../../src/lab/blueprint.ts'
 import { ownAddress } from '../../src/lab/world.ts'
 import { sqlCommand } from '../applications/ask.ts'
+import { madeUpBackup } from './backups.ts'
 import { standIns } from './stand-ins.ts'
 
 /**
@@ -97,6 +98,12 @@ export function blueprintOf(cluster: Cluster): Blueprint {
     items: itemsOf(cluster),
     kinds: unknownKinds(cluster),
     answers: answersTo(cluster),
+    backups: Object.fromEntries(
+      Object.keys(cluster.entry.backups ?? {}).map(claim => [
+        madeUpBackup(cluster, claim).id,
+        seedFiles(claim),
+      ]),
+    ),
     publicNames: [...new Set(cluster.inventory.hosts.map(h => h.host))],
     latency: { ssh: 0, install: 0, boot: 0, nas: 0, api: 0, controllers: 0 },
   }

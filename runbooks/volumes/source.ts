@@ -22,6 +22,14 @@ export function sourceOf(volume: MappedVolume, run: { id: string }) {
   }
 }
 
+/** The Job that restores a backup into a claim, and what opens the repository for it. */
+export function restoreOf(volume: MappedVolume, run: { id: string }) {
+  const id = shortId(volume.claim)
+  const [namespace = '', name = ''] = volume.claim.split('/')
+  const job = `recover-restore-${id}-${run.id.slice(-4)}`
+  return { namespace, name, job, secret: job, labels: { [runLabel]: run.id, [volumeLabel]: id } }
+}
+
 /**
  * Name of the clone that becomes a claim's disk for good. Begins otherwise than clones that a run drops again, and as the
  * CSI driver's LUNs do, which looks at no others.

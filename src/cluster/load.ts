@@ -30,6 +30,8 @@ export interface Cluster {
   onePassword: string | undefined
   /** Image of the Jobs that hash and copy files: needs sh, coreutils and rsync. */
   jobImage: string
+  /** Image of the Jobs that restore backups: needs sh, coreutils and restic. */
+  resticImage: string
   /** The Application of that name, as Git has it. */
   applicationManifest(name: string): KubernetesObject
   /** The AppProject that must be there before it, if that is in Git beside it. */
@@ -47,6 +49,9 @@ export interface Cluster {
 
 /** Alpine with OpenSSH and rsync, a few megabytes; the tag can be replaced by a digest or a mirror's name. */
 const defaultJobImage = 'docker.io/instrumentisto/rsync-ssh:alpine3.22'
+
+/** restic's own image, made from Alpine. */
+const defaultResticImage = 'docker.io/restic/restic:0.18.1'
 
 /** Where a question is still open: the scalar `?`. */
 const open = '?'
@@ -82,6 +87,7 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
   const inventory = { ...inGit, claims: claimsAsBrought(inGit.claims, applications) }
   const mounted = claimsOutOfNowhere(inventory.claims, applications).map(m => m.claim)
   problems.push(
+    ...withoutBackup(entry, inventory.claims, document),
     ...crossChecks(entry, k0sctl, [...inventory.claims.map(c => c.id), ...mounted], document),
     ...applicationProblems(entry, applications, document),
   )
@@ -99,6 +105,7 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
     bootstrap,
     onePassword: onePasswordNamespace(bootstrap),
     jobImage: entry.tools?.jobImage ?? defaultJobImage,
+    resticImage: entry.tools?.resticImage ?? defaultResticImage,
     applicationManifest(name) {
       const found = applications.find(a => a.name === name)
       if (!found) throw new Error(`no application ${name}`)
@@ -291,6 +298,17 @@ function artifactsOf(entry: ClusterFile): [PropertyKey[], ArtifactEntry][] {
   ]
 }
 
+/** Claims that are to be restored, and of which nothing says from where. */
+function withoutBackup(entry: ClusterFile, claims: { id: string }[], document: YamlDocument): Problem[] {
+  return claims
+    .filter(({ id }) => (entry.volumes[id] ?? entry.volumes.default) === 'restore' && !entry.backups?.[id])
+    .map(({ id }) => ({
+      at: document.at(['volumes', entry.volumes[id] ? id : 'default']),
+      path: 'volumes',
+      message: `${id} is to be restored, and \`backups\` does not say from where`,
+    }))
+}
+
 /** What no single field can be wrong about alone. */
 function crossChecks(
   entry: ClusterFile,
@@ -321,6 +339,7 @@ function crossChecks(
   const named = [
     ...Object.keys(entry.volumes).map(claim => ['volumes', claim] as const),
     ...Object.keys(entry.luns ?? {}).map(claim => ['luns', claim] as const),
+    ...Object.keys(entry.backups ?? {}).map(claim => ['backups', claim] as const),
   ]
   for (const [where, claim] of named)
     if (!(where === 'volumes' && claim === 'default') && !claims.includes(claim)) {

@@ -5,7 +5,7 @@ import { nas } from './nas-schema.ts'
 import { duration, fingerprint, path, sha256, text } from './schema-texts.ts'
 
 /** How a volume comes back. */
-export const strategies = ['adopt', 'clone', 'copy', 'new'] as const
+export const strategies = ['adopt', 'clone', 'copy', 'restore', 'new'] as const
 export type Strategy = (typeof strategies)[number]
 
 /** The rungs of the install ladder, by name. */
@@ -15,7 +15,7 @@ export type RungName = (typeof rungs)[number]
 const strategy = z
   .enum(strategies)
   .describe(
-    'adopt: the old disk itself; clone: a clone of it, made on the NAS; copy: its files to a new one; new: an empty disk',
+    'adopt: the old disk itself; clone: a clone of it, made on the NAS; copy: its files to a new one; restore: a backup of them to a new one; new: an empty disk',
   )
 
 const mac = z
@@ -193,6 +193,36 @@ export const clusterFile = z
       .record(text, text)
       .optional()
       .describe('Which LUN holds a claim’s data, namespace/claim to its uuid, where other sources disagree'),
+    backups: z
+      .record(
+        text,
+        z.strictObject({
+          restic: text.describe(
+            'Name of the secret with the fields RESTIC_REPOSITORY and RESTIC_PASSWORD, and those of `fields`',
+          ),
+          fields: z
+            .array(
+              z
+                .string()
+                .regex(/^[A-Z][A-Z0-9_]*$/, 'expected the name of a variable, such as AWS_ACCESS_KEY_ID'),
+            )
+            .optional()
+            .describe('Further fields of that secret that restic wants in its environment'),
+          path: z
+            .string()
+            .regex(/^\/$|^(\/[^/]+)+$/, 'expected an absolute path such as /data')
+            .describe('Folder of the snapshot that is the root of the volume; / for backups of VolSync'),
+          host: text.optional().describe('Only snapshots of this host; volsync for backups of VolSync'),
+          tags: z.array(text).min(1).optional().describe('Only snapshots with all of these tags'),
+          snapshot: z
+            .string()
+            .regex(/^[0-9a-f]{8,64}$/, 'expected the id of a snapshot, 8 to 64 hex digits')
+            .optional()
+            .describe('This very snapshot; the newest that fits by default'),
+        }),
+      )
+      .optional()
+      .describe('Where the backups of claims are that are to be restored: namespace/claim to a repository'),
     evidence: z
       .array(
         z
@@ -230,6 +260,9 @@ export const clusterFile = z
         jobImage: text
           .optional()
           .describe('Image with sh, coreutils and rsync, for the Jobs that hash and copy files'),
+        resticImage: text
+          .optional()
+          .describe('Image with sh, coreutils and restic, for the Jobs that restore backups'),
       })
       .optional(),
     timeouts: z.record(text, duration).optional().describe('Longer limits: step id to a duration'),

@@ -16,6 +16,8 @@ export interface Blueprint {
   repository: Record<string, KubernetesObject[]>
   /** Names under which applications answer from outside: the ingress has a certificate for them. */
   publicNames?: string[]
+  /** Snapshots of a backup repository, by id: path to text of every file. */
+  backups?: Record<string, Record<string, string>>
   /** What programs in pods of a namespace answer, as long as those found their data: a person's own checks. */
   answers?: { namespace: string; command: string[]; exit: number; stdout: string }[]
   /** Kinds that are served from the beginning, without anybody acting on them. */

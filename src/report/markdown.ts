@@ -72,9 +72,13 @@ function volumesSection(report: Report): string {
     v.after ? showBytes(v.after.bytes) : v.before ? showBytes(v.before.bytes) : '',
     v.before ? code(short(v.before.sha256)) : '',
     v.after ? code(short(v.after.sha256)) : '',
-    { same: 'same', differs: '**DIFFERS**', missing: 'not compared', 'begins-empty': 'begins empty' }[
-      v.proof
-    ],
+    {
+      same: 'same',
+      differs: '**DIFFERS**',
+      missing: 'not compared',
+      'begins-empty': 'begins empty',
+      'from-backup': 'as in the backup',
+    }[v.proof],
   ])
   if (rows.length === 0) return ''
   return section('Volumes', [

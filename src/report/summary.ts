@@ -14,7 +14,7 @@ export function summary(report: Report): string[] {
   const lines = [`Run ${report.run} ${stateWords[report.state]}, after ${workedWords(report)} of work`]
   if (report.damage) lines.push(`${report.damage.fault.message}; what lies before it is told here`)
   lines.push(outcome(report).join('. '))
-  const worstFirst = ['differs', 'missing', 'same', 'begins-empty']
+  const worstFirst = ['differs', 'missing', 'same', 'from-backup', 'begins-empty']
   const volumes = [...report.volumes].sort(
     (a, b) => worstFirst.indexOf(a.proof) - worstFirst.indexOf(b.proof),
   )

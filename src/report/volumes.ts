@@ -10,8 +10,9 @@ export type Content = z.infer<typeof content>
 /**
  * What is known of a volume's content. `same`: hashed before and after, alike. `differs`: not alike. `missing`: not
  * compared, or changed after the comparison. `begins-empty`: it has no old data, on purpose.
+ * `from-backup`: it was restored, and every file was read back and compared with the backup.
  */
-export type Proof = 'same' | 'differs' | 'missing' | 'begins-empty'
+export type Proof = 'same' | 'differs' | 'missing' | 'begins-empty' | 'from-backup'
 
 /** How one claim came back. */
 export interface VolumeReport {
@@ -108,6 +109,7 @@ export function volumesOf(
     const alike = before && after && same(before, after) && (!measured || same(measured, before))
     if (before && after && !alike) volume.proof = 'differs'
     else if (alike && current) volume.proof = 'same'
+    else if (volume.back?.by === 'restore') volume.proof = 'from-backup'
     else if (volume.strategy === 'new' && !before) volume.proof = 'begins-empty'
   }
   return { volumes: [...volumes.values()], ownerlessDisks: known?.ownerless ?? [] }

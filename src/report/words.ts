@@ -62,6 +62,8 @@ export function proofWords({ proof, before, after, problem }: VolumeReport): str
       return before ? `sha256 ${short(before.sha256)} before, not compared since` : 'content not compared'
     case 'begins-empty':
       return 'nothing to compare'
+    case 'from-backup':
+      return 'every file read back and compared with the backup'
   }
 }
 
@@ -80,16 +82,18 @@ export function outcome(report: Report): string[] {
   ]
   const { volumes } = report
   if (volumes.length === 0) return lines
-  const old = volumes.filter(v => v.proof !== 'begins-empty')
+  const restored = volumes.filter(v => v.proof === 'from-backup').length
+  const old = volumes.filter(v => v.proof !== 'begins-empty' && v.proof !== 'from-backup')
   const is = (n: number) => (n === 1 ? 'is' : 'are')
   const same = old.filter(v => v.proof === 'same').length
   const differs = old.filter(v => v.proof === 'differs').length
   const missing = old.length - same - differs
-  const empty = volumes.length - old.length
+  const empty = volumes.length - old.length - restored
   const parts = [
     ...(old.length > 0 ? [`Volumes proven to hold what they held before: ${same} of ${old.length}`] : []),
     ...(differs > 0 ? [`${differs} ${differs === 1 ? 'DIFFERS' : 'DIFFER'}`] : []),
     ...(missing > 0 ? [`${missing} ${is(missing)} not compared`] : []),
+    ...(restored > 0 ? [`${restored} restored from ${restored === 1 ? 'its backup' : 'their backups'}`] : []),
     ...(empty > 0 ? [`${empty} ${empty === 1 ? 'begins' : 'begin'} empty, as told`] : []),
   ]
   return [...lines, parts.join('; ')]

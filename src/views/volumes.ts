@@ -66,7 +66,7 @@ export function showVolumes(
       nameOf(v),
       v.sizeBytes === undefined ? '' : gibibytes(v.sizeBytes),
       v.usedBytes === undefined ? '' : gibibytes(v.usedBytes),
-      v.luns[0]?.lun ?? (v.strategy === 'new' ? '' : 'none'),
+      v.luns[0]?.lun ?? (v.strategy === 'new' || v.strategy === 'restore' ? '' : 'none'),
       v.luns[0]?.sources.join(', ') ?? '',
       v.luns
         .slice(1)
@@ -111,7 +111,7 @@ function sizesOf({ sizeBytes, usedBytes }: { sizeBytes?: number; usedBytes?: num
 function lunsOf({ luns, strategy }: ShownVolume): string {
   return (
     luns.map(l => `${l.lun} (${l.sources.join(', ')})`).join(' or ') ||
-    (strategy === 'new' ? 'no LUN yet' : 'no LUN')
+    (strategy === 'new' || strategy === 'restore' ? 'no LUN yet' : 'no LUN')
   )
 }
 

@@ -6,10 +6,10 @@ import type { VolumeSource } from './sources/volume-source.ts'
 export const mappedVolume = z.strictObject({
   /** `namespace/name`. */
   claim: z.string(),
-  strategy: z.enum(['adopt', 'clone', 'copy', 'new']),
+  strategy: z.enum(['adopt', 'clone', 'copy', 'restore', 'new']),
   sizeBytes: z.number(),
   storageClass: z.string(),
-  /** The disk that holds its data; absent for a new one. */
+  /** The disk that holds its data; absent for one that is restored or begins empty. */
   lun: z
     .strictObject({ uuid: z.string(), name: z.string(), sizeBytes: z.number(), target: z.number() })
     .optional(),
@@ -69,7 +69,7 @@ export function mapVolumes(
     }
     const [named] = row?.luns ?? []
     const lun = luns.find(l => l.uuid === named?.lun)
-    if (claim.strategy === 'new') map.volumes.push({ ...common, sources: [] })
+    if (claim.strategy === 'new' || claim.strategy === 'restore') map.volumes.push({ ...common, sources: [] })
     else if (row?.verdict === 'contradiction' || row?.verdict === 'one-source') map.open.push(row)
     else if (!named || !lun) map.homeless.push(claim.id)
     else

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { showSize } from '../cluster/size.ts'
 import type { KubernetesObject } from '../kubernetes/kubernetes.ts'
 import { copyProgram, measureProgram } from './programs.ts'
+import { restoreProgram, restoreRoot } from './restore-program.ts'
 
 /** What objects of ours carry, so that they are found again and nobody else's is ever touched. */
 export const runLabel = 'recover.dev/run'
@@ -139,6 +140,42 @@ export function copyJob(
     { path: '/src', claim: from, readOnly: true },
     { path: '/dst', claim: to, readOnly: false },
   ])
+}
+
+/** A Job that restores a folder of a snapshot into a claim; what opens the repository is in a Secret of its namespace. */
+export function restoreJob(
+  name: string,
+  claim: { namespace: string; name: string },
+  backup: { snapshot: string; path: string; secret: string; run: string },
+  labels: Record<string, string>,
+  image: string,
+): KubernetesObject {
+  const folder = backup.path === '/' ? '' : backup.path
+  const environment = { RUN: backup.run, SNAPSHOT: backup.snapshot, FOLDER: folder }
+  const made = job(name, claim.namespace, labels, image, restoreProgram, environment, [
+    // Where restic puts that folder, so that its owner and mode come to be the volume's.
+    { path: `${restoreRoot}${folder}`, claim: claim.name, readOnly: false },
+  ])
+  const { spec } = (made.spec as { template: { spec: { containers: Record<string, unknown>[] } } }).template
+  for (const container of spec.containers) container.envFrom = [{ secretRef: { name: backup.secret } }]
+  return made
+}
+
+/** What opens a repository, for as long as the Job that restores from it needs it. */
+export function restoreSecret(
+  secret: { namespace: string; name: string },
+  fields: Record<string, string>,
+  labels: Record<string, string>,
+): KubernetesObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { ...secret, labels },
+    type: 'Opaque',
+    data: Object.fromEntries(
+      Object.entries(fields).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+    ),
+  }
 }
 
 function job(

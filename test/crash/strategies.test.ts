@@ -9,9 +9,12 @@ import { crash, forEach, rehearseWhole } from './expedition.ts'
 
 /** Says for every claim that has a disk how it comes back. */
 function byStrategy(text: string, strategy: string): string {
-  return text
+  const backups = claims.map(claim => `  ${claim}: { restic: backups, path: /data, host: nas }\n`)
+  return `${text
     .replace('default: adopt', `default: ${strategy}`)
-    .replace('grafana/data: copy', `grafana/data: ${strategy}`)
+    .replace('grafana/data: copy', `grafana/data: ${strategy}`)}${
+    strategy === 'restore' ? `backups:\n${backups.join('')}` : ''
+  }`
 }
 
 const claims = ['grafana/data', 'miniflux/data-postgres-0', 'photos/library']
@@ -21,6 +24,8 @@ test.for([
   { strategy: 'adopt', luns: 4, on: 4, held: [] },
   { strategy: 'clone', luns: 7, on: 4, held: claims },
   { strategy: 'copy', luns: 7, on: 4, held: claims },
+  // What is restored has nothing to do with the old disks: they stay as they are, whatever ails them.
+  { strategy: 'restore', luns: 7, on: 7, held: claims },
 ])(
   'all volumes come back by $strategy, with no LUN left over',
   async ({ strategy, luns, on, held }, context) => {
@@ -40,9 +45,14 @@ test.for([
   },
 )
 
-test.for(['clone', 'copy'])(
-  'killed right after each change for the sake of a volume, they come back by %s all the same',
-  async (strategy, context) => {
+test.for([
+  { strategy: 'clone', effects: 18 },
+  { strategy: 'copy', effects: 18 },
+  // The restoring and its Job's end, of three volumes.
+  { strategy: 'restore', effects: 6 },
+])(
+  'killed right after each change for the sake of a volume, they come back by $strategy all the same',
+  async ({ strategy, effects }, context) => {
     const { file } = homeOf(context)
     writeFileSync(file, byStrategy(readFileSync(file, 'utf8'), strategy))
     const golden = await rehearseWhole({ home: join(file, '..') })
@@ -50,7 +60,7 @@ test.for(['clone', 'copy'])(
       p => /^after-effect (?:protect|volumes)\//.test(p) && !p.includes('let-through'),
     )
     // Snapshot, fence, measuring, the way back, the proof and the clone's end, of three volumes.
-    expect(points).toHaveLength(18)
+    expect(points).toHaveLength(effects)
     const wrong: Record<string, string[]> = {}
     await forEach(points, 3, async point => {
       const result = await crash(golden, point)

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path'
 import { networkProbe, probeRefusals } from '../../../kubernetes/network-probe.ts'
 import { type CopyVerdict, copyProgram, copyRefusals, measureProgram } from '../../../volumes/programs.ts'
+import { restoreProgram, restoreRefusals, restoreRoot } from '../../../volumes/restore-program.ts'
 
 /** What a container left behind. */
 export interface ProgramEnd {
@@ -33,6 +34,7 @@ export function runProgram(
   environment: Record<string, string>,
   mounts: Record<string, string>,
   dnsIsUp = true,
+  backups: Record<string, Record<string, string>> = {},
 ): ProgramEnd {
   if (script === measureProgram) {
     const data = mounts['/data']
@@ -45,6 +47,7 @@ export function runProgram(
       ? { code: 0, message: `${environment.NAME} is 10.96.0.1, and answers at port ${environment.PORT}` }
       : { code: probeRefusals.nameUnknown, message: `the cluster's DNS does not know ${environment.NAME}` }
   if (script === copyProgram) return copy(mounts['/src'] ?? '', mounts['/dst'] ?? '', environment.RUN ?? '')
+  if (script === restoreProgram) return restore(environment, mounts, backups)
   return { code: 127, message: 'the lab runs no programs but recover’s own' }
 }
 
@@ -66,6 +69,34 @@ export function measureFolder(folder: string): { files: number; bytes: number; s
 
 function escaped(path: string): string {
   return path.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')
+}
+
+/** The lab's repository has one snapshot for each disk, and gives it to whoever knows a password. */
+function restore(
+  { SNAPSHOT = '', FOLDER = '', RUN = '', RESTIC_PASSWORD = '' }: Record<string, string>,
+  mounts: Record<string, string>,
+  backups: Record<string, Record<string, string>>,
+): ProgramEnd {
+  const files = RESTIC_PASSWORD === '' ? undefined : backups[SNAPSHOT]
+  const folder = mounts[`${restoreRoot}${FOLDER}`]
+  if (!files || folder === undefined)
+    return { code: restoreRefusals.repositoryRefuses, message: 'Fatal: wrong password or no key found' }
+  const mark = join(folder, '.recover-restore')
+  const content = readdirSync(folder).filter(n => n !== 'lost+found')
+  if (content.length > 0 && !(existsSync(mark) && readFileSync(mark, 'utf8') === RUN))
+    return {
+      code: restoreRefusals.destinationNotOurs,
+      message: 'the volume holds data that this run did not write',
+    }
+  writeFileSync(mark, RUN)
+  for (const name of content) if (name !== '.recover-restore') rmSync(join(folder, name), { recursive: true })
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(folder, path, '..'), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
+  rmSync(mark)
+  const bytes = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+  return { code: 0, message: JSON.stringify({ files: Object.keys(files).length, links: 0, bytes }) }
 }
 
 function copy(source: string, destination: string, run: string): ProgramEnd {

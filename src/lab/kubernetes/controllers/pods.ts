@@ -112,7 +112,7 @@ function start(controlled: Controlled, pod: Stored): boolean {
     return waiting('CrashLoopBackOff', 'back-off 5m0s restarting failed container')
   if (isReady(pod)) return true
   if (job && hasProgram(pod)) {
-    finish(store, pod, node.metadata.name, mounts)
+    finish(controlled, pod, node.metadata.name, mounts)
     return true
   }
   if (job && hookFails(controlled, pod)) {
@@ -204,13 +204,19 @@ function hasProgram(pod: Stored): boolean {
   return digList(pod, 'spec', 'containers').some(c => dig(c, 'command', 1) === '-c')
 }
 
-function finish(store: ObjectStore, pod: Stored, node: string, mounts: Record<string, string>): void {
+function finish(
+  { store, world }: Controlled,
+  pod: Stored,
+  node: string,
+  mounts: Record<string, string>,
+): void {
   const [container] = digList(pod, 'spec', 'containers')
   const environment = Object.fromEntries(
     digList(container, 'env').map(e => [String(e.name), String(e.value)]),
   )
+  for (const from of digList(container, 'envFrom')) Object.assign(environment, secretValues(store, pod, from))
   const script = String(dig(container, 'command', 2))
-  const end = runProgram(script, environment, mounts, runs(store, /^coredns$/))
+  const end = runProgram(script, environment, mounts, runs(store, /^coredns$/), world.blueprint.backups)
   store.setStatus(refOf(store, pod), {
     phase: end.code === 0 ? 'Succeeded' : 'Failed',
     nodeName: node,
@@ -227,6 +233,21 @@ function finish(store: ObjectStore, pod: Stored, node: string, mounts: Record<st
       },
     ],
   })
+}
+
+/** What a Secret adds to a container's environment. */
+function secretValues(store: ObjectStore, pod: Stored, from: object): Record<string, string> {
+  const secret = store.find({
+    resource: store.kind('Secret'),
+    namespace: String(pod.metadata.namespace),
+    name: dig<string>(from, 'secretRef', 'name') ?? '',
+  })
+  return Object.fromEntries(
+    Object.entries((secret?.data ?? {}) as Record<string, string>).map(([key, value]) => [
+      key,
+      Buffer.from(value, 'base64').toString('utf8'),
+    ]),
+  )
 }
 
 interface PodVolume {

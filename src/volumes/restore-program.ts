@@ -1,0 +1,81 @@
+/** The program of the Job that restores a backup, and what it says. POSIX shell, for restic's own image. */
+
+/** Exit codes of {@link restoreProgram} that are no accident. */
+export const restoreRefusals = {
+  destinationNotOurs: 52,
+  repositoryRefuses: 53,
+  snapshotEmpty: 54,
+  incomplete: 55,
+  differs: 56,
+  destinationTooSmall: 57,
+} as const
+
+/** Where the Job mounts the new volume: the folder of the snapshot comes to lie exactly there. */
+export const restoreRoot = '/restore'
+
+/**
+ * Restores one folder (FOLDER) of one snapshot (SNAPSHOT) into the volume that is mounted at /restore and that folder's path,
+ * so that restic needs no path of its own making and sets the folder's owner and mode as well. Repository, password and
+ * whatever else restic wants are in the environment (https://restic.readthedocs.io/en/stable/040_backup.html#environment-variables).
+ * Refuses a volume that holds anything but this run's own unfinished work, which is begun again from nothing: before 0.17 restic
+ * stumbles over links that are there. `--verify` reads every file back and compares it with the repository; then files, links and bytes are counted and compared with the snapshot's
+ * own list. The repository is not locked and not written to.
+ */
+export const restoreProgram = `set -u
+export LC_ALL=C
+root=\${ROOT:-${restoreRoot}}
+dst=$root$FOLDER
+dst=\${dst%/}
+say() { printf '%s' "$1" > "\${VERDICT:-/dev/termination-log}"; }
+end() { say "$2"; rm -rf "$work"; exit "$1"; }
+work=$(mktemp -d)
+errors=$work/errors
+said() { grep -v '^$' "$errors" | head -n 1 | head -c 300; }
+mark=$dst/.recover-restore
+if [ -n "$(ls -A "$dst" | grep -vx lost+found || true)" ] && [ "$(cat "$mark" 2>/dev/null)" != "$RUN" ]; then
+  end ${restoreRefusals.destinationNotOurs} 'the volume holds data that this run did not write'
+fi
+restic --no-lock --no-cache ls --json --recursive "$SNAPSHOT" "\${FOLDER:-/}" > "$work/list" 2> "$errors" ||
+  end ${restoreRefusals.repositoryRefuses} "the repository does not give the snapshot: $(said)"
+# A quote inside of a name is escaped in JSON: these patterns match fields alone.
+files=$(grep -c ',"type":"file",' "$work/list" || true)
+links=$(grep -c ',"type":"symlink",' "$work/list" || true)
+bytes=$(sed -n '/,"type":"file",/s/.*,"size":\\([0-9]*\\),.*/\\1/p' "$work/list" | awk '{ sum += $1 } END { printf "%.0f", sum }')
+[ "$files" -gt 0 ] || end ${restoreRefusals.snapshotEmpty} "there is no file below \${FOLDER:-/} in the snapshot"
+need=$((bytes / 1024))
+room=$(($(df -Pk "$dst" | awk 'NR == 2 { print $4 }') + $(du -skx "$dst" | cut -f1)))
+[ $((need + need / 20)) -le "$room" ] || end ${restoreRefusals.destinationTooSmall} "the volume is too small: the files take $need KiB, and it has room for $room KiB"
+echo "total $bytes"
+printf '%s' "$RUN" > "$mark" || end ${restoreRefusals.incomplete} 'nothing can be written to the volume'
+find "$dst" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name .recover-restore -exec rm -rf {} +
+restic --no-lock --no-cache restore "$SNAPSHOT" --target "$root" --include "\${FOLDER:-/}" --verify 2> "$errors" ||
+  { cat "$errors"; end ${restoreRefusals.incomplete} "not every file was restored: $(said)"; }
+cat "$errors"
+list() { find "$dst" -xdev ! -path "$dst/lost+found/*" ! -path "$mark" "$@"; }
+files_now=$(list -type f -exec printf '.%.0s' {} + | wc -c)
+links_now=$(list -type l -exec printf '.%.0s' {} + | wc -c)
+bytes_now=$(list -type f -exec stat -c %s {} + | awk '{ sum += $1 } END { printf "%.0f", sum }')
+[ "$files $links $bytes" = "$files_now $links_now $bytes_now" ] ||
+  end ${restoreRefusals.differs} "the snapshot lists $files files, $links links and $bytes bytes; the volume has $files_now, $links_now and $bytes_now"
+sync
+say "{\\"files\\":$files,\\"links\\":$links,\\"bytes\\":$bytes}"
+rm "$mark"
+rm -rf "$work"`
+
+/** What {@link restoreProgram} proved. */
+export interface RestoreVerdict {
+  files: number
+  links: number
+  bytes: number
+}
+
+/** Reads the verdict that {@link restoreProgram} left behind; undefined when it is none. */
+export function parseRestoreVerdict(text: string): RestoreVerdict | undefined {
+  try {
+    const { files, links, bytes } = JSON.parse(text) as Record<string, unknown>
+    const verdict = { files, links, bytes }
+    return Object.values(verdict).every(n => typeof n === 'number') ? (verdict as RestoreVerdict) : undefined
+  } catch {
+    return undefined
+  }
+}
