@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KubernetesObject } from '../blueprint.ts'
 import type { ResourceType } from './resources.ts'
+import { brokenRules } from './rules.ts'
 import { type FieldProblem, problemsOf, settled } from './schema.ts'
 
 /** What an object lacks or may not change, in the words of the API server; refused as 422. */
@@ -71,13 +72,23 @@ export function admit<T extends KubernetesObject>(resource: ResourceType, given:
   return { ...withData(resource, given), metadata }
 }
 
-/** The whole object as the server keeps it: what is missing filled in, the rest held to its schema. Throws {@link Invalid}. */
-export function complete<T extends KubernetesObject>(resource: ResourceType, object: T): T {
+/**
+ * The whole object as the server keeps it: what is missing filled in, the rest held to its schema. Throws {@link Invalid}.
+ * @param before the object that it replaces
+ */
+export function complete<T extends KubernetesObject>(
+  resource: ResourceType,
+  object: T,
+  before?: KubernetesObject,
+): T {
   const { name } = object.metadata
   if (resource.schema) {
     const problems = problemsOf(resource.schema, object)
     if (problems.length > 0) throw new Invalid(resource, String(name), ...problems)
-    return settled(resource.schema, object)
+    const filled = settled(resource.schema, object)
+    const broken = brokenRules(resource.schema, filled, before)
+    if (broken.length > 0) throw new Invalid(resource, String(name), ...broken)
+    return filled
   }
   if (resource.kind === 'Namespace' && resource.group === '') {
     const labels = { ...(object.metadata.labels as object | undefined), 'kubernetes.io/metadata.name': name }

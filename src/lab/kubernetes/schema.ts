@@ -1,6 +1,8 @@
+import type { Rule } from './rules.ts'
+
 /**
  * What a CustomResourceDefinition says of its objects, as the API server takes it: types, required fields, enums, bounds,
- * defaults, fields that nobody defined, lists with keys. Rules in CEL are not evaluated.
+ * defaults, fields that nobody defined, lists with keys, rules in CEL.
  */
 export interface Schema {
   type?: string
@@ -17,6 +19,7 @@ export interface Schema {
   'x-kubernetes-embedded-resource'?: boolean
   'x-kubernetes-list-type'?: string
   'x-kubernetes-list-map-keys'?: string[]
+  'x-kubernetes-validations'?: Rule[]
 }
 
 /** One thing that is wrong with an object, as a cause of a Status names it. */

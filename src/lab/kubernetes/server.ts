@@ -14,6 +14,17 @@ import { podLog } from './pod-log.ts'
 import { builtIn, groupVersionOf, type ResourceType, topLevelOf } from './resources.ts'
 import { type ObjectStore, type Ref, StatusError, type Stored, type StoreEvent } from './store.ts'
 
+// Kinds of which a deletion answers with what was there (ReturnDeletedObject in the server's own registry).
+const shownWhenGone = new Set([
+  'PersistentVolume',
+  'PersistentVolumeClaim',
+  'Pod',
+  'PodTemplate',
+  'ResourceQuota',
+  'Service',
+  'ServiceAccount',
+])
+
 /**
  * The Kubernetes API over HTTPS with client certificates: discovery, reading and writing of every kind that is served,
  * server-side apply, watches. Connections are refused while no controller runs.
@@ -245,10 +256,13 @@ export class ApiServer {
         const options = (await bodyOf(request)) as {
           preconditions?: { uid?: string; resourceVersion?: string }
           dryRun?: string[]
+          gracePeriodSeconds?: number
         }
+        const asked = query.get('gracePeriodSeconds')
+        const graceSeconds = options.gracePeriodSeconds ?? (asked === null ? ('own' as const) : Number(asked))
         const pretend = dryRun || (options.dryRun ?? []).includes('All')
         const remove = (doomed: Ref) => {
-          const gone = store.remove(doomed, { ...options.preconditions, dryRun: pretend })
+          const gone = store.remove(doomed, { ...options.preconditions, dryRun: pretend, graceSeconds })
           if (!pretend) this.world.countMutation('kubernetes', `delete ${showRef(doomed)}`)
           return gone
         }
@@ -266,6 +280,7 @@ export class ApiServer {
         // What has finalizers is still there, and shown; what is gone is reported as such.
         if (store.find(ref())?.metadata.uid === gone.metadata.uid && !pretend)
           return json(response, 200, shown(resource, store.get(ref())))
+        if (shownWhenGone.has(resource.kind)) return json(response, 200, shown(resource, gone))
         return json(response, 200, {
           kind: 'Status',
           apiVersion: 'v1',

@@ -28,6 +28,7 @@ export interface Stored extends KubernetesObject {
     annotations?: Record<string, string>
     finalizers?: string[]
     deletionTimestamp?: string
+    deletionGracePeriodSeconds?: number
     ownerReferences?: { kind: string; name: string; uid: string }[]
     managedFields?: ManagedFields[]
   }
@@ -222,11 +223,14 @@ export class ObjectStore {
           },
           ...(status ? { status: structuredClone(there.status) } : {}),
         }
-    const next = completed(ref.resource, changed)
+    const next = completed(ref.resource, changed, there)
     // Nobody takes a deletion back.
-    const { deletionTimestamp } = there.metadata
-    if (deletionTimestamp === undefined) delete next.metadata.deletionTimestamp
-    else next.metadata.deletionTimestamp = deletionTimestamp
+    const { deletionTimestamp, deletionGracePeriodSeconds } = there.metadata
+    delete next.metadata.deletionTimestamp
+    delete next.metadata.deletionGracePeriodSeconds
+    if (deletionTimestamp !== undefined) next.metadata.deletionTimestamp = deletionTimestamp
+    if (deletionGracePeriodSeconds !== undefined)
+      next.metadata.deletionGracePeriodSeconds = deletionGracePeriodSeconds
     if (!options.status) {
       checked(ref.resource, there, next)
       own(next, there, manager, ref.resource)
@@ -333,7 +337,8 @@ export class ObjectStore {
     if (real.length > 0 && !options.force) throw conflicted(real)
     const merged = mergeApplied(structuredClone(there), applied, schema)
     // A manifest may hold what only the server writes: `creationTimestamp: null` is in every generated definition.
-    const { uid, resourceVersion, creationTimestamp, generation, deletionTimestamp } = there.metadata
+    const { uid, resourceVersion, creationTimestamp, generation } = there.metadata
+    const { deletionTimestamp, deletionGracePeriodSeconds } = there.metadata
     merged.metadata = {
       ...merged.metadata,
       uid,
@@ -341,6 +346,7 @@ export class ObjectStore {
       creationTimestamp,
       generation,
       ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+      ...(deletionGracePeriodSeconds === undefined ? {} : { deletionGracePeriodSeconds }),
     }
     // What this manager owned and no longer names goes, unless somebody else owns it too.
     const before = fields.find(own)
@@ -351,7 +357,7 @@ export class ObjectStore {
       dropped.filter(path => ![mine, foreign].some(kept => kept.has(path) || liesAbove(path, kept))),
       schema,
     )
-    const next = completed(ref.resource, merged)
+    const next = completed(ref.resource, merged, there)
     checked(ref.resource, there, next)
     const lost = new Set(conflicts.map(c => c.path))
     next.metadata.managedFields = [
@@ -366,8 +372,19 @@ export class ObjectStore {
     return this.settle(ref, there, next, options.dryRun)
   }
 
-  /** Deletes, or marks for deletion what still has finalizers. */
-  remove(ref: Ref, options: { uid?: string; resourceVersion?: string; dryRun?: boolean } = {}): Stored {
+  /**
+   * Deletes, or marks for deletion what still has finalizers. A pod that has a node is given `graceSeconds` (`own`: as
+   * many as it says itself) to end; its kubelet deletes it without.
+   */
+  remove(
+    ref: Ref,
+    options: {
+      uid?: string
+      resourceVersion?: string
+      dryRun?: boolean
+      graceSeconds?: number | 'own'
+    } = {},
+  ): Stored {
     const there = this.get(ref)
     const { resourceVersion } = there.metadata
     if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion)
@@ -386,9 +403,19 @@ export class ObjectStore {
       )
     if (options.dryRun) return there
     if (isNamespace(ref.resource)) return this.terminate(ref, there)
+    const grace = graceOf(ref.resource, there, options.graceSeconds ?? 0)
+    if (grace > 0) {
+      // Who asks a second time can only shorten it.
+      if ((there.metadata.deletionGracePeriodSeconds ?? Number.POSITIVE_INFINITY) <= grace) return there
+      const next = structuredClone(there)
+      next.metadata.deletionTimestamp = secondsFromNow(grace)
+      next.metadata.deletionGracePeriodSeconds = grace
+      return this.settle(ref, there, next)
+    }
     if ((there.metadata.finalizers ?? []).length > 0) {
       const next = structuredClone(there)
       next.metadata.deletionTimestamp ??= now()
+      next.metadata.deletionGracePeriodSeconds = 0
       return this.settle(ref, there, next)
     }
     this.drop(ref, there)
@@ -421,7 +448,10 @@ export class ObjectStore {
       next.metadata.generation = there.metadata.generation + 1
     if (JSON.stringify(next) === JSON.stringify(there)) return there
     if (dryRun) return next
-    const held = (next.metadata.finalizers ?? []).length > 0 || isNamespace(ref.resource)
+    const held =
+      (next.metadata.finalizers ?? []).length > 0 ||
+      isNamespace(ref.resource) ||
+      (next.metadata.deletionGracePeriodSeconds ?? 0) > 0
     if (next.metadata.deletionTimestamp && !held) {
       this.drop(ref, next)
       return next
@@ -595,8 +625,12 @@ function checked(resource: ResourceType, there: Stored, next: Stored): void {
   invalidAsStatus(() => mustStay(resource, there, next))
 }
 
-function completed<T extends KubernetesObject>(resource: ResourceType, object: T): T {
-  return invalidAsStatus(() => complete(resource, object))
+function completed<T extends KubernetesObject>(
+  resource: ResourceType,
+  object: T,
+  before?: KubernetesObject,
+): T {
+  return invalidAsStatus(() => complete(resource, object, before))
 }
 
 /** Without fields that its kind does not have at all; the server drops them where they are not applied. */
@@ -610,6 +644,22 @@ function withoutSlips<T extends KubernetesObject>(resource: ResourceType, given:
 function undeclared(resource: ResourceType, given: KubernetesObject): string | undefined {
   const slip = Object.keys(given).find(field => topLevelOf(resource)?.includes(field) === false)
   return slip === undefined ? undefined : `.${slip}: field not declared in schema`
+}
+
+/** Seconds that a pod with a node has to end; others, and those that ended, have none. */
+function graceOf(resource: ResourceType, object: Stored, wanted: number | 'own'): number {
+  const { nodeName, terminationGracePeriodSeconds = 30 } = (object.spec ?? {}) as {
+    nodeName?: string
+    terminationGracePeriodSeconds?: number
+  }
+  const { phase, nodeName: placed } = (object.status ?? {}) as { phase?: string; nodeName?: string }
+  if (resource.kind !== 'Pod' || resource.group !== '') return 0
+  if ((nodeName ?? placed) === undefined || phase === 'Succeeded' || phase === 'Failed') return 0
+  return wanted === 'own' ? terminationGracePeriodSeconds : wanted
+}
+
+function secondsFromNow(seconds: number): string {
+  return new Date(Date.now() + seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
 function isNamespace({ group, kind }: ResourceType): boolean {

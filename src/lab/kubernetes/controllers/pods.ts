@@ -17,11 +17,22 @@ import { runProgram } from './job-programs.ts'
 export const pods: Controller = controlled => {
   const { store } = controlled
   for (const pod of store.all('Pod')) {
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      end(controlled, pod)
+      continue
+    }
     const phase = dig(pod, 'status', 'phase')
     if (phase === 'Succeeded' || phase === 'Failed') continue
     start(controlled, pod)
   }
   detach(controlled)
+}
+
+/** A kubelet ends the pod at once: nothing in it takes its time. Without its machine nobody does. */
+function end({ store, machines }: Controlled, pod: Stored): void {
+  const node = dig(pod, 'spec', 'nodeName') ?? dig(pod, 'status', 'nodeName')
+  const { deletionGracePeriodSeconds: grace = 0 } = pod.metadata
+  if (grace > 0 && machines.nodes().some(m => m.name === node)) store.remove(refOf(store, pod))
 }
 
 /** Gets a pod as far as it can go. True when it runs or ended. */

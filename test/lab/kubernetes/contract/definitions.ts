@@ -162,6 +162,75 @@ export function definitions(cluster: Connected): void {
       ])
     })
 
+    test('hold objects to their rules in CEL, also to what was there before', async () => {
+      const ruled = structuredClone(definition) as Json
+      ruled.metadata.name = 'gauges.example.com'
+      ruled.spec.names = { plural: 'gauges', kind: 'Gauge' }
+      const text = { type: 'string', maxLength: 20 }
+      ruled.spec.versions[0].schema.openAPIV3Schema = {
+        type: 'object',
+        properties: {
+          spec: {
+            type: 'object',
+            properties: {
+              low: { type: 'integer' },
+              high: { type: 'integer', default: 10 },
+              unit: {
+                ...text,
+                'x-kubernetes-validations': [{ rule: 'self == oldSelf', message: 'the unit stays' }],
+              },
+              marks: { type: 'array', maxItems: 5, items: text },
+            },
+            'x-kubernetes-validations': [
+              {
+                rule: 'self.low <= self.high',
+                messageExpression: "self.high == 10 ? 'low is above ten' : 'low is above high'",
+              },
+              { rule: '!has(self.marks) || self.marks.all(m, m.startsWith("at "))' },
+              {
+                rule: '!has(self.marks) || self.marks.size() < 3',
+                message: 'too many',
+                reason: 'FieldValueForbidden',
+                fieldPath: '.marks',
+              },
+            ],
+          },
+        },
+      }
+      const path = '/apis/example.com/v1/namespaces/default/gauges'
+      await cluster.api.writer.apply(ruled)
+      await eventually('the kind to be served', async () => {
+        const { status } = await cluster.ask('GET', path)
+        return status === 200 || undefined
+      })
+      const gauge = (spec: object): KubernetesObject => ({
+        apiVersion: 'example.com/v1',
+        kind: 'Gauge',
+        metadata: { name: 'g', namespace: 'default' },
+        spec,
+      })
+      const said = async (spec: object) => {
+        const { status, body } = await cluster.apply('t', gauge(spec))
+        return status < 300 ? status : [status, body.message]
+      }
+      const about = (problem: string) => [422, `Gauge.example.com "g" is invalid: ${problem}`]
+      expect(await said({ low: 11 })).toEqual(about('spec: Invalid value: low is above ten'))
+      expect(await said({ low: 1, marks: ['at 1', '2'] })).toEqual(
+        about('spec: Invalid value: failed rule: !has(self.marks) || self.marks.all(m, m.startsWith("at "))'),
+      )
+      expect(await said({ low: 1, marks: ['at 1', 'at 2', 'at 3'] })).toEqual(
+        about('spec.marks: Forbidden: too many'),
+      )
+      expect(await said({ low: 1, unit: 'bar' })).toBe(201)
+      expect(await said({ low: 2, unit: 'bar' })).toBe(200)
+      expect(await said({ low: 2, unit: 'psi' })).toEqual(
+        about('spec.unit: Invalid value: "psi": the unit stays'),
+      )
+      await expect(cluster.api.writer.apply(gauge({ low: 12 }), { force: true })).rejects.toMatchObject({
+        code: 'manifest-refused',
+      })
+    })
+
     test('say by which key a list is merged', async () => {
       await define()
       const rules = (name: string) => widget('shared', { size: 1, rules: [{ name, value: '1' }] })

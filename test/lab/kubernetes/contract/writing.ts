@@ -40,6 +40,40 @@ export function writing(cluster: Connected, namespace: () => Promise<string>): v
       expect((await cluster.ask('DELETE', `${path}/one`)).status).toBe(404)
     })
 
+    test('a pod with a node is given its time to end, which can only be shortened; one without goes at once', async () => {
+      const ns = await namespace()
+      const path = `/api/v1/namespaces/${ns}/pods`
+      const make = async (name: string, spec: object) => {
+        const containers = [{ name: 'c', image: 'example.net/c:1' }]
+        const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers, ...spec } }
+        // Its namespace's service account comes a moment after the namespace.
+        await eventually('the pod to be taken', async () => {
+          const { status } = await cluster.ask('POST', path, pod)
+          return status === 201 || undefined
+        })
+      }
+      const remove = async (name: string, options: object = {}) => {
+        const { status, body } = await cluster.ask('DELETE', `${path}/${name}`, options)
+        return [status, body.kind, body.metadata.deletionGracePeriodSeconds]
+      }
+      await make('placed', { nodeName: 'nowhere' })
+      expect(await remove('placed')).toEqual([200, 'Pod', 30])
+      const { body } = await cluster.ask('GET', `${path}/placed`)
+      const { creationTimestamp, deletionTimestamp } = body.metadata
+      expect(Date.parse(deletionTimestamp) - Date.parse(creationTimestamp)).toBeGreaterThanOrEqual(30_000)
+      expect(await remove('placed', { gracePeriodSeconds: 60 })).toEqual([200, 'Pod', 30])
+      expect(await remove('placed', { gracePeriodSeconds: 5 })).toEqual([200, 'Pod', 5])
+      expect((await remove('placed', { gracePeriodSeconds: 0 })).slice(0, 2)).toEqual([200, 'Pod'])
+      expect((await cluster.ask('GET', `${path}/placed`)).status).toBe(404)
+
+      await make('hasty', { nodeName: 'nowhere', terminationGracePeriodSeconds: 7 })
+      expect(await remove('hasty')).toEqual([200, 'Pod', 7])
+      await make('nowhere-yet', {})
+      expect((await remove('nowhere-yet')).slice(0, 2)).toEqual([200, 'Pod'])
+      expect((await cluster.ask('GET', `${path}/nowhere-yet`)).status).toBe(404)
+      await remove('hasty', { gracePeriodSeconds: 0 })
+    })
+
     test('generateName makes a name; no name at all is invalid, and so is a wrong one', async () => {
       const ns = await namespace()
       const path = `/api/v1/namespaces/${ns}/configmaps`
