@@ -179,8 +179,6 @@ export function dnsmasqConfig(
     'log-dhcp',
     'log-facility=-',
     'enable-tftp',
-    // Firewalls that do not look into TFTP let through what comes from the port that was asked.
-    'tftp-single-port',
     `tftp-root=${join(folder, 'tftp')}`,
     'dhcp-match=set:ipxe,175',
     ...firmwares.map(f => `dhcp-match=set:arch${f.arch},option:client-arch,${f.arch}`),

@@ -72,7 +72,7 @@ export async function groundFor(test: { onTestFinished(end: () => unknown): void
   })
   const notes: string[] = []
   const asked: string[] = []
-  /** Longest wait for a limit that a rung sets itself; tests of rungs that hang make it short. */
+  /** Longest wait for a limit that a rung sets itself; tests of rungs that hang make it short, for the first one. */
   const patience = { ms: 10_000 }
   const wait = async <T>(
     what: string,
@@ -104,7 +104,10 @@ export async function groundFor(test: { onTestFinished(end: () => unknown): void
     ...connections.writers,
     host: { name: host, role: 'worker' },
     signal,
-    note: (t: string) => notes.push(t),
+    note: (t: string) => {
+      notes.push(t)
+      if (/ led nowhere on /.test(t)) patience.ms = 60_000
+    },
     askHand: (t: string) => {
       asked.push(t)
       void order('stick', { name: host })
