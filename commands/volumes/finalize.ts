@@ -1,7 +1,8 @@
+import { resolve } from 'node:path'
 import { Args, Flags } from '@oclif/core'
 import { finalizeInEarnest, planFinalize } from '../../runbooks/begin.ts'
 import { reviewRun } from '../../runbooks/review.ts'
-import { BaseCommand, runFlags } from '../../src/cli/base-command.ts'
+import { BaseCommand, livingClusterFlags, runFlags } from '../../src/cli/base-command.ts'
 import { withSession } from '../../src/cli/session.ts'
 import { tellPlan } from '../../src/views/terminal.ts'
 
@@ -20,12 +21,7 @@ export default class VolumesFinalize extends BaseCommand {
   }
   static override flags = {
     ...runFlags,
-    file: Flags.string({
-      char: 'f',
-      description: 'recover.yaml, or the folder that holds it',
-      default: '.',
-      helpValue: 'PATH',
-    }),
+    ...livingClusterFlags,
     'at-once': Flags.boolean({ description: 'Do not wait for the week to be over' }),
   }
 
@@ -38,7 +34,12 @@ export default class VolumesFinalize extends BaseCommand {
       this.endWithPlan(plan)
       return plan
     }
-    const asked = { chosen, atOnce: flags['at-once'] }
+    const asked = {
+      chosen,
+      atOnce: flags['at-once'],
+      ...(flags.kubeconfig === undefined ? {} : { kubeconfig: resolve(flags.kubeconfig) }),
+      ...(flags.context === undefined ? {} : { context: flags.context }),
+    }
     const result = await withSession(flags, this.config.version, session =>
       finalizeInEarnest(flags.file, { ...session, asked }),
     )

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Fault } from '../../src/runbook/fault.ts'
-import { done, due, type Looking } from '../../src/runbook/step.ts'
+import { done, due } from '../../src/runbook/step.ts'
 import { type Readers, step } from '../kit.ts'
 import { eachMove } from './look-at-claims.ts'
 import type { Move } from './moves.ts'
@@ -51,7 +51,7 @@ async function targetOf({ lun }: Move, nas: Readers['nas']) {
 /** Looked at again right before the old disk is given up. Throws Fault `old-disk-in-use`. */
 export async function mustBeQuiet(
   volume: Move,
-  { kubernetes, nas }: Pick<Readers, 'kubernetes' | 'nas'> & Pick<Looking, 'signal'>,
+  { kubernetes, nas }: Pick<Readers, 'kubernetes' | 'nas'>,
 ): Promise<void> {
   const target = await targetOf(volume, nas)
   const users = [

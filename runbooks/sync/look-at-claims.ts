@@ -84,17 +84,17 @@ export const lookAtClaims = step({
       )
     const groups: Owners[] = []
     const users = new Map(moving.map(m => [m.claim, (workloads.get(m.claim) ?? []).map(nameOf)] as const))
-    for (const together_ of together(users)) {
-      const own = [...new Set(together_.flatMap(claim => workloads.get(claim) ?? []))]
+    for (const sharing of together(users)) {
+      const own = [...new Set(sharing.flatMap(claim => workloads.get(claim) ?? []))]
       groups.push({
-        key: together_[0] ?? '',
-        claims: together_,
+        key: sharing[0] ?? '',
+        claims: sharing,
         workloads: own.map(({ kind, metadata }) => ({
           kind: kind as StoppableKind,
           namespace: metadata.namespace ?? '',
           name: metadata.name ?? '',
         })),
-        applications: await bringersOf(together_, own, look),
+        applications: await bringersOf(sharing, own, look),
       })
     }
     const applications = groups.flatMap(g => g.applications)

@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { livingCluster } from '../../runbooks/begin.ts'
+import { finalizeVolumes } from '../../runbooks/finalize-volumes.ts'
 import { whereaboutsOf } from '../../runbooks/rehearse.ts'
 import { beginRun, planRun, type RunResult, resumeRun, type SessionOptions } from '../../runbooks/session.ts'
 import { syncVolumes } from '../../runbooks/sync-volumes.ts'
@@ -66,9 +67,12 @@ async function livingHome(test: Test, { home, folder }: Awaited<ReturnType<typeo
     objects: (kind: string, apiVersion = 'v1') => api.reader.list({ apiVersion, kind }),
     api: api.writer,
     changes: async () => (await lab.mutations()).nas + (await lab.mutations()).kubernetes,
-    plan: async (chosen: readonly string[]) => {
+    plan: async (chosen: readonly string[], book = syncVolumes) => {
       const cluster = loadCluster(home.file)
-      return planRun(cluster, await reach(cluster), never, syncVolumes, undefined, { asked: asked(chosen) })
+      return planRun(cluster, await reach(cluster), never, book, undefined, {
+        asked: asked(chosen),
+        mode: 'rehearsal',
+      })
     },
     sync: (chosen: readonly string[], change: Partial<SessionOptions> = {}) =>
       beginRun(home.file, reach, 'rehearsal', {
@@ -171,6 +175,12 @@ test.for(['copy', 'clone'])(
 
     expect(failed(await living.sync(all))).toEqual([])
     expect(await wrongWith(living, before, all)).toEqual([])
+    // What it left behind can be deleted, later and by name.
+    const listed = (await living.plan([], finalizeVolumes)).entries.find(e => e.step === 'finalize/list-old')
+    const rows = listed?.state === 'done' ? (listed.table?.rows ?? []) : []
+    const old = rows.filter(r => r[0] === 'lun').map(r => r[1])
+    expect(old).toEqual(expect.arrayContaining(all.map(claim => before.disks.get(claim))))
+    expect(old).not.toEqual(expect.arrayContaining([(await disksOf(living)).get('photos/library')]))
   },
 )
 
