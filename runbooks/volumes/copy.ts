@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { refOf } from '../../src/kubernetes/kubernetes.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import { copyFault } from '../../src/volumes/copy-faults.ts'
@@ -111,6 +112,15 @@ export async function copyInto(
       },
     ),
   )
+  const job = copyJob(jobs.copy, namespace, source, name, run.id, labels, cluster.jobImage)
+  const storageClass = await kubernetes.get({
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    name: volume.storageClass,
+  })
+  // Such a class makes a disk only for a pod that is there and wants it.
+  const late = storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
+  if (late && !(await kubernetes.get(refOf(job)))) await kubernetes.apply(job)
   let why = ''
   try {
     await wait(
@@ -134,7 +144,7 @@ export async function copyInto(
   }
   await runJob(
     kubernetes,
-    copyJob(jobs.copy, namespace, source, name, run.id, labels, cluster.jobImage),
+    job,
     (what, probe) => wait(what, probe, { every: '2s' }),
     `the files of ${volume.claim} to be copied`,
     {

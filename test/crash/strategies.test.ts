@@ -45,6 +45,19 @@ test.for([
   },
 )
 
+test('a class that makes disks only for pods that are there gets its pod', async context => {
+  const home = homeOf(context)
+  writeFileSync(home.file, byStrategy(readFileSync(home.file, 'utf8'), 'copy'))
+  const storageClass = join(home.file, '../applications/synology-csi/storage-class.yaml')
+  writeFileSync(
+    storageClass,
+    `${readFileSync(storageClass, 'utf8')}volumeBindingMode: WaitForFirstConsumer\n`,
+  )
+  const run = await rehearseAt(home)
+  expect(failuresOf(run)).toEqual({})
+  expect(damageOf(home, claims)).toEqual([])
+})
+
 test.for([
   { strategy: 'clone', effects: 18 },
   { strategy: 'copy', effects: 18 },

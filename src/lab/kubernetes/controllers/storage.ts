@@ -18,6 +18,13 @@ export const binder: Controller = controlled => {
     }
     if (claim.metadata.deletionTimestamp) continue
     const wanting = withDefaultClass(store, claim)
+    if (waitsForPod(store, wanting)) {
+      const message = 'waiting for first consumer to be created before binding'
+      const conditions = [{ type: 'WaitForFirstConsumer', status: 'True', message }]
+      if (dig(claim, 'status', 'phase') === undefined)
+        store.setStatus(refOf(store, claim), { phase: 'Pending', conditions })
+      continue
+    }
     const volume = bestFor(store, wanting)
     if (volume) bind(controlled, volume, wanting)
     // The provisioner leaves alone a claim that names its volume: whoever named it will bring it.
@@ -26,6 +33,19 @@ export const binder: Controller = controlled => {
       store.setStatus(refOf(store, claim), { phase: 'Pending' })
   }
   for (const pv of store.all('PersistentVolume')) settle(controlled, pv)
+}
+
+/** A class may make and bind disks only for pods that are there; a claim that names its volume need not wait. */
+function waitsForPod(store: ObjectStore, claim: Stored): boolean {
+  if (dig(claim, 'spec', 'volumeName') !== undefined) return false
+  const storageClass = store
+    .all('StorageClass')
+    .find(c => c.metadata.name === dig(claim, 'spec', 'storageClassName'))
+  if (storageClass?.volumeBindingMode !== 'WaitForFirstConsumer') return false
+  return !store
+    .all('Pod', String(claim.metadata.namespace))
+    .flatMap(pod => digList(pod, 'spec', 'volumes'))
+    .some(volume => dig(volume, 'persistentVolumeClaim', 'claimName') === claim.metadata.name)
 }
 
 /** A claim without a word about its class gets the default one, also later; `\"\"` is a word. */
