@@ -22,7 +22,7 @@ import { type BackupPlace, type ResticSnapshot, resticFields } from '../src/volu
 import { connectIgnition } from './connect-ignition.ts'
 import { connectK0sctl } from './connect-k0sctl.ts'
 import { connectLadder, installerAccess, type NetbootPlace } from './connect-ladder.ts'
-import { connectNas } from './connect-nas.ts'
+import { connectNas, type NasPlace } from './connect-nas.ts'
 import { formerRuns } from './former-runs.ts'
 import type { Asked, HostsReader, HostsWriter, Readers, Writers } from './kit.ts'
 
@@ -37,12 +37,7 @@ export interface Whereabouts {
   login(): Login
   /** The person's own `ssh`, which knows by itself how to log in. Absent in a rehearsal, which would not hold it back. */
   openssh?: OpenSsh
-  nas: {
-    url: string
-    fingerprint: string | undefined
-    account: () => Promise<string>
-    password: () => Promise<string>
-  }
+  nas: NasPlace
   secrets: Secrets
   /** Secrets without which nothing can be reached. */
   wantedSecrets: readonly { secret: string; field: string }[]

@@ -1,9 +1,11 @@
-import type { HostEntry } from '../src/cluster/schema.ts'
+import type { Cluster } from '../src/cluster/load.ts'
+import type { ClusterFile, HostEntry } from '../src/cluster/schema.ts'
 import { answersByDnsmasq } from '../src/hosts/netboot/dnsmasq.ts'
 import { ownKeys } from '../src/hosts/own-keys.ts'
 import type { PowerAccess } from '../src/hosts/power/connect-power.ts'
 import { openSecrets, type Secrets } from '../src/secrets/resolve.ts'
 import { resticFields, resticSnapshots } from '../src/volumes/restic.ts'
+import type { NasPlace } from './connect-nas.ts'
 import { loginFrom, openSsh } from './login.ts'
 import { applicationManifests, bootstrapManifests } from './render.ts'
 import type { Reach } from './session.ts'
@@ -43,15 +45,10 @@ export const inEarnest: Reach = async (cluster, folder) => {
     ...(entry.ssh?.transport === 'openssh'
       ? { openssh: openSsh(cluster, keyPath) }
       : { held: async () => ownKeys(loginFrom(keyPath)) }),
-    nas: {
-      url: entry.nas.synology,
-      fingerprint: entry.nas.fingerprint,
-      account: () => secrets.field(entry.nas.credentials, 'username'),
-      password: () => secrets.field(entry.nas.credentials, 'password'),
-    },
+    nas: nasOf(cluster, keyPath, secrets),
     secrets,
     wantedSecrets: [
-      ...[...new Set([entry.nas.credentials, ...Object.values(entry.hosts).flatMap(bmcSecret)])].flatMap(
+      ...[...new Set([...nasSecret(entry.nas), ...Object.values(entry.hosts).flatMap(bmcSecret)])].flatMap(
         secret => ['username', 'password'].map(field => ({ secret, field })),
       ),
       ...Object.values(entry.backups ?? {}).flatMap(place =>
@@ -118,6 +115,39 @@ export function powerOf(
 function addressOf(text: string): { address: string; port: number } {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d+))?$/.exec(text) ?? []
   return { address: bracketed ?? plain ?? text, port: port === undefined ? 623 : Number(port) }
+}
+
+/** Where recover.yaml says that the NAS is; a Linux box is logged in to as the machines are. */
+function nasOf(
+  cluster: Pick<Cluster, 'entry' | 'resolve'>,
+  keyPath: string | undefined,
+  secrets: Pick<Secrets, 'field'>,
+): NasPlace {
+  const { nas, ssh } = cluster.entry
+  if ('synology' in nas)
+    return {
+      url: nas.synology,
+      fingerprint: nas.fingerprint,
+      account: () => secrets.field(nas.credentials, 'username'),
+      password: () => secrets.field(nas.credentials, 'password'),
+    }
+  const { keyFile: _, ...login } = ssh?.transport === 'openssh' ? {} : loginFrom(keyPath)
+  return {
+    folder: nas.folder,
+    ssh: {
+      name: 'the NAS',
+      address: nas.linux,
+      port: nas.port ?? 22,
+      user: nas.user ?? 'root',
+      pins: [nas.hostKey],
+      ...(ssh?.transport === 'openssh' ? { openssh: openSsh(cluster, keyPath) } : login),
+    },
+  }
+}
+
+/** Name of the secret that opens the NAS. */
+function nasSecret(nas: ClusterFile['nas']): string[] {
+  return 'credentials' in nas ? [nas.credentials] : []
 }
 
 /** Name of the secret that opens a machine's BMC. */

@@ -4,7 +4,7 @@ import { loadCluster } from '../src/cluster/load.ts'
 import type { NasAnswer } from '../src/nas/nas.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import type { Whereabouts } from './connect.ts'
-import { inspectNas } from './connect-nas.ts'
+import { inspectNas, nameOfNas } from './connect-nas.ts'
 import { inEarnest } from './in-earnest.ts'
 import { clusterFileIn, inOwnLab } from './rehearse.ts'
 
@@ -31,9 +31,10 @@ export async function inspect(question: InspectQuestion): Promise<Inspected> {
   if (file !== undefined && existsSync(file)) throw exists(file)
   const cluster = loadCluster(clusterFileIn(question.where))
   const look = async ({ nas }: Whereabouts): Promise<Inspected> => {
+    if (file !== undefined && !('url' in nas)) throw nothingToRecord()
     const { answers, anonymous } = await inspectNas(nas, question.now)
     if (file !== undefined) record(file, anonymous)
-    return { nas: nas.url, answers, ...(file === undefined ? {} : { recording: file }) }
+    return { nas: nameOfNas(nas), answers, ...(file === undefined ? {} : { recording: file }) }
   }
   if (question.lab) return inOwnLab(cluster, look)
   return look(await inEarnest(cluster, { run: 'inspect', path: '', journal: '' }))
@@ -42,6 +43,16 @@ export async function inspect(question: InspectQuestion): Promise<Inspected> {
 function record(file: string, exchanges: unknown): void {
   mkdirSync(join(file, '..'), { recursive: true })
   writeFileSync(file, `${JSON.stringify({ format: 1, exchanges }, undefined, 1)}\n`, { flag: 'wx' })
+}
+
+function nothingToRecord(): Fault {
+  return new Fault({
+    code: 'recording-of-synology-alone',
+    blame: 'operator',
+    message:
+      'only what a Synology says can be recorded: a plain Linux box is asked by one script, whose answer is its own',
+    remedy: 'Leave --record away',
+  })
 }
 
 function exists(file: string): Fault {

@@ -7,7 +7,10 @@ import { Fault } from '../src/runbook/fault.ts'
 import type { Login } from './connect.ts'
 
 /** The person's own ssh: their config says how, k0sctl.yaml may name one more key. */
-export function openSsh({ entry, resolve }: Cluster, keyPath: string | undefined): OpenSsh {
+export function openSsh(
+  { entry, resolve }: Pick<Cluster, 'entry' | 'resolve'>,
+  keyPath: string | undefined,
+): OpenSsh {
   return {
     ...(entry.ssh?.config === undefined ? {} : { config: resolve(entry.ssh.config) }),
     ...(keyPath === undefined ? {} : { keyFile: keyPath.replace(/^~/, homedir()) }),

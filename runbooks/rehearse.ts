@@ -222,6 +222,7 @@ export async function inTheLab(
 
 /** The lab in place of the real home. */
 export function whereaboutsOf(lab: KeptLab, cluster: Cluster): Whereabouts {
+  if (!('synology' in cluster.entry.nas)) throw noSuchNas()
   const { endpoints } = lab
   const { account, password, url, fingerprint } = endpoints.nas
   return {
@@ -270,6 +271,16 @@ export function whereaboutsOf(lab: KeptLab, cluster: Cluster): Whereabouts {
     pace,
     scaleLimit,
   }
+}
+
+/** A rehearsal with another NAS than the real one would promise what that cannot keep. */
+function noSuchNas(): Fault {
+  return new Fault({
+    code: 'lab-without-linux-nas',
+    blame: 'operator',
+    message: 'the lab has a Synology, and the NAS in recover.yaml is a plain Linux box',
+    remedy: 'Look at the real one: `recover nas inspect`, `recover volumes list`',
+  })
 }
 
 /** The lab's BMC in place of the real one, whose secrets nobody needs to have. */

@@ -23,6 +23,13 @@ export const reachNas = step({
   }),
   async observe({ nas, cluster, run }) {
     const about = await nas.describe()
+    const { can } = about
+    if (can.driver === undefined || !can.snapshots || !can.clones)
+      return blocked(
+        'nas-cannot-recover',
+        `${about.model} "${about.hostname}" lacks what a recovery of volumes needs: ${can.lacks.join('; ')}`,
+        'Bring the cluster back by hand, by `recover runbook`; `recover volumes list` and `recover nas inspect` work with this NAS, too',
+      )
     const sick = about.volumes.filter(v => v.status !== 'normal')
     if (sick.length > 0)
       return blocked(
@@ -46,7 +53,7 @@ export const reachNas = step({
         snapshotsPerLun: about.limits.snapshotsPerLun,
       },
       `${about.model} "${about.hostname}" has ${luns.used} LUNs and ${targets.used} targets${luns.most > 0 ? ` of at most ${luns.most} and ${targets.most}` : ''}; the run makes up to ${luns.wanted} of each`,
-      cluster.entry.nas.unencrypted ? { warnings: [unencrypted] } : {},
+      'unencrypted' in cluster.entry.nas && cluster.entry.nas.unencrypted ? { warnings: [unencrypted] } : {},
     )
   },
 })

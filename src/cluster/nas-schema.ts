@@ -29,5 +29,25 @@ const synology = z
     if (!plain && nas.fingerprint === undefined) wrong('fingerprint', 'missing')
   })
 
+/** A plain Linux box with tgt, reached by SSH as the machines are. */
+const linux = z.strictObject({
+  linux: text.describe('Address of a Linux box with tgt'),
+  hostKey: z
+    .string()
+    .regex(/^(ssh|ecdsa)-\S+ [A-Za-z0-9+/=]+$/, 'expected a public host key like ssh-ed25519 AAAA…')
+    .describe('Its public host key; nothing is sent to a box with another one'),
+  user: text
+    .optional()
+    .describe('Who may be root there, by sudo without a password or himself; root by default'),
+  port: z.int().min(1).max(65535).optional(),
+  folder: z
+    .string()
+    .regex(
+      /^(\/[\w.-]+)+$/,
+      'expected an absolute path like /srv/luns, of letters, digits, dots, dashes and underscores',
+    )
+    .describe('Folder on btrfs or xfs with one file NAME.img for each LUN'),
+})
+
 /** Where the volumes are. */
-export const nas = synology
+export const nas = z.union([synology, linux])

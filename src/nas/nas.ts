@@ -55,7 +55,20 @@ export interface NasDescription {
   model: string
   hostname: string
   volumes: { path: string; fileSystem: string; status: string; sizeBytes: number; freeBytes: number }[]
+  /** 0 where the NAS does not say. */
   limits: { luns: number; targets: number; snapshotsPerLun: number }
+  can: NasCapabilities
+}
+
+/** What a NAS can do for a recovery, known before anything is asked of it. */
+export interface NasCapabilities {
+  snapshots: boolean
+  /** Copies of LUNs that move no data. */
+  clones: boolean
+  /** The CSI driver by which a cluster mounts its LUNs through volumes that recover writes; undefined where there is none. */
+  driver: string | undefined
+  /** One sentence for each thing that it cannot do. */
+  lacks: string[]
 }
 
 /** A question about a NAS that matters for a recovery, and what it says. */

@@ -207,3 +207,19 @@ test('a NAS without encryption is taken with the explicit word alone', () => {
     expect.stringContaining('nas.fingerprint: missing'),
   ])
 })
+
+test('a plain Linux box is taken for a NAS by its host key and one folder', () => {
+  const nas = (folder: string) =>
+    problems(
+      changed(t =>
+        t.replace(
+          / {2}synology: .*\n {2}fingerprint: .*\n {2}credentials: .*\n/,
+          `  linux: 192.0.2.17\n  hostKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ\n  folder: ${folder}\n`,
+        ),
+      ),
+    )
+  expect(nas('/srv/luns')).toEqual([])
+  expect(nas('luns; rm -rf /')).toEqual([
+    expect.stringMatching(/^recover\.yaml:29:\d+ nas\.folder: expected an absolute path/),
+  ])
+})

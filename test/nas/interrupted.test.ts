@@ -54,28 +54,30 @@ test.each([
   ['nas-session-expires', 0],
   ['nas-reply-lost', 1],
   ['nas-reboots', 1],
-] as const)('%s at any request loses nothing and leaves nothing behind', async (fault, repeats) => {
-  const nas = await connectedNas(b => {
-    b.latency.nas = 1
-  })
-  for (let nth = 1; ; nth += 1) {
-    const struck = strikeAt(nas.world, fault, nth)
-    const { value, faults } = await stubborn(() => everything(nas))
-    if (!struck()) {
-      // Every request of the whole has been struck once.
-      expect(nth).toBeGreaterThan(fault === 'nas-reply-lost' ? 6 : 20)
-      return
+] as const)(
+  '%s at any request loses nothing and leaves nothing behind',
+  { timeout: 60_000 },
+  async (fault, repeats) => {
+    const nas = await connectedNas()
+    for (let nth = 1; ; nth += 1) {
+      const struck = strikeAt(nas.world, fault, nth)
+      const { value, faults } = await stubborn(() => everything(nas))
+      if (!struck()) {
+        // Every request of the whole has been struck once.
+        expect(nth).toBeGreaterThan(fault === 'nas-reply-lost' ? 6 : 20)
+        return
+      }
+      expect(faults.length, `${fault} at request ${nth}: ${faults}`).toBeLessThanOrEqual(repeats)
+      const { made, left } = value
+      expect(made.snapshots).toHaveLength(1)
+      expect(made.luns.map(l => l.name).sort()).toEqual([`k8s-csi-${nas.lun.pv}`, name].sort())
+      expect(made.targets).toHaveLength(2)
+      expect(left.luns.map(l => l.uuid)).toEqual([nas.lun.uuid])
+      expect(left.targets).toHaveLength(1)
+      await nas.writer.deleteSnapshot({ ...made.snapshots[0]!, lun: nas.lun.uuid })
     }
-    expect(faults.length, `${fault} at request ${nth}: ${faults}`).toBeLessThanOrEqual(repeats)
-    const { made, left } = value
-    expect(made.snapshots).toHaveLength(1)
-    expect(made.luns.map(l => l.name).sort()).toEqual([`k8s-csi-${nas.lun.pv}`, name].sort())
-    expect(made.targets).toHaveLength(2)
-    expect(left.luns.map(l => l.uuid)).toEqual([nas.lun.uuid])
-    expect(left.targets).toHaveLength(1)
-    await nas.writer.deleteSnapshot({ ...made.snapshots[0]!, lun: nas.lun.uuid })
-  }
-})
+  },
+)
 
 test('a NAS that fills up while a LUN is cloned says so, and goes on by the clone’s name when there is room', async () => {
   const { writer, world, lun } = await connectedNas()

@@ -46,6 +46,7 @@ describe('reading', () => {
         },
       ],
       limits: { luns: 256, targets: 128, snapshotsPerLun: 256 },
+      can: { snapshots: true, clones: true, driver: 'csi.san.synology.com', lacks: [] },
     })
     expect(await reader.luns()).toEqual([
       {
@@ -155,14 +156,6 @@ describe('reading', () => {
 })
 
 describe('changing', () => {
-  test('a snapshot is taken once, whatever is repeated', async () => {
-    const { writer, lun } = await connectedNas()
-    const first = await writer.takeSnapshot(lun.uuid, 'recover-r1', 'before run r1')
-    const again = await writer.takeSnapshot(lun.uuid, 'recover-r1', 'before run r1')
-    expect(again).toEqual(first)
-    expect(await writer.snapshots(lun.uuid)).toHaveLength(1)
-  })
-
   test('a clone of a snapshot has the files of then, its own target, and is made once', async () => {
     const { writer, emulator, lun } = await connectedNas(b => {
       b.latency.nas = 2
@@ -194,28 +187,6 @@ describe('changing', () => {
     )
     expect(again.uuid).toBe(clone.uuid)
     expect(await writer.luns()).toHaveLength(2)
-  })
-
-  test('only a clone that this run made can be dropped', async () => {
-    const { writer, lun } = await connectedNas()
-    await expect(
-      writer.dropOwnClone({ uuid: lun.uuid, name: 'k8s-csi-pvc-photos', parent: '', run: 'r1' }),
-    ).rejects.toMatchObject({
-      code: 'not-our-clone',
-    })
-    const clone = await writer.clone(
-      { lun: lun.uuid },
-      { name: cloneName('r1', 'x'), description: 'recover run r1' },
-    )
-    await expect(
-      writer.dropOwnClone({ uuid: clone.uuid, name: clone.name, parent: lun.uuid, run: 'r2' }),
-    ).rejects.toMatchObject({
-      code: 'not-our-clone',
-    })
-    await writer.dropOwnClone({ uuid: clone.uuid, name: clone.name, parent: lun.uuid, run: 'r1' })
-    await writer.dropOwnClone({ uuid: clone.uuid, name: clone.name, parent: lun.uuid, run: 'r1' })
-    expect((await writer.luns()).map(l => l.uuid)).toEqual([lun.uuid])
-    expect(await writer.targets()).toHaveLength(1)
   })
 
   test('a disabled target ends sessions and lets nobody in; a zombie stays and is seen', async () => {
@@ -333,28 +304,6 @@ test('the requests of the real CSI driver are answered as it needs them', async 
 })
 
 describe('deleting what a person has agreed to', () => {
-  test('takes the mapping, the LUN with its snapshots, and the target, and may be repeated', async () => {
-    const { writer, lun } = await connectedNas()
-    const name = `k8s-csi-${lun.pv}`
-    const agreed = { uuid: lun.uuid, name, sizeBytes: lun.sizeBytes }
-    await writer.takeSnapshot(lun.uuid, 'recover-run', '')
-    await writer.deleteLun(agreed)
-    await writer.deleteLun(agreed)
-    expect([await writer.luns(), await writer.targets()]).toEqual([[], []])
-  })
-
-  test('refuses any other name or size, and a LUN that somebody is logged in to', async () => {
-    const { writer, emulator, lun } = await connectedNas()
-    const name = `k8s-csi-${lun.pv}`
-    const agreed = { uuid: lun.uuid, name, sizeBytes: lun.sizeBytes }
-    for (const other of [{ name: 'k8s-csi-other' }, { sizeBytes: lun.sizeBytes + 1 }])
-      await expect(writer.deleteLun({ ...agreed, ...other })).rejects.toMatchObject({ code: 'lun-differs' })
-    emulator.seam.login(lun.uuid, 'iqn.somebody', '192.0.2.9')
-    await expect(writer.deleteLun(agreed)).rejects.toMatchObject({ code: 'lun-in-use' })
-    expect(await writer.luns()).toHaveLength(1)
-    emulator.seam.logout(lun.uuid, 'iqn.somebody')
-  })
-
   test('leaves a target that leads elsewhere, too', async () => {
     const { writer, world, lun } = await connectedNas(({ nas }) =>
       nas.luns.push({ ...nas.luns[0]!, uuid: 'b'.repeat(36), pv: 'pvc-second', claim: 'a/b' }),
@@ -365,19 +314,5 @@ describe('deleting what a person has agreed to', () => {
     expect(state?.targets).toHaveLength(2)
     await writer.deleteLun({ uuid: lun.uuid, name: `k8s-csi-${lun.pv}`, sizeBytes: lun.sizeBytes })
     expect((await writer.targets()).map(t => t.name)).toEqual(['k8s-csi-pvc-second'])
-  })
-
-  test('deletes a run’s snapshot by uuid and name, and no other', async () => {
-    const { writer, lun } = await connectedNas()
-    const ours = await writer.takeSnapshot(lun.uuid, 'recover-run', '')
-    const theirs = await writer.takeSnapshot(lun.uuid, 'daily', '')
-    await expect(
-      writer.deleteSnapshot({ uuid: theirs.uuid, lun: lun.uuid, name: 'daily' }),
-    ).rejects.toMatchObject({ code: 'lun-differs' })
-    await expect(
-      writer.deleteSnapshot({ uuid: ours.uuid, lun: lun.uuid, name: 'recover-other' }),
-    ).rejects.toMatchObject({ code: 'lun-differs' })
-    await writer.deleteSnapshot({ uuid: ours.uuid, lun: lun.uuid, name: 'recover-run' })
-    expect((await writer.snapshots(lun.uuid)).map(s => s.name)).toEqual(['daily'])
   })
 })

@@ -1,5 +1,14 @@
 import { Fault } from '../../runbook/fault.ts'
 import {
+  mustBeAgreed,
+  mustBeCloneOf,
+  mustBeIdle,
+  mustBeOwnClone,
+  mustBeOwnSnapshot,
+  notMade,
+  stillThere,
+} from '../guards.ts'
+import {
   cloneName,
   type Lun,
   type NasReader,
@@ -100,6 +109,8 @@ function readerOf(session: SynologySession): NasReader {
           sizeBytes: Number(v.size_total_byte),
           freeBytes: Number(v.size_free_byte),
         })),
+        // Every Synology with SAN Manager has them; the driver is Synology's own.
+        can: { snapshots: true, clones: true, driver: 'csi.san.synology.com', lacks: [] },
         limits: {
           luns: Number(define.max_iscsiluns ?? 0),
           targets: Number(define.max_iscsitrgs ?? 0),
@@ -145,27 +156,7 @@ function changesOf(
 ): Omit<NasWriter, keyof NasReader> {
   const lunNamed = async (name: string) => (await reader.luns()).find(l => l.name === name)
   const targetNamed = async (name: string) => (await reader.targets()).find(t => t.name === name)
-  const missing = (what: string, name: string) =>
-    new Fault({
-      code: 'nas-without-effect',
-      blame: 'host',
-      message: `the NAS at ${access.url} reported success, but ${what} ${name} is not there`,
-      remedy: 'Look at the NAS’s own log, then run `recover resume`',
-    })
-  const lunDiffers = (message: string) =>
-    new Fault({
-      code: 'lun-differs',
-      blame: 'operator',
-      message: `${message}; nothing was deleted`,
-      remedy: 'Look at it in SAN Manager; list what may be deleted again with `recover volumes finalize`',
-    })
-  const stillThere = (what: string) =>
-    new Fault({
-      code: 'nas-without-effect',
-      blame: 'host',
-      message: `the NAS at ${access.url} reported success, but ${what} is still there`,
-      remedy: 'Look at the NAS’s own log, then run `recover resume`',
-    })
+  const missing = (what: string, name: string) => notMade(access.url, `${what} ${name}`)
   /** Makes a thing that is found by name: a request whose answer was lost, or whose twin came first, has made it too. */
   const unless = async <T>(
     find: () => Promise<T | undefined>,
@@ -246,13 +237,7 @@ function changesOf(
         'the clone',
         as.name,
       )
-      if (lun.sizeBytes !== original.sizeBytes || lun.parent !== source.lun)
-        throw new Fault({
-          code: 'nas-name-taken',
-          blame: 'operator',
-          message: `the NAS has a LUN ${as.name} that is not a clone of ${original.name}; it was left alone`,
-          remedy: 'Find out whose it is; rename or delete it on the NAS, then run `recover resume`',
-        })
+      mustBeCloneOf(lun, original)
       await unlocked(reader, as.name, access)
       // DSM gives clones no description; ours names the run, and dropOwnClone insists on it.
       if (lun.description !== as.description)
@@ -290,61 +275,43 @@ function changesOf(
       if ((await find())?.description !== description) throw missing('the description of the LUN', uuid)
     },
 
-    async deleteLun({ uuid, name, sizeBytes }) {
+    async deleteLun(agreed) {
+      const { uuid, name } = agreed
       const lun = (await reader.luns()).find(l => l.uuid === uuid)
-      if (lun && (lun.name !== name || lun.sizeBytes !== sizeBytes))
-        throw lunDiffers(
-          `the LUN ${uuid} is called ${lun.name} and has ${lun.sizeBytes} bytes, not ${name} and ${sizeBytes} as was agreed`,
-        )
+      if (lun) mustBeAgreed(lun, agreed)
       const leading = (await reader.targets()).filter(t => t.mappings.some(m => m.lun === uuid))
-      const users = leading.flatMap(t => t.sessions.map(s => `${s.initiator} at ${s.ip}`))
-      if (users.length > 0)
-        throw new Fault({
-          code: 'lun-in-use',
-          blame: 'operator',
-          message: `${name} (${uuid}) was not deleted: ${users.join(', ')} is logged in to it`,
-          remedy: 'Find out what still uses it; a disk that is in use is none of the old ones',
-        })
+      mustBeIdle(agreed, leading)
       for (const target of leading)
         await session.call('SYNO.Core.ISCSI.LUN', 'unmap_target', 1, { uuid, target_ids: [target.id] })
       if (lun) await session.call('SYNO.Core.ISCSI.LUN', 'delete', 1, { uuid })
-      if ((await reader.luns()).some(l => l.uuid === uuid)) throw stillThere(`the LUN ${name}`)
+      if ((await reader.luns()).some(l => l.uuid === uuid)) throw stillThere(access.url, `the LUN ${name}`)
       const target = await targetNamed(name)
       if (target && target.mappings.length === 0 && target.sessions.length === 0)
         await session.call('SYNO.Core.ISCSI.Target', 'delete', 1, { target_id: String(target.id) })
     },
 
-    async deleteSnapshot({ uuid, lun, name }) {
+    async deleteSnapshot(agreed) {
+      const { uuid, lun, name } = agreed
       const found = (await reader.snapshots(lun)).find(s => s.uuid === uuid)
       if (!found) return
-      if (found.name !== name || !name.startsWith('recover-'))
-        throw lunDiffers(`the snapshot ${uuid} is called ${found.name}, not ${name} as was agreed`)
+      mustBeOwnSnapshot(found, agreed)
       await session.call('SYNO.Core.ISCSI.LUN', 'delete_snapshot', 1, { snapshot_uuid: uuid })
-      if ((await reader.snapshots(lun)).some(s => s.uuid === uuid)) throw stillThere(`the snapshot ${name}`)
+      if ((await reader.snapshots(lun)).some(s => s.uuid === uuid))
+        throw stillThere(access.url, `the snapshot ${name}`)
     },
 
-    async dropOwnClone({ uuid, name, parent, run }) {
+    async dropOwnClone(clone) {
+      const { uuid, name, run } = clone
       const lun = (await reader.luns()).find(l => l.uuid === uuid)
       if (lun) {
-        const doubts = [
-          ...(lun.name === name && name.startsWith(cloneName(run, '')) ? [] : [`its name is ${lun.name}`]),
-          ...(lun.description.includes(run) ? [] : ['its description does not name the run']),
-          ...(lun.parent === parent ? [] : [`it was cloned from ${lun.parent ?? 'nothing'}`]),
-        ]
-        if (doubts.length > 0)
-          throw new Fault({
-            code: 'not-our-clone',
-            blame: 'bug',
-            message: `refused to delete the LUN ${uuid}, since it is not a clone that run ${run} made of ${parent}: ${doubts.join(', ')}`,
-            remedy: 'Report it with the run folder’s journal; nothing was deleted',
-          })
+        mustBeOwnClone(lun, clone)
         await session.call('SYNO.Core.ISCSI.LUN', 'delete', 1, { uuid })
       }
       // The LUN's deletion takes the mapping with it and leaves the target.
       const target = await targetNamed(name)
       if (target && name.startsWith(cloneName(run, '')) && target.mappings.length === 0)
         await session.call('SYNO.Core.ISCSI.Target', 'delete', 1, { target_id: String(target.id) })
-      if ((await reader.luns()).some(l => l.uuid === uuid)) throw stillThere(`the clone ${uuid}`)
+      if ((await reader.luns()).some(l => l.uuid === uuid)) throw stillThere(access.url, `the clone ${uuid}`)
     },
   }
 }

@@ -14,8 +14,14 @@ export interface Chap {
 export interface IscsiTarget {
   /** `ADDRESS:3260`. */
   portal: string
+  /** tgt's control number, by which another may speak to it. */
+  control: number
   /** Shows a file as a disk behind an IQN of its own. */
   share(disk: { iqn: string; file: string; serial: string }): void
+  /** Shows a file to everybody, without a password, and gives what takes it away again. */
+  shareOpenly(disk: { iqn: string; file: string }): () => void
+  /** Ends a target by its number, with whoever is logged in. */
+  forget(target: number): void
   /** Initiators that are logged in to an IQN now. */
   sessions(iqn: string): string[]
   close(): Promise<void>
@@ -51,8 +57,24 @@ export async function startIscsiTarget(address: string, chap: Chap): Promise<Isc
   })
   tgtadm('--op', 'new', '--mode', 'account', '--user', chap.user, '--password', chap.password)
   const numbers = new Map<string, string>()
+  const forget = (tid: number) => {
+    tgtadm('--op', 'delete', '--mode', 'target', '--tid', String(tid), '--force')
+  }
   return {
     portal,
+    control: Number(control),
+    forget,
+    shareOpenly({ iqn, file }) {
+      const used = [...tgtadm('--op', 'show', '--mode', 'target').matchAll(/^Target (\d+):/gm)]
+      const tid = String(Math.max(0, ...used.map(([, id]) => Number(id))) + 1)
+      tgtadm('--op', 'new', '--mode', 'target', '--tid', tid, '-T', iqn)
+      tgtadm('--op', 'new', '--mode', 'logicalunit', '--tid', tid, '--lun', '1', '-b', file)
+      tgtadm('--op', 'bind', '--mode', 'target', '--tid', tid, '-I', 'ALL')
+      return () => {
+        if (tgtadm('--op', 'show', '--mode', 'target').includes(`Target ${tid}: ${iqn}\n`))
+          forget(Number(tid))
+      }
+    },
     share({ iqn, file, serial }) {
       const tid = String(numbers.size + 1)
       numbers.set(iqn, tid)

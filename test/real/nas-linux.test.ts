@@ -1,0 +1,212 @@
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { connectNas } from '../../runbooks/connect-nas.ts'
+import { type ContractNas, nasContract } from '../nas/contract.ts'
+import { run, until } from './harness/commands.ts'
+import { iscsiLogin } from './harness/iscsi-login.ts'
+import { type IscsiTarget, startIscsiTarget } from './harness/iscsi-target.ts'
+import { type Login, makeLogin } from './harness/login.ts'
+import { describeReal, place } from './harness/place.ts'
+import { type Sshd, startSshd } from './harness/sshd.ts'
+
+const size = 16 * 2 ** 20
+
+describeReal('a plain Linux box with tgt, over SSH', () => {
+  let target: IscsiTarget
+  let server: Sshd
+  let key: Login
+  let btrfs: string
+  const mounted: string[] = []
+
+  beforeAll(async () => {
+    target = await startIscsiTarget('127.0.0.1', { user: 'nobody', password: 'only-in-this-test' })
+    key = makeLogin()
+    server = await startSshd([key.public])
+    btrfs = folderOn('btrfs')
+  })
+  afterAll(async () => {
+    await server?.stop()
+    await target?.close()
+    for (const at of mounted) run('umount', at)
+  })
+
+  /** A folder on a file system of its own. */
+  const folderOn = (fileSystem: string): string => {
+    const base = mkdtempSync(join(place().folder, `${fileSystem}-`))
+    const at = join(base, 'luns')
+    mkdirSync(at)
+    writeFileSync(join(base, 'image'), '')
+    truncateSync(join(base, 'image'), 256 * 2 ** 20)
+    run(`mkfs.${fileSystem}`, '-q', join(base, 'image'))
+    run('mount', '-o', 'loop', join(base, 'image'), at)
+    mounted.push(at)
+    return at
+  }
+  const connectTo = (folder: string) => {
+    const config = mkdtempSync(join(place().folder, 'tgt-conf-'))
+    const nas = connectNas(
+      {
+        ssh: {
+          name: 'the NAS',
+          address: '127.0.0.1',
+          port: server.port,
+          user: server.user,
+          pins: [server.hostKey()],
+          privateKey: key.private,
+        },
+        folder,
+        control: target.control,
+        config,
+      },
+      new AbortController().signal,
+      1,
+    )
+    onTestFinished(() => nas.close())
+    return { ...nas, config }
+  }
+  /** Shows a file as an administrator would who knows nothing of recover. */
+  const shareByHand = (folder: string, name: string): string => {
+    const file = join(folder, `${name}.img`)
+    writeFileSync(file, '')
+    truncateSync(file, size)
+    const iqn = `iqn.2001-04.net.example:${name}`
+    const forget = target.shareOpenly({ iqn, file })
+    onTestFinished(forget)
+    return iqn
+  }
+
+  const open = async (): Promise<ContractNas & { config: string; folder: string }> => {
+    const folder = mkdtempSync(join(btrfs, 'luns-'))
+    shareByHand(folder, 'k8s-csi-pvc-photos')
+    const nas = connectTo(folder)
+    const sockets = new Map<string, Socket>()
+    onTestFinished(async () => {
+      for (const socket of sockets.values()) socket.destroy()
+      for (const { id } of await nas.reader.targets()) target.forget(id)
+    })
+    const [lun] = await nas.reader.luns()
+    const leading = async (uuid: string) =>
+      (await nas.reader.targets()).find(t => t.mappings.some(m => m.lun === uuid))!
+    const fileOf = async (uuid: string) => (await nas.reader.luns()).find(l => l.uuid === uuid)!
+    const files = new Map<string, string>()
+    const path = (uuid: string) => files.get(uuid) ?? join(folder, 'k8s-csi-pvc-photos.img')
+    return {
+      ...nas,
+      folder,
+      writer: {
+        ...nas.writer,
+        async clone(source, as) {
+          const clone = await nas.writer.clone(source, as)
+          files.set(clone.uuid, join(folder, `${(await fileOf(clone.uuid)).name}.img`))
+          return clone
+        },
+      },
+      lun: { uuid: lun!.uuid, name: lun!.name, sizeBytes: lun!.sizeBytes },
+      async login(uuid, initiator) {
+        const socket = await iscsiLogin(target.portal, (await leading(uuid)).iqn, initiator)
+        if (socket) sockets.set(`${uuid} ${initiator}`, socket)
+        return socket !== undefined
+      },
+      async logout(uuid, initiator) {
+        sockets.get(`${uuid} ${initiator}`)?.destroy()
+        await until(`${initiator} to be gone`, 10_000, async () =>
+          (await leading(uuid)).sessions.every(s => s.initiator !== initiator) ? true : undefined,
+        )
+      },
+      write(uuid, text) {
+        const fd = openSync(path(uuid), 'r+')
+        writeSync(fd, text.padEnd(64, '\0'), 0)
+        closeSync(fd)
+      },
+      read(uuid) {
+        const fd = openSync(path(uuid), 'r')
+        const bytes = Buffer.alloc(64)
+        readSync(fd, bytes, 0, 64, 0)
+        closeSync(fd)
+        return bytes.toString('utf8').replace(/\0+$/, '')
+      },
+    }
+  }
+
+  nasContract('a Linux box with tgt', open)
+
+  test('a clone shares its blocks, and tgt is told of it for the time after it was started again', async () => {
+    const nas = await open()
+    run(
+      'dd',
+      'if=/dev/urandom',
+      `of=${nas.folder}/k8s-csi-pvc-photos.img`,
+      'bs=1M',
+      'count=16',
+      'conv=notrunc',
+      'status=none',
+    )
+    run('sync', '-f', nas.folder)
+    const before = (await nas.reader.describe()).volumes[0]!.freeBytes
+    const clone = await nas.writer.clone(
+      { lun: nas.lun.uuid },
+      { name: 'k8s-csi-recover-1-x', description: 'recover run 1' },
+    )
+    expect(before - (await nas.reader.describe()).volumes[0]!.freeBytes).toBeLessThan(4 * 2 ** 20)
+    run('cmp', join(nas.folder, 'k8s-csi-pvc-photos.img'), join(nas.folder, `${clone.name}.img`))
+    const config = readFileSync(join(nas.config, `recover-${clone.name}.conf`), 'utf8')
+    expect(config).toContain(`scsi_sn ${clone.uuid}`)
+  })
+
+  test('on ext4 it has neither snapshots nor clones, and says so before anything is asked of it', async () => {
+    const folder = folderOn('ext4')
+    shareByHand(folder, 'k8s-csi-pvc-plain')
+    const { reader, writer } = connectTo(folder)
+    const { can } = await reader.describe()
+    expect(can).toMatchObject({ snapshots: false, clones: false })
+    expect(can.lacks[0]).toMatch(/^files on ext4 cannot share blocks/)
+    const [lun] = await reader.luns()
+    await expect(writer.takeSnapshot(lun!.uuid, 'recover-1', '')).rejects.toMatchObject({
+      code: 'nas-cannot',
+    })
+  })
+
+  test('a LUN that lies elsewhere is listed and left alone', async () => {
+    const folder = mkdtempSync(join(btrfs, 'luns-'))
+    shareByHand(mkdtempSync(join(place().folder, 'elsewhere-')), 'k8s-csi-pvc-far')
+    const { reader, writer } = connectTo(folder)
+    const [lun] = await reader.luns()
+    expect(lun).toMatchObject({ name: 'k8s-csi-pvc-far.img', status: 'outside', sizeBytes: size })
+    await expect(writer.takeSnapshot(lun!.uuid, 'recover-1', '')).rejects.toMatchObject({
+      code: 'nas-cannot',
+    })
+    await expect(writer.deleteLun(lun!)).rejects.toMatchObject({ code: 'nas-cannot' })
+  })
+
+  test('what a torn line left half made is made anew', async () => {
+    const nas = await open()
+    nas.write(nas.lun.uuid, 'two people')
+    const at = join(nas.folder, '.snapshots', nas.lun.uuid)
+    mkdirSync(at, { recursive: true })
+    writeFileSync(join(at, 'recover-1.img.part'), 'half of it', { mode: 0o400 })
+    writeFileSync(join(at, 'recover-1.img.recover'), 'uuid=of-an-earlier-attempt\n')
+    expect(await nas.reader.snapshots(nas.lun.uuid)).toEqual([])
+    const snapshot = await nas.writer.takeSnapshot(nas.lun.uuid, 'recover-1', '')
+    expect(snapshot).toMatchObject({ sizeBytes: size, lun: nas.lun.uuid })
+    run('cmp', join(at, 'recover-1.img'), join(nas.folder, 'k8s-csi-pvc-photos.img'))
+  })
+
+  test('a folder that is not there is told', async () => {
+    await expect(connectTo('/nowhere').reader.luns()).rejects.toMatchObject({
+      code: 'nas-refused',
+      message: expect.stringContaining('there is no folder /nowhere'),
+    })
+  })
+})
