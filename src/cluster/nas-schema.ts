@@ -49,5 +49,5 @@ const linux = z.strictObject({
     .describe('Folder on btrfs or xfs with one file NAME.img for each LUN'),
 })
 
-/** Where the volumes are. */
-export const nas = z.union([synology, linux])
+/** Where the volumes are. A mistyped key is compared with those of the last, which most people mean. */
+export const nas = z.union([linux, synology])
