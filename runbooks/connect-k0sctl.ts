@@ -1,11 +1,11 @@
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Cluster } from '../src/cluster/load.ts'
 import { knownHostLines, knownHostsFile } from '../src/hosts/known-hosts.ts'
 import { turnstile } from '../src/hosts/turnstile.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
 import { applyK0sctl, fetchKubeconfig, unusable } from '../src/kubernetes/k0sctl.ts'
-import { type K0sctlRoute, routed } from '../src/kubernetes/k0sctl-document.ts'
+import { type K0sctlRoute, routed, withWholePaths } from '../src/kubernetes/k0sctl-document.ts'
 import { k0sctlVersion, patienceAt } from '../src/kubernetes/k0sctl-process.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import type { Whereabouts } from './connect.ts'
@@ -14,7 +14,7 @@ import { refuseOtherCluster } from './kubernetes/other-cluster.ts'
 
 /** k0sctl with the hosts where they really are, in a folder of this run's. */
 export function connectK0sctl(
-  { k0sctl }: Cluster,
+  { k0sctl, entry, resolve }: Cluster,
   identity: RunIdentity,
   where: Whereabouts,
   folder: string,
@@ -24,7 +24,9 @@ export function connectK0sctl(
     command: where.k0sctl,
     folder: join(folder, 'k0sctl'),
     knownHosts: knownHostsFile(folder),
+    further: k0sctl.further,
   }
+  const own = withWholePaths(k0sctl.document, dirname(resolve(entry.k0sctl)))
   const routes = (): K0sctlRoute[] => {
     const { openssh } = where
     const login = openssh ?? where.login()
@@ -51,7 +53,7 @@ export function connectK0sctl(
   // A kubeconfig may be wanted anew at any moment; two at once would work against each other.
   const alone = turnstile(1)
   const document = (which: 'controllers' | 'all') =>
-    routed(k0sctl.document, routes(), i => which === 'all' || k0sctl.hosts[i]?.role !== 'worker')
+    routed(own, routes(), i => which === 'all' || k0sctl.hosts[i]?.role !== 'worker')
   const options = (signal: AbortSignal, note: (text: string) => void) => ({
     signal,
     patience: patienceAt(where.pace),

@@ -122,9 +122,6 @@ function minorOf(version: string): number | undefined {
 
 /** As k0s decides it: kine on a controller that is alone by its role, etcd elsewhere, unless the config says it. */
 function storageOf({ k0sctl }: Cluster): string {
-  const { spec } = k0sctl.document as {
-    spec?: { k0s?: { config?: { spec?: { storage?: { type?: string } } } } }
-  }
-  const type = spec?.k0s?.config?.spec?.storage?.type
+  const { type } = (k0sctl.config.storage ?? {}) as { type?: string }
   return type ?? (k0sctl.hosts.some(h => h.role === 'single') ? 'kine' : 'etcd')
 }

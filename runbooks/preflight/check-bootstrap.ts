@@ -105,10 +105,8 @@ function noApiHost(cluster: Readers['cluster'], part: Part): Told {
 }
 
 function kubeProxyIsOff({ k0sctl }: Readers['cluster']): boolean {
-  const { spec } = k0sctl.document as {
-    spec?: { k0s?: { config?: { spec?: { network?: { kubeProxy?: { disabled?: boolean } } } } } }
-  }
-  return spec?.k0s?.config?.spec?.network?.kubeProxy?.disabled === true
+  const { kubeProxy } = (k0sctl.config.network ?? {}) as { kubeProxy?: { disabled?: boolean } }
+  return kubeProxy?.disabled === true
 }
 
 function startsApplications(part: string, what: string): Told {

@@ -172,10 +172,8 @@ function powerOf(entry: PowerEntry, password: string): PowerBlueprint {
 
 /** Who brings the network: k0s by itself, unless its config says `custom`. */
 function networkOf({ k0sctl }: Cluster): 'kube-router' | 'custom' {
-  const { spec } = k0sctl.document as {
-    spec?: { k0s?: { config?: { spec?: { network?: { provider?: string } } } } }
-  }
-  return spec?.k0s?.config?.spec?.network?.provider === 'custom' ? 'custom' : 'kube-router'
+  const { provider } = (k0sctl.config.network ?? {}) as { provider?: string }
+  return provider === 'custom' ? 'custom' : 'kube-router'
 }
 
 /** What Argo CD or Flux finds in Git: each application's folder, and stand-ins for what it would fetch from elsewhere. */

@@ -66,6 +66,18 @@ export function k0sctlDangers(file: K0sctlFile, folder: string): K0sctlDanger[] 
           `${entry.src} is a file from the network: for it k0sctl drains and restarts ${name} at every apply, and it must answer in the outage`,
           'Keep the file beside k0sctl.yaml and name it there',
         )
+      // A pattern may match nothing today and something tomorrow.
+      else if (
+        typeof entry.src === 'string' &&
+        !/[*?[{]/.test(entry.src) &&
+        !existsSync(resolve(folder, entry.src))
+      )
+        say(
+          at('files', j, 'src'),
+          true,
+          `there is no file ${entry.src}, which is to be put on ${name}`,
+          'Put it there, or remove it from `files`',
+        )
     })
   })
   return found

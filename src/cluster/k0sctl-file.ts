@@ -17,8 +17,10 @@ export interface K0sctlFile {
   kineDataSource: string | undefined
   /** The Cluster document as it is, `${NAME}` replaced. */
   document: Record<string, unknown>
-  /** Further Kubernetes documents, which k0sctl applies at its end. */
-  manifests: unknown[]
+  /** `spec` of k0s's configuration, with what further documents of kind ClusterConfig add to it. */
+  config: Record<string, unknown>
+  /** Further documents as they are: k0sctl takes ClusterConfigs into its configuration and applies all others at its end. */
+  further: unknown[]
   at(path: readonly PropertyKey[]): string
 }
 
@@ -60,7 +62,14 @@ export function readK0sctl(file: string, env: NodeJS.ProcessEnv = process.env, s
   ) as Raw
   const spec = (document.spec ?? {}) as Raw
   const k0s = (spec.k0s ?? {}) as Raw
-  const config = ((k0s.config as Raw | undefined)?.spec ?? {}) as Raw
+  const further = documents.filter(d => d !== cluster)
+  const config = further
+    .map(d => d.value as Raw)
+    .filter(d => d.kind === 'ClusterConfig' && String(d.apiVersion).startsWith('k0s.k0sproject.io/'))
+    .reduce(
+      (all: Raw, d) => filledIn(all, (d.spec ?? {}) as Raw),
+      ((k0s.config as Raw | undefined)?.spec ?? {}) as Raw,
+    )
   const api = (config.api ?? {}) as Raw
   const storage = (config.storage ?? {}) as Raw
   const rawHosts = Array.isArray(spec.hosts) ? (spec.hosts as Raw[]) : []
@@ -110,12 +119,23 @@ export function readK0sctl(file: string, env: NodeJS.ProcessEnv = process.env, s
     sans: Array.isArray(api.sans) ? api.sans.map(String) : [],
     kineDataSource: ((storage.kine as Raw | undefined)?.dataSource as string | undefined) ?? undefined,
     document,
-    manifests: documents.filter(d => d !== cluster).map(d => d.value),
+    config,
+    further: further.map(d => d.value),
     at: path => cluster.at(path),
   }
 }
 
 type Raw = Record<string, unknown>
+
+/** What is said keeps its value; what is not is taken from the other, at any depth. */
+function filledIn(said: Raw, other: Raw): Raw {
+  const isRaw = (value: unknown): value is Raw =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+  const all: Raw = { ...other, ...said }
+  for (const [key, value] of Object.entries(other))
+    if (isRaw(value) && isRaw(said[key])) all[key] = filledIn(said[key], value)
+  return all
+}
 
 /** True for an IPv4 or IPv6 address. */
 export function isLiteral(address: string): boolean {

@@ -1,3 +1,5 @@
+import { isAbsolute, resolve } from 'node:path'
+
 /** How k0sctl reaches one host of the document. */
 export interface K0sctlRoute {
   address: string
@@ -45,4 +47,28 @@ export function routed(
       }),
     },
   }
+}
+
+/**
+ * The document with the files that it names by their whole paths: the copy that k0sctl is given lies elsewhere.
+ * @param folder of the person's own file
+ */
+export function withWholePaths(document: Record<string, unknown>, folder: string): Record<string, unknown> {
+  const whole = (path: unknown) =>
+    typeof path === 'string' && path !== '' && !/^https?:\/\//.test(path) && !isAbsolute(path)
+      ? resolve(folder, path)
+      : path
+  const spec = document.spec as { hosts: Record<string, unknown>[] }
+  const hosts = spec.hosts.map(host => ({
+    ...host,
+    ...(host.k0sBinaryPath === undefined ? {} : { k0sBinaryPath: whole(host.k0sBinaryPath) }),
+    ...(Array.isArray(host.files)
+      ? {
+          files: host.files.map((file: Record<string, unknown>) =>
+            file.src === undefined ? file : { ...file, src: whole(file.src) },
+          ),
+        }
+      : {}),
+  }))
+  return { ...document, spec: { ...spec, hosts } }
 }

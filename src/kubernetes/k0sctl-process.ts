@@ -12,6 +12,8 @@ export interface K0sctl {
   folder: string
   /** File of the host keys that it may trust, written anew each time; in its own folder by default. */
   knownHosts?: string
+  /** Documents that stand in the configuration behind that of its hosts. */
+  further?: readonly unknown[]
 }
 
 export interface K0sctlOptions {
@@ -65,7 +67,10 @@ export async function runK0sctl(
   const { folder } = k0sctl
   // Its log lies there; it would let everybody look into it.
   mkdirSync(join(folder, 'cache', 'k0sctl'), { recursive: true, mode: 0o700 })
-  const config = write(resolve(folder, 'k0sctl.yaml'), stringify(document))
+  const config = write(
+    resolve(folder, 'k0sctl.yaml'),
+    [document, ...(k0sctl.further ?? [])].map(d => stringify(d)).join('---\n'),
+  )
   const trusted = routes.map(r => r.knownHost).join('')
   const knownHosts = write(resolve(folder, k0sctl.knownHosts ?? 'known_hosts'), trusted)
   const pidFile = resolve(folder, 'pid')

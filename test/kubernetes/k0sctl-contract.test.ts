@@ -44,29 +44,36 @@ interface Run {
 async function run(
   command: string[],
   args: string[],
-  { hosts = ['lithium'], known = '' as string | undefined } = {},
+  {
+    hosts = ['lithium'],
+    known = '' as string | undefined,
+    worker = {} as object,
+    further = [] as object[],
+    port = undefined as number | undefined,
+  } = {},
 ): Promise<Run> {
   const home = scratch('k0sctl-home')
   const knownHosts = join(home, 'known_hosts')
   if (known !== undefined) writeFileSync(knownHosts, known)
   const config = join(home, 'k0sctl.yaml')
   const { operatorKeyFile: keyPath } = lab.endpoints
-  writeFileSync(
-    config,
-    stringify({
+  const documents = [
+    {
       apiVersion: 'k0sctl.k0sproject.io/v1beta1',
       kind: 'Cluster',
       metadata: { name: 'home' },
       spec: {
         hosts: hosts.map((name, i) => ({
           role: i === 0 ? 'controller+worker' : 'worker',
-          ...(i === 0 ? { noTaints: true } : {}),
-          ssh: { ...lab.endpoints.hosts[name], keyPath },
+          ...(i === 0 ? { noTaints: true } : worker),
+          ssh: { ...lab.endpoints.hosts[name], keyPath, ...(port === undefined ? {} : { port }) },
         })),
         k0s: { version: '1.34.2+k0s.0', config: {} },
       },
-    }),
-  )
+    },
+    ...further,
+  ]
+  writeFileSync(config, documents.map(d => stringify(d)).join('---\n'))
   const [program = '', ...before] = command
   const given = args[0] === 'version' ? [] : ['--config', config]
   return new Promise((resolve, reject) => {
@@ -146,6 +153,15 @@ function contract(name: string, command: string[]): void {
       },
     )
 
+    test('a host that refuses is tried again until its time is over, and that is what it says', async () => {
+      const { code, stdout } = await run(command, ['apply', '--no-wait', '--timeout', '6s'], { port: 1 })
+      expect(code).toBe(1)
+      const last = stdout.trimEnd().split('\n').at(-1)
+      expect(last).toMatch(
+        /failed on 1 hosts:\\n - 127\.\S+:1: context deadline exceeded\\nclient connect: retry: context done after \d+ attempts: context deadline exceeded: ssh dial: dial tcp 127\.\S+:1: connect: connection refused"$/,
+      )
+    })
+
     test('reset wants to be forced', async () => {
       const { code, stdout } = await run(command, ['reset'], { known: knownLine(key) })
       expect(code).toBe(1)
@@ -179,28 +195,110 @@ function onPath(name: string): string | undefined {
 // Where the output of a real one lies beside the checkout.
 const recorded = fileURLToPath(new URL('../../../shared/k0sctl/outputs', import.meta.url))
 
-test.skipIf(!existsSync(recorded))(
-  'phases and what is said in them, as a real k0sctl was heard (skipped where its output is not beside the checkout)',
-  async () => {
-    expect(readdirSync(recorded).length).toBeGreaterThan(10)
-    const known = await Promise.all(
-      ['lithium', 'helium'].map(async name => {
-        const line = await connectSsh(access(lab.endpoints, name))
-        line.close()
-        const { address, port } = lab.endpoints.hosts[name]!
-        return knownHostsLine(address, port, line.hostKey)
-      }),
-    )
-    const both = { hosts: ['lithium', 'helium'], known: known.join('') }
-    for (const scenario of ['fresh-controller-worker-nowait', 'apply-nowait-worker-not-ready']) {
-      const { code, stdout } = await run(standIn, ['apply', '--no-wait'], both)
-      expect(code).toBe(0)
-      const wanted = readFileSync(join(recorded, `${scenario}.stdout.txt`), 'utf8')
-      expect(said(wanted).length).toBeGreaterThan(20)
-      expect(said(stdout)).toEqual(said(wanted))
+describe.skipIf(!existsSync(recorded))(
+  'the stand-in says what a real k0sctl was heard to say (skipped where its output is not beside the checkout)',
+  () => {
+    const heard = (scenario: string) => readFileSync(join(recorded, `${scenario}.stdout.txt`), 'utf8')
+    const both = async () => {
+      const known = await Promise.all(
+        ['lithium', 'helium'].map(async name => {
+          const line = await connectSsh(access(lab.endpoints, name))
+          line.close()
+          const { address, port } = lab.endpoints.hosts[name]!
+          return knownHostsLine(address, port, line.hostKey)
+        }),
+      )
+      return { hosts: ['lithium', 'helium'], known: known.join('') }
     }
+    const files = scratch('k0sctl-files')
+    writeFileSync(join(files, 'a.txt'), 'a')
+    const full = {
+      worker: {
+        files: [
+          { name: 'a', src: join(files, 'a.txt'), dstDir: '/etc/lab', perm: '0640' },
+          { name: 'd', data: 'inline\n', dst: '/etc/lab/d.txt', perm: '0600' },
+        ],
+        hooks: {
+          apply: { before: ['echo hook-before-apply'], after: ['echo hook-after-apply'] },
+          install: { before: ['echo ib'], after: ['echo ia'] },
+        },
+      },
+      further: [
+        {
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          metadata: { name: 'x', namespace: 'default' },
+          data: { a: 'b' },
+        },
+      ],
+    }
+    type Hosts = Record<string, { files: Record<string, { text: string; mode: string }>; units: object }>
+    const filesOf = (host: string) => world.read<Hosts>('hosts')?.[host]?.files ?? {}
+
+    test('in a dry run, which uploads k0s all the same and leaves nothing', async () => {
+      expect(readdirSync(recorded).length).toBeGreaterThan(10)
+      const { code, stdout } = await run(standIn, ['apply', '--no-wait', '--dry-run'], {
+        ...(await both()),
+        ...full,
+      })
+      expect(code).toBe(0)
+      expect(said(stdout)).toEqual(said(heard('dry-run-fresh')))
+      expect(wouldDo(heard('dry-run-fresh')).length).toBeGreaterThan(15)
+      expect(wouldDo(stdout)).toEqual(wouldDo(heard('dry-run-fresh')))
+      const left = Object.keys(filesOf('lithium')).filter(path => /k0s/.test(path))
+      expect(left).toEqual([])
+    })
+
+    test('on fresh machines, and on those whose worker is not Ready', async () => {
+      for (const scenario of ['fresh-controller-worker-nowait', 'apply-nowait-worker-not-ready']) {
+        const { code, stdout } = await run(standIn, ['apply', '--no-wait'], await both())
+        expect(code).toBe(0)
+        expect(said(heard(scenario)).length).toBeGreaterThan(20)
+        expect(said(stdout)).toEqual(said(heard(scenario)))
+      }
+    })
+
+    test('in a reset, which resets the leader twice and leaves the join token', async () => {
+      const { code, stdout } = await run(standIn, ['reset', '--force'], await both())
+      expect(code).toBe(0)
+      expect(said(stdout)).toEqual(said(heard('reset-force')))
+      expect(Object.keys(filesOf('helium')).filter(path => /^\/(?:opt\/bin|etc)\/.*k0s/.test(path))).toEqual([
+        '/etc/k0s/k0stoken',
+        '/etc/k0s/arguments',
+      ])
+      expect(filesOf('lithium')['/opt/bin/k0s']).toBe(undefined)
+    })
+
+    test('with files, hooks, further documents and a kubeconfig that is written over a longer one', async () => {
+      const out = join(files, 'kubeconfig')
+      writeFileSync(out, 'x'.repeat(100_000))
+      const { code, stdout } = await run(standIn, ['apply', '--no-wait', '--kubeconfig-out', out], {
+        ...(await both()),
+        ...full,
+      })
+      expect(code).toBe(0)
+      expect(said(stdout)).toEqual(said(heard('fresh-with-files-hooks-manifest-kubeconfigout')))
+      expect(filesOf('helium')['/etc/lab/a.txt']).toMatchObject({ text: 'a', mode: '0640' })
+      expect(filesOf('helium')['/etc/lab/d.txt']).toMatchObject({ text: 'inline\n', mode: '0600' })
+      expect(readFileSync(out, 'utf8')).toMatch(/^apiVersion: v1\n[\s\S]*xxxx$/)
+    })
   },
 )
+
+/** What a dry run would do, whichever host comes first. */
+function wouldDo(stdout: string): string[] {
+  return [...stdout.matchAll(/^dry-run: {2}- (.*)$/gm)]
+    .map(m =>
+      (m[1] ?? '')
+        .replace(/\d+\.\d+\.\d+\.\d+:\d+/g, 'HOST')
+        .replace(/k0s\.tmp\.\d+/, 'k0s.tmp')
+        .replace(/v1\.\d+\.\d+\+k0s\.\d+/g, 'VERSION')
+        .replace(/upload file \S+/, 'upload file')
+        .replace(/manifest .*/, 'manifest'),
+    )
+    .filter(line => !line.startsWith('set timestamp'))
+    .sort()
+}
 
 /** What it says, in order; where hosts are at work side by side, by what is said and not by whom. */
 function said(stdout: string): string[] {
@@ -211,7 +309,10 @@ function said(stdout: string): string[] {
         line
           .replace(/\d+\.\d+\.\d+\.\d+:\d+/g, 'HOST')
           .replace(/Finished in .*/, 'Finished')
-          .replace(/v1\.\d+\.\d+\+k0s\.\d+/g, 'VERSION'),
+          .replace(/v1\.\d+\.\d+\+k0s\.\d+/g, 'VERSION')
+          .replace(/(status 127) .*/, '$1')
+          .replace(/apply manifest .*/, 'apply manifest')
+          .replace(/kubectl apply: .*/, 'kubectl apply'),
       )
       // What depends on the binary's way there and on the hosts' networks.
       .filter(

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { parse } from 'yaml'
+import { parse, parseAllDocuments } from 'yaml'
 import { applyK0sctl, checkKubeconfig, fetchKubeconfig } from '../../src/kubernetes/k0sctl.ts'
-import { type K0sctlRoute, routed } from '../../src/kubernetes/k0sctl-document.ts'
+import { type K0sctlRoute, routed, withWholePaths } from '../../src/kubernetes/k0sctl-document.ts'
 import { k0sctlVersion, patienceAt } from '../../src/kubernetes/k0sctl-process.ts'
 import { scratch } from '../runbook/harness.ts'
 
@@ -63,6 +63,39 @@ test('hosts stand where they really are, and nothing else of the person’s docu
   ])
   expect(made.spec.k0s).toEqual(document.spec.k0s)
   expect((routed(document, routes, i => i === 0) as typeof document).spec.hosts).toHaveLength(1)
+})
+
+test('files that it names are found from the folder of its own, and further documents stay behind it', async () => {
+  const host = { role: 'controller', ssh: { address: 'lithium.home' } }
+  const files = [
+    { src: './a.txt', dst: '/a' },
+    { src: 'https://example.net/x', dst: '/x' },
+    { data: 'b', dst: '/b' },
+  ]
+  const own = {
+    ...document,
+    spec: {
+      ...document.spec,
+      hosts: [
+        { ...host, k0sBinaryPath: '../bin/k0s', files },
+        { ...host, files: [{ src: '/c' }] },
+      ],
+    },
+  }
+  const whole = withWholePaths(own, '/home/somebody/cluster') as typeof own
+  expect(whole.spec.hosts).toEqual([
+    {
+      ...host,
+      k0sBinaryPath: '/home/somebody/bin/k0s',
+      files: [{ src: '/home/somebody/cluster/a.txt', dst: '/a' }, files[1], files[2]],
+    },
+    { ...host, files: [{ src: '/c' }] },
+  ])
+  const further = [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x' } }]
+  const { k0sctl, options, folder } = program('exit 0')
+  await applyK0sctl({ ...k0sctl, further }, document, routes, {}, options)
+  const written = parseAllDocuments(readFileSync(join(folder, 'k0sctl.yaml'), 'utf8')).map(d => d.toJS())
+  expect(written).toEqual([document, ...further])
 })
 
 test('with the transport openssh, k0sctl goes the person’s own way, and trusts this run’s host keys alone', () => {

@@ -480,6 +480,7 @@ export class Machine {
     }
     if (verb === 'is-active')
       return said(`${names.map(n => this.state.units[n]?.active ?? 'inactive').join('\n')}\n`)
+    if (verb === 'daemon-reload') return said('')
     if (verb === 'stop' || verb === 'start' || verb === 'restart' || verb === 'reset-failed') {
       this.changed(`${verb} ${names.join(' ')}`)
       for (const name of names) {

@@ -11,11 +11,21 @@ export interface Host {
   privateAddress?: string
   hostname?: string
   noTaints?: boolean
+  files?: { name?: string; src?: string; data?: string; dst?: string; dstDir?: string; perm?: string }[]
+  hooks?: Partial<Record<'apply' | 'install', Partial<Record<'before' | 'after', string[]>>>>
 }
 
-export interface Config {
+/** The document of kind Cluster. */
+export interface Cluster {
   metadata?: { name?: string }
   spec: { hosts: Host[]; k0s: { version?: string; config?: { spec?: { api?: { port?: number } } } } }
+}
+
+/** A whole k0sctl.yaml. */
+export interface Config {
+  cluster: Cluster
+  /** What is applied at the end. */
+  manifests: unknown[]
 }
 
 /** What failed on one host, or, without a host, everywhere. */
@@ -40,24 +50,33 @@ export function on(host: Host, text: string): void {
   say('info', `${where(host)}: ${text}`)
 }
 
-/** Logs in as k0sctl does: with what known_hosts says, or trusting whoever answers. */
-export async function connect(host: Host): Promise<SshConnection> {
+/**
+ * Logs in as k0sctl does: with what known_hosts says, or trusting whoever answers. One that does not answer is tried again
+ * (ten minutes long, every five seconds, by the real one); a wrong key ends it at once.
+ */
+export async function connect(host: Host, patienceMs: number): Promise<SshConnection> {
   const { address, port = 22, user = 'root', keyPath } = host.ssh
-  try {
-    const pins = accepted(address, port)
-    const privateKey = readFileSync(keyPath ?? '', 'utf8')
-    const line = await connectSsh({ name: where(host), address, port, user, privateKey, pins })
-    if (pins === 'first-use') remember(address, port, line.hostKey)
-    return line
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string }
-    throw new Failed(
-      code === 'host-key-mismatch'
-        ? 'retrying aborted\nclient connect: retry: abort condition reached after 1 attempts: operation cannot be completed: ssh: handshake failed: host key mismatch: knownhosts: key mismatch'
-        : `context deadline exceeded\nclient connect: ${message}`,
-      host,
-    )
-  }
+  const end = Date.now() + patienceMs
+  for (let attempts = 1; ; attempts += 1)
+    try {
+      const pins = accepted(address, port)
+      const privateKey = readFileSync(keyPath ?? '', 'utf8')
+      const line = await connectSsh({ name: where(host), address, port, user, privateKey, pins })
+      if (pins === 'first-use') remember(address, port, line.hostKey)
+      return line
+    } catch (error) {
+      if ((error as { code?: string }).code === 'host-key-mismatch')
+        throw new Failed(
+          'retrying aborted\nclient connect: retry: abort condition reached after 1 attempts: operation cannot be completed: ssh: handshake failed: host key mismatch: knownhosts: key mismatch',
+          host,
+        )
+      if (Date.now() >= end)
+        throw new Failed(
+          `context deadline exceeded\nclient connect: retry: context done after ${attempts} attempts: context deadline exceeded: ssh dial: dial tcp ${where(host)}: connect: connection refused`,
+          host,
+        )
+      await new Promise(resolve => setTimeout(resolve, Math.min(patienceMs / 20, end - Date.now())))
+    }
 }
 
 /** Under a name of its own first, which only an orderly end takes away. */

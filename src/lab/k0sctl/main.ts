@@ -1,9 +1,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parse, parseAllDocuments, stringify } from 'yaml'
+import { parseAllDocuments } from 'yaml'
 import { onlyLoopback } from '../isolation.ts'
 import { apply } from './apply.ts'
-import { type Config, connect, Failed, must, say, sudo, where } from './host.ts'
+import { type Cluster, type Config, connect, Failed, say, where } from './host.ts'
+import { adminKubeconfig } from './kubeconfig.ts'
+import { reset } from './reset.ts'
 
 /**
  * A stand-in for the program k0sctl: the same flags, output, phases and exit codes, and the same commands on the
@@ -30,53 +32,51 @@ async function main(argv: string[]): Promise<number> {
   }
   const file = flag('--config') ?? flag('-c')
   if (command === 'reset' && !argv.includes('--force')) throw new Failed('reset requires --force')
-  if ((command !== 'apply' && command !== 'kubeconfig') || file === undefined) {
-    process.stderr.write('usage: k0sctl apply|kubeconfig --config FILE\n')
+  if ((command !== 'apply' && command !== 'kubeconfig' && command !== 'reset') || file === undefined) {
+    process.stderr.write('usage: k0sctl apply|kubeconfig|reset --config FILE\n')
     return 1
   }
-  const config = parseAllDocuments(readFileSync(file, 'utf8'))[0]?.toJS() as Config
-  return command === 'kubeconfig'
-    ? kubeconfig(config, flag('--address'))
-    : apply(config, {
-        noWait: argv.includes('--no-wait'),
-        force: argv.includes('--force'),
-        restoreFrom: flag('--restore-from'),
-        cancelled: () => cancelled,
-      })
-}
-
-async function kubeconfig(config: Config, address: string | undefined): Promise<number> {
-  const leader = config.spec.hosts.find(h => h.role !== 'worker')
+  const config = read(file)
+  const { cluster } = config
+  const patienceMs = Math.min(connectMs, scaled(flag('--timeout')))
+  const stopping = { cancelled: () => cancelled, patienceMs }
+  if (command === 'reset') return reset(cluster.spec.hosts, stopping)
+  if (command === 'apply')
+    return apply(config, {
+      noWait: argv.includes('--no-wait'),
+      force: argv.includes('--force'),
+      dryRun: argv.includes('--dry-run'),
+      restoreFrom: flag('--restore-from'),
+      kubeconfigOut: flag('--kubeconfig-out'),
+      file,
+      ...stopping,
+    })
+  const leader = cluster.spec.hosts.find(h => h.role !== 'worker')
   if (!leader) throw new Failed('no hosts with a controller role defined')
-  const line = await connect(leader)
+  const line = await connect(leader, patienceMs)
   try {
-    const admin = parse(
-      await must(line, leader, sudo('/opt/bin/k0s kubeconfig admin --data-dir=/var/lib/k0s')),
-    ) as AdminKubeconfig
-    const name = config.metadata?.name ?? 'k0s-cluster'
-    const { cluster } = admin.clusters[0] ?? { cluster: {} }
-    process.stdout.write(
-      stringify(
-        {
-          apiVersion: 'v1',
-          clusters: [{ cluster: address === undefined ? cluster : { ...cluster, server: address }, name }],
-          contexts: [{ context: { cluster: name, namespace: 'default', user: 'admin' }, name }],
-          'current-context': name,
-          kind: 'Config',
-          users: [{ name: 'admin', user: admin.users[0]?.user ?? {} }],
-        },
-        { lineWidth: 0, indentSeq: false },
-      ),
-    )
+    process.stdout.write(await adminKubeconfig(line, leader, cluster, flag('--address')))
     return 0
   } finally {
     line.close()
   }
 }
 
-interface AdminKubeconfig {
-  clusters: { cluster: Record<string, unknown> }[]
-  users: { user: Record<string, unknown> }[]
+// Ten minutes with the real one: everything that takes time here is two hundred times as fast.
+const connectMs = 3_000
+
+function scaled(timeout: string | undefined): number {
+  const [, number, unit] = /^(\d+)(s|m)$/.exec(timeout ?? '') ?? []
+  return number === undefined
+    ? Number.POSITIVE_INFINITY
+    : (Number(number) * (unit === 'm' ? 60_000 : 1_000)) / 200
+}
+
+/** Its documents: that of the hosts, configurations of k0s that are taken into it, and what is applied at the end. */
+function read(file: string): Config {
+  const [cluster, ...further] = parseAllDocuments(readFileSync(file, 'utf8')).map(d => d.toJS() as unknown)
+  const isConfig = (d: unknown) => (d as { kind?: string } | null)?.kind === 'ClusterConfig'
+  return { cluster: cluster as Cluster, manifests: further.filter(d => d !== null && !isConfig(d)) }
 }
 
 onlyLoopback()
