@@ -375,10 +375,16 @@ export class Machine {
       }
       case 'rm': {
         const paths = args.filter(a => !a.startsWith('-'))
-        this.changed(`rm ${paths.join(' ')}`)
         const below = args.some(a => /^-\w*r/.test(a))
-        for (const path of Object.keys(files))
-          if (paths.some(p => path === p || (below && path.startsWith(`${p}/`)))) delete files[path]
+        const meant = (path: string) =>
+          paths.some(p =>
+            p.endsWith('*')
+              ? path.startsWith(p.slice(0, -1))
+              : path === p || (below && path.startsWith(`${p}/`)),
+          )
+        const found = Object.keys(files).filter(meant)
+        if (found.length > 0 || !paths.every(p => p.endsWith('*'))) this.changed(`rm ${paths.join(' ')}`)
+        for (const path of found) delete files[path]
         return said('')
       }
       case 'rmdir':

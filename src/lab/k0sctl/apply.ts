@@ -95,6 +95,8 @@ class Apply {
     await session.detect()
     await session.facts()
     session.phase('Validate hosts')
+    // What one that was killed had uploaded whole; half uploads have another name, and stay.
+    for (const host of session.hosts) await this.sudo(host, 'rm -f /opt/bin/k0s.tmp.*')
     say('info', 'validating clock skew')
     this.known = await session.k0sFacts(options.force)
     session.phase('Validate facts')

@@ -227,6 +227,13 @@ test('a wrong host key ends it at once, before any command', async () => {
   expect(world.mutations.hosts).toBe(count)
 })
 
+test('what a killed one had uploaded whole is swept by the next one', async () => {
+  await onMachine(lab.endpoints, 'lithium', sudo => sudo('install -D /dev/stdin /opt/bin/k0s.tmp.1', 'k0s'))
+  expect(await k0sctl(['apply', '--no-wait'], 'controllers')).toMatchObject({ code: 0 })
+  const { files } = world.read<{ lithium: { files: Record<string, unknown> } }>('hosts')!.lithium
+  expect(Object.keys(files).filter(path => path.startsWith('/opt/bin/'))).toEqual(['/opt/bin/k0s'])
+})
+
 test('killed between install and start it refuses the next time, and --force goes on', async () => {
   await onMachine(lab.endpoints, 'lithium', async sudo => {
     await sudo('install -D -m 0750 /dev/stdin /opt/bin/k0s', 'v1.34.2+k0s.0')
