@@ -131,7 +131,10 @@ export function openNetboot({ address, port, dhcp, macOf }: NetbootOptions): Net
       await server.listen()
       return server.offer({ name, content: { text: () => text }, once: true, peer })
     },
-    forget: () => dhcp.forget(),
+    // What this process answers is taken down by whoever put it up: another machine may be booting by it.
+    forget: async () => {
+      if (machines.size === 0) await dhcp.forget()
+    },
     async close() {
       machines.clear()
       await turn.catch(() => undefined)
