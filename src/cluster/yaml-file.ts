@@ -9,6 +9,7 @@ import {
   type Node,
   parseAllDocuments,
 } from 'yaml'
+import { goYaml } from '../kubernetes/go-yaml.ts'
 import { ClusterFileFault, type Problem } from './problem.ts'
 
 /** One YAML document of a file, with the places of everything in it. */
@@ -34,7 +35,7 @@ export function readYaml(file: string, shown = file): YamlDocument[] {
 
 export function parseYaml(text: string, shown: string): YamlDocument[] {
   const lines = new LineCounter()
-  const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, merge: true })
+  const documents = parseAllDocuments(text, { ...goYaml, lineCounter: lines, uniqueKeys: true })
   if (!Array.isArray(documents)) return []
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset)

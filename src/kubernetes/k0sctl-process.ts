@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { execa } from 'execa'
 import { stringify } from 'yaml'
 import { Fault } from '../runbook/fault.ts'
+import { goYaml } from './go-yaml.ts'
 import type { K0sctlRoute } from './k0sctl-document.ts'
 
 /** The program k0sctl and a folder of its own: its log, its idea of home. */
@@ -69,7 +70,7 @@ export async function runK0sctl(
   mkdirSync(join(folder, 'cache', 'k0sctl'), { recursive: true, mode: 0o700 })
   const config = write(
     resolve(folder, 'k0sctl.yaml'),
-    [document, ...(k0sctl.further ?? [])].map(d => stringify(d)).join('---\n'),
+    [document, ...(k0sctl.further ?? [])].map(d => stringify(d, goYaml)).join('---\n'),
   )
   const trusted = routes.map(r => r.knownHost).join('')
   const knownHosts = write(resolve(folder, k0sctl.knownHosts ?? 'known_hosts'), trusted)

@@ -1,7 +1,6 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadCluster } from '../../src/cluster/load.ts'
 import type { Blame } from '../../src/runbook/fault.ts'
@@ -9,6 +8,7 @@ import { createJournal } from '../../src/runbook/journal.ts'
 import { takeLock } from '../../src/runbook/lock.ts'
 import { createRunFolder } from '../../src/runbook/run-folder.ts'
 import { exitsOf } from '../house/fault-catalogue.ts'
+import { nothingIsLeftRunning } from './left-running.ts'
 import { type Ended, recover, root, scratch, typed } from './program.ts'
 import type { Line } from './typist.ts'
 
@@ -203,55 +203,6 @@ const refusals: Refusal[] = [
   },
 ]
 
-describe.concurrent('a rehearsal that is interrupted', () => {
-  test(
-    'Ctrl-C once stops after what is going on, twice at once; both end with 130, and resume finishes',
-    time,
-    async test => {
-      const state = scratch(test)
-      const once = await recover(['rehearse', 'examples/home', '--json'], state, running =>
-        running.signalAt('▸ Install Flatcar on', 'SIGINT'),
-      )
-      expect(once.stderr).toContain('stopping after what is going on now')
-      expect(once.stderr).not.toContain('stopping at once')
-      expect(once.exit, once.stderr).toBe(130)
-      const stopped = JSON.parse(once.stdout)
-      expect(stopped).toMatchObject({ state: 'stopped', failures: [] })
-      expect(stopped.left).toBeGreaterThan(0)
-      await nothingIsLeftRunning(state)
-
-      const twice = await recover(['resume', '--json'], state, running => {
-        running.signalAt('▸ ', 'SIGINT')
-        running.signalAt('stopping after what is going on now', 'SIGINT')
-      })
-      expect(twice.stderr).toContain('stopping at once')
-      expect(twice.exit, twice.stderr).toBe(130)
-      expect(JSON.parse(twice.stdout)).toMatchObject({ run: stopped.run, state: 'stopped', failures: [] })
-      await nothingIsLeftRunning(state)
-
-      const rest = await recover(['resume', stopped.run, '--json'], state)
-      expect(rest.exit, rest.stderr).toBe(0)
-      expect(JSON.parse(rest.stdout)).toMatchObject({
-        run: stopped.run,
-        state: 'finished',
-        failures: [],
-        left: 0,
-      })
-      await nothingIsLeftRunning(state)
-    },
-  )
-
-  test('SIGTERM is Ctrl-C, too', time, async test => {
-    const state = scratch(test)
-    const ended = await recover(['rehearse', 'examples/home'], state, running =>
-      running.signalAt('▸ ', 'SIGTERM'),
-    )
-    expect(ended.exit, ended.stderr).toBe(130)
-    expect(ended.stderr).toMatch(/`recover resume \S+`/)
-    await nothingIsLeftRunning(state)
-  })
-})
-
 test.concurrent('a rehearsal that fails ends with 3 and names step, code and remedy', time, async test => {
   const state = scratch(test)
   const { exit, stdout, stderr } = await recover(
@@ -398,21 +349,3 @@ async function begun(
 }
 
 /** The lab is a process of its own; when the command has ended, it must end, too. */
-async function nothingIsLeftRunning(state: string): Promise<void> {
-  const runs = join(state, 'recover/runs')
-  for (const run of readdirSync(runs)) {
-    const { pid } = JSON.parse(readFileSync(join(runs, run, 'lab/lab.json'), 'utf8')) as { pid: number }
-    const until = performance.now() + 60_000
-    while (isAlive(pid) && performance.now() < until) await setTimeout(100)
-    expect(isAlive(pid), `the lab of run ${run} still runs`).toBe(false)
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}

@@ -17,7 +17,10 @@ function folder(files: Record<string, string>): string {
 }
 
 function owned(manifests: string) {
-  const top = folder({ 'kustomization.yaml': 'namespace: n\nresources: [all.yaml]\n', 'all.yaml': manifests })
+  const top = folder({
+    'kustomization.yaml': 'namespace: ns\nresources: [all.yaml]\n',
+    'all.yaml': manifests,
+  })
   const { objects, remote } = renderLocal(top, top)
   return ownershipOf(objects, remote)
 }
@@ -30,37 +33,37 @@ test.each<[string, string, Record<string, string[]>]>([
     'a claim that nobody mounts',
     'apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: data }\n',
     {
-      'PersistentVolumeClaim n/data': ['n/data'],
+      'PersistentVolumeClaim ns/data': ['ns/data'],
     },
   ],
   [
     'a claim and who mounts it',
     `apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: data }\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web }\nspec: { template: { ${pod('data')} } }\n`,
-    { 'Deployment n/web': ['n/data'] },
+    { 'Deployment ns/web': ['ns/data'] },
   ],
   [
     'a claim of another folder, mounted by a CronJob',
     `apiVersion: batch/v1\nkind: CronJob\nmetadata: { name: nightly }\nspec: { jobTemplate: { spec: { template: { ${pod('elsewhere')} } } } }\n`,
-    { 'CronJob n/nightly': ['n/elsewhere'] },
+    { 'CronJob ns/nightly': ['ns/elsewhere'] },
   ],
   [
     'a StatefulSet with two replicas and two templates',
     'apiVersion: apps/v1\nkind: StatefulSet\nmetadata: { name: db }\nspec: { replicas: 2, volumeClaimTemplates: [{ metadata: { name: a } }, { metadata: { name: b } }] }\n',
-    { 'StatefulSet n/db': ['n/a-db-0', 'n/a-db-1', 'n/b-db-0', 'n/b-db-1'] },
+    { 'StatefulSet ns/db': ['ns/a-db-0', 'ns/a-db-1', 'ns/b-db-0', 'ns/b-db-1'] },
   ],
   [
     'CloudNativePG, with its log apart',
     'apiVersion: postgresql.cnpg.io/v1\nkind: Cluster\nmetadata: { name: pg }\nspec: { instances: 1, storage: { size: 1Gi }, walStorage: { size: 1Gi } }\n',
-    { 'Cluster n/pg': ['n/pg-1', 'n/pg-1-wal'] },
+    { 'Cluster ns/pg': ['ns/pg-1', 'ns/pg-1-wal'] },
   ],
   [
     'Elasticsearch, by default and with templates',
     'apiVersion: elasticsearch.k8s.elastic.co/v1\nkind: Elasticsearch\nmetadata: { name: elasticsearch }\nspec: { nodeSets: [{ name: default, count: 1 }, { name: hot, count: 2, volumeClaimTemplates: [{ metadata: { name: elasticsearch-data } }] }] }\n',
     {
-      'Elasticsearch n/elasticsearch': [
-        'n/elasticsearch-data-elasticsearch-es-default-0',
-        'n/elasticsearch-data-elasticsearch-es-hot-0',
-        'n/elasticsearch-data-elasticsearch-es-hot-1',
+      'Elasticsearch ns/elasticsearch': [
+        'ns/elasticsearch-data-elasticsearch-es-default-0',
+        'ns/elasticsearch-data-elasticsearch-es-hot-0',
+        'ns/elasticsearch-data-elasticsearch-es-hot-1',
       ],
     },
   ],
@@ -68,11 +71,11 @@ test.each<[string, string, Record<string, string[]>]>([
     'Prometheus in two shards, and an Alertmanager with a name for its template',
     'apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nmetadata: { name: k8s }\nspec: { shards: 2, storage: { volumeClaimTemplate: { spec: {} } } }\n---\napiVersion: monitoring.coreos.com/v1\nkind: Alertmanager\nmetadata: { name: main }\nspec: { storage: { volumeClaimTemplate: { metadata: { name: silences } } } }\n',
     {
-      'Prometheus n/k8s': [
-        'n/prometheus-k8s-db-prometheus-k8s-0',
-        'n/prometheus-k8s-db-prometheus-k8s-shard-1-0',
+      'Prometheus ns/k8s': [
+        'ns/prometheus-k8s-db-prometheus-k8s-0',
+        'ns/prometheus-k8s-db-prometheus-k8s-shard-1-0',
       ],
-      'Alertmanager n/main': ['n/silences-alertmanager-main-0'],
+      'Alertmanager ns/main': ['ns/silences-alertmanager-main-0'],
     },
   ],
   [
@@ -105,7 +108,7 @@ test.each<[string, string, RegExp | undefined]>([
   [
     'a kind of which nothing is known',
     'apiVersion: minio.min.io/v2\nkind: Tenant\nmetadata: { name: t }\nspec: {}\n',
-    /^Tenant n\/t \(minio\.min\.io\), a kind of which recover does not know/,
+    /^Tenant ns\/t \(minio\.min\.io\), a kind of which recover does not know/,
   ],
   [
     'a known kind that asks for storage',

@@ -24,6 +24,8 @@ describeReal('the fact script, run by real shells on real block devices', () => 
     fill(file)
     const device = run('losetup', '-fP', '--show', file).trim()
     devices.push(device)
+    // A device keeps its write protection when another file is put into it.
+    run('blockdev', '--setrw', device)
     // Some kernels read no partition tables; util-linux does, and tells them.
     spawnSync('partx', ['-u', device])
     return device.slice('/dev/'.length)
@@ -72,6 +74,7 @@ describeReal('the fact script, run by real shells on real block devices', () => 
     run('blockdev', '--setro', `/dev/${ro}`)
   })
   afterAll(() => {
+    spawnSync('blockdev', ['--setrw', `/dev/${ro}`])
     for (const device of devices) spawnSync('losetup', ['-d', device])
   })
 

@@ -226,7 +226,7 @@ test('a CiliumNode without a node is deleted, and no other; a pod proves names a
   const notes: string[] = []
   const look = {
     kubernetes: writer,
-    cluster: { jobImage: 'alpine' },
+    cluster: { jobImage: 'alpine', k0sctl: { hosts: [] } },
     note: (text: string) => notes.push(text),
   }
   expect(await proveNetwork.observe(look)).toMatchObject({

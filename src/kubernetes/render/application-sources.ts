@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, normalize } from 'node:path'
 import { stringify } from 'yaml'
 import { Fault } from '../../runbook/fault.ts'
+import { goYaml } from '../go-yaml.ts'
 import type { KubernetesObject } from '../kubernetes.ts'
 
 /** What one source of an Application is rendered from. */
@@ -140,8 +141,8 @@ function chartOf(
   }
   // Later ones win: values, then the object, then single parameters, as in Argo CD.
   if (helm.values) add(helm.values)
-  if (helm.valuesObject) add(stringify(helm.valuesObject))
-  if (helm.parameters?.length) add(stringify(nested(helm.parameters)))
+  if (helm.valuesObject) add(stringify(helm.valuesObject, goYaml))
+  if (helm.parameters?.length) add(stringify(nested(helm.parameters), goYaml))
   const [first, ...others] = Object.keys(files)
   return {
     entry: {
@@ -184,7 +185,7 @@ function nested(parameters: { name: string; value: string }[]): object {
 }
 
 function made(kustomization: object, files: Record<string, string> = {}): RenderSource {
-  return { kind: 'made', files: { ...files, 'kustomization.yaml': stringify(kustomization) } }
+  return { kind: 'made', files: { ...files, 'kustomization.yaml': stringify(kustomization, goYaml) } }
 }
 
 function valuesMissing(name: string, file: string): Fault {

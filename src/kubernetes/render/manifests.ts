@@ -1,5 +1,6 @@
 import { parseAllDocuments, stringify } from 'yaml'
 import { Fault } from '../../runbook/fault.ts'
+import { goYaml } from '../go-yaml.ts'
 import type { KubernetesObject } from '../kubernetes.ts'
 
 /**
@@ -8,7 +9,7 @@ import type { KubernetesObject } from '../kubernetes.ts'
  * @param source where the text comes from, for messages
  */
 export function parseManifests(text: string, source: string): KubernetesObject[] {
-  const documents = parseAllDocuments(text)
+  const documents = parseAllDocuments(text, goYaml)
   return (Array.isArray(documents) ? documents : []).flatMap(document => {
     const [error] = document.errors
     if (error) {
@@ -30,5 +31,5 @@ export function parseManifests(text: string, source: string): KubernetesObject[]
 
 /** Objects as kubectl takes them: one YAML document each. */
 export function printManifests(objects: readonly KubernetesObject[]): string {
-  return objects.map(o => stringify(o, { lineWidth: 0 })).join('---\n')
+  return objects.map(o => stringify(o, { ...goYaml, lineWidth: 0 })).join('---\n')
 }

@@ -70,6 +70,9 @@ export async function connect(host: Host, patienceMs: number): Promise<SshConnec
           'retrying aborted\nclient connect: retry: abort condition reached after 1 attempts: operation cannot be completed: ssh: handshake failed: host key mismatch: knownhosts: key mismatch',
           host,
         )
+      // No time makes it right, and it is worth more than what a real one would say.
+      if ((error as { code?: string }).code === 'rehearsal-would-leave')
+        throw new Failed((error as Error).message, host)
       if (Date.now() >= end)
         throw new Failed(
           `context deadline exceeded\nclient connect: retry: context done after ${attempts} attempts: context deadline exceeded: ssh dial: dial tcp ${where(host)}: connect: connection refused`,

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
+import { goYaml } from '../../kubernetes/go-yaml.ts'
 import { onlyLoopback } from '../isolation.ts'
 import { apply } from './apply.ts'
 import { type Cluster, type Config, connect, Failed, say, where } from './host.ts'
@@ -74,7 +75,9 @@ function scaled(timeout: string | undefined): number {
 
 /** Its documents: that of the hosts, configurations of k0s that are taken into it, and what is applied at the end. */
 function read(file: string): Config {
-  const [cluster, ...further] = parseAllDocuments(readFileSync(file, 'utf8')).map(d => d.toJS() as unknown)
+  const [cluster, ...further] = parseAllDocuments(readFileSync(file, 'utf8'), goYaml).map(
+    d => d.toJS() as unknown,
+  )
   const isConfig = (d: unknown) => (d as { kind?: string } | null)?.kind === 'ClusterConfig'
   return { cluster: cluster as Cluster, manifests: further.filter(d => d !== null && !isConfig(d)) }
 }

@@ -1,4 +1,5 @@
 import { parseAllDocuments } from 'yaml'
+import { goYaml } from '../../kubernetes/go-yaml.ts'
 import type { Blueprint, KubernetesObject } from '../blueprint.ts'
 import { restoredMark } from '../hosts/k0s.ts'
 import type { Pki } from '../pki.ts'
@@ -56,7 +57,7 @@ export class KubernetesEmulator {
         )
       },
       apply: yaml => {
-        for (const document of parseAllDocuments(yaml)) {
+        for (const document of parseAllDocuments(yaml, goYaml)) {
           const object = document.toJS() as KubernetesObject
           const resource = this.store().type(object.apiVersion, object.kind)
           if (!resource)

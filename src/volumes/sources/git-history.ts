@@ -1,4 +1,5 @@
 import { parseAllDocuments } from 'yaml'
+import { goYaml } from '../../kubernetes/go-yaml.ts'
 import type { KubernetesObject } from '../../kubernetes/kubernetes.ts'
 import { testimonyOfVolume } from './cluster-objects.ts'
 import type { VolumeSource, VolumeTestimony } from './volume-source.ts'
@@ -153,7 +154,7 @@ function* contentsOf(bytes: Buffer): Generator<[blob: string, text: string]> {
 }
 
 function volumesAndClaims(text: string): KubernetesObject[] {
-  const documents = parseAllDocuments(text, { merge: true, logLevel: 'silent' })
+  const documents = parseAllDocuments(text, { ...goYaml, logLevel: 'silent' })
   return [...documents].flatMap(document => {
     // What was no YAML then (a template, a file in the middle of a conflict) says nothing.
     if (document.errors.length > 0) return []
