@@ -80,7 +80,7 @@ export const mapTheVolumes = step({
     )
     const contradictions = map.open.filter(v => v.verdict === 'contradiction')
     if (contradictions.length > 0) return contradicted(contradictions, now, nas)
-    if (map.open.length > 0) return oneSource(map.open, sources)
+    if (map.open.length > 0) return oneSource(map.open, sources, now, nas)
     if (map.homeless.length > 0) return homeless(map.homeless, sources, now)
     return done(
       { volumes: map.volumes, ownerless: map.ownerless.map(l => l.name) },
@@ -105,9 +105,7 @@ async function contradicted(contradictions: ListedVolume[], { luns }: NasNow, na
     const disks: string[] = []
     for (const { lun, sources } of named) {
       const known = luns.find(l => l.uuid === lun)
-      const marks = known
-        ? (await nas.snapshots(lun)).flatMap(s => /^recover-(\d{8}-.+)$/.exec(s.name)?.[1] ?? [])
-        : []
+      const marks = known ? await marksOn(lun, nas) : []
       for (const run of marks) runs.add(run)
       const source = marks.length > 0 ? `, which run ${marks.join(' and ')} took for the source` : ''
       disks.push(`${lun} (${known?.name ?? 'not on the NAS'}) according to ${sources.join(' and ')}${source}`)
@@ -129,8 +127,23 @@ async function contradicted(contradictions: ListedVolume[], { luns }: NasNow, na
   )
 }
 
-/** One source alone may be wrong, and what is written to the wrong disk is lost: the person is the second. */
-function oneSource(open: ListedVolume[], sources: VolumeSource[]) {
+/** Runs that took a LUN for the source of a volume: each begins with a snapshot of its name. */
+async function marksOn(lun: string, nas: NasReader): Promise<string[]> {
+  return (await nas.snapshots(lun)).flatMap(s => /^recover-(\d{8}-.+)$/.exec(s.name)?.[1] ?? [])
+}
+
+/**
+ * One source alone may be wrong, and what is written to the wrong disk is lost: the person is the second. A run that was
+ * broken off after it had wiped the machines has heard them, and knows.
+ */
+async function oneSource(open: ListedVolume[], sources: VolumeSource[], { luns }: NasNow, nas: NasReader) {
+  const runs = new Set<string>()
+  for (const lun of open.flatMap(v => v.luns.map(l => l.lun)))
+    if (luns.some(l => l.uuid === lun)) for (const run of await marksOn(lun, nas)) runs.add(run)
+  const goOn =
+    runs.size === 0
+      ? ''
+      : `If the run that took a snapshot there was not finished, \`recover resume ${[...runs].join('` or `recover resume ')}\` goes on with it: it knows. Otherwise: `
   const unread = sources.flatMap(s =>
     s.remarks.filter(r => r.startsWith('not read')).map(r => `${s.name}: ${r}`),
   )
@@ -138,7 +151,7 @@ function oneSource(open: ListedVolume[], sources: VolumeSource[]) {
   return blocked(
     'volume-one-source',
     `two sources must agree before a disk is written to, or Git and the NAS, and there is one: ${open.map(v => `${v.claim}: ${v.doubts.join('; ')}`).join('; ')}${unread.length > 0 ? ` (${unread.join('; ')})` : ''}`,
-    `Is that right? Then say so in recover.yaml: \`luns: { ${answer} }\`. Or name a second source there: \`evidence: [kine:PATH]\`, a controller’s database, an archive of k0s backup, or what an earlier run kept of a machine (\`kubelet:\` in the folder evidence of its run)`,
+    `${goOn}Is that right? Then say so in recover.yaml: \`luns: { ${answer} }\`. Or name a second source there: \`evidence: [kine:PATH]\`, a controller’s database, an archive of k0s backup, or what an earlier run kept of a machine (\`kubelet:\` in the folder evidence of its run)`,
   )
 }
 

@@ -20,7 +20,9 @@ export async function lookOnly(place: Place): Promise<string[]> {
       : [`planning changed the world: ${JSON.stringify(after)}, was ${JSON.stringify(before)}`]),
     ...(ownBytes() === bytesBefore ? [] : ['planning changed the run’s folder']),
     ...unmeetable(again.entries).map(why => `resume --dry-run: ${why}`),
-    ...unmeetable(anew.entries, hasTwoDisks).map(why => `a new plan: ${why}`),
+    ...unmeetable(anew.entries, entry => hasTwoDisks(entry) || hasOneSource(entry)).map(
+      why => `a new plan: ${why}`,
+    ),
   ]
 }
 
@@ -35,6 +37,16 @@ function hasTwoDisks(entry: PlanEntry): boolean {
     /^grafana\/data is \S+ \(\S+\) according to nas(?:, which run \S+ took for the source)?, and \S+ \(\S+\) according to nas(?:, which run \S+ took for the source)?$/.test(
       entry.fault.message,
     ) &&
+    /recover resume \d{8}-/.test(entry.fault.remedy)
+  )
+}
+
+/** Once the machines are wiped the NAS alone speaks to a new run; what they had said is in the old run's journal. */
+function hasOneSource(entry: PlanEntry): boolean {
+  return (
+    entry.state === 'blocked' &&
+    entry.fault.code === 'volume-one-source' &&
+    !/(?:git|kubelet|recover\.yaml)/.test(entry.fault.message) &&
     /recover resume \d{8}-/.test(entry.fault.remedy)
   )
 }
