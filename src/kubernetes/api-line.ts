@@ -184,12 +184,13 @@ export class ApiLine {
       })
     }
     if (this.access.context !== undefined) config.setCurrentContext(this.access.context)
-    const context = config.getCurrentContext()
-    if (!config.getContextObject(context))
+    // The library’s type promises text; of a file that is no kubeconfig it is undefined.
+    const context: string | undefined = config.getCurrentContext()
+    if (!context || !config.getContextObject(context))
       throw new Fault({
         code: 'context-unknown',
         blame: 'operator',
-        message: `the kubeconfig ${this.access.kubeconfig} has no context ${context === '' ? 'that is the current one' : context}`,
+        message: `the kubeconfig ${this.access.kubeconfig} has no ${context ? `context ${context}` : 'current context'}`,
         remedy: 'Name one of `kubectl config get-contexts` with --context',
       })
     const options: Record<string, unknown> & { headers?: Record<string, string> } = {}
