@@ -8,7 +8,7 @@ export default defineConfig({
     pool: 'threads',
     isolate: false,
     // Many tests wait for processes and sockets; vitest itself would take one at a time on two cores.
-    maxWorkers: 2,
+    maxWorkers: 3,
     // A bound against what hangs, not a measure: a test that takes two seconds may share its cores with anything.
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -30,6 +30,8 @@ describeKube(
       }, 60)
       let restarting: Promise<void> | undefined
       let kills = 0
+      // So that it meets the server in many states: as often as a rehearsal looks.
+      const pace = 0.02
       const restart = async () => {
         kills += 1
         await processes.end('kube-apiserver', 'SIGKILL')
@@ -49,11 +51,11 @@ describeKube(
             restarting = undefined
           })
         }
-        let lived = await live(home, 'begin', { onEvent })
+        let lived = await live(home, 'begin', { onEvent, pace })
         for (let i = 0; i < 6 && lived.end === 4; i += 1) {
           failures(lived)
           await restarting
-          lived = await live(home, 'resume', { onEvent })
+          lived = await live(home, 'resume', { onEvent, pace })
         }
         expect(failures(lived)).toEqual({})
         expect(lived.end).toBe(0)
