@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAllDocuments, stringify } from 'yaml'
+import { goYaml } from '../../../src/kubernetes/go-yaml.ts'
 import type { KubernetesObject } from '../../../src/kubernetes/kubernetes.ts'
 import { partFile } from './parts.ts'
 
@@ -98,5 +99,5 @@ function argocdManifests(): string {
     },
   }
   // As kubectl reads it, too, for whom a bare `no` is not a text.
-  return [namespace, ...install, project].map(object => stringify(object, { version: '1.1' })).join('---\n')
+  return [namespace, ...install, project].map(object => stringify(object, goYaml)).join('---\n')
 }

@@ -8,7 +8,6 @@ import { type Lab, startLab } from '../../../src/lab/lab.ts'
 import { World } from '../../../src/lab/world.ts'
 import type { RunEvent } from '../../../src/runbook/events.ts'
 import type { FaultJson } from '../../../src/runbook/fault.ts'
-import type { Plan } from '../../../src/runbook/plan.ts'
 import { type Connected, connectBy } from '../../lab/kubernetes/cluster.ts'
 import { type ControlPlane, startControlPlane } from './control-plane.ts'
 import { type KubeHome, makeHome } from './home.ts'
@@ -80,8 +79,6 @@ export interface Lived {
   events: RunEvent[]
   /** Where it was killed. */
   death: Death | undefined
-  /** What was planned. */
-  plan: Plan | undefined
 }
 
 /** Where a process ended itself. */
@@ -106,14 +103,10 @@ interface Living {
 }
 
 /** One process of a home's recovery, to its end. */
-export async function live(
-  home: RealHome,
-  part: 'plan' | 'begin' | 'resume',
-  options: Living = {},
-): Promise<Lived> {
+export async function live(home: RealHome, part: 'begin' | 'resume', options: Living = {}): Promise<Lived> {
   const folder = mkdtempSync(join(tmpdir(), 'lived-'))
   const args = [part, home.file, home.lab, folder, options.only ?? phases, options.death ?? '']
-  // In a rehearsal's pace fifty applications would be looked at more than a thousand times a second.
+  // Slower than a rehearsal looks: the server is real, and shares its cores with its controllers.
   args.push(String(options.limitMs ?? 120_000), String(options.pace ?? 0.1))
   const child = spawn(process.execPath, [join('dist', 'bundle', 'kube-child.js'), ...args], {
     env: { ...process.env, XDG_STATE_HOME: home.state },
@@ -142,6 +135,5 @@ export async function live(
     faults: lines('faults.ndjson'),
     events: lines('events.ndjson'),
     death: lines<Death>('deaths.ndjson')[0],
-    plan: lines<Plan>('plan.ndjson')[0],
   }
 }
