@@ -46,6 +46,7 @@ function probeItem(cluster: Readers['cluster']): string | undefined {
   return cluster.entry.secrets.probe ?? cluster.inventory.items[0]?.path
 }
 
+/** The item that is asked for as a proof, and taken away again when it has arrived. */
 export function probeRef(namespace: string) {
   return { apiVersion: 'onepassword.com/v1', kind: 'OnePasswordItem', namespace, name: probe }
 }

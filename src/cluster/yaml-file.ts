@@ -33,6 +33,12 @@ export function readYaml(file: string, shown = file): YamlDocument[] {
   return parseYaml(text, shown)
 }
 
+/**
+ * The documents of a YAML text, read as Kubernetes’ own tools read it, each with the place of every value.
+ *
+ * @param shown the file, as problems name it
+ * @throws Fault with every problem at its line and column
+ */
 export function parseYaml(text: string, shown: string): YamlDocument[] {
   const lines = new LineCounter()
   const documents = parseAllDocuments(text, { ...goYaml, lineCounter: lines, uniqueKeys: true })

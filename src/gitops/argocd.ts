@@ -69,6 +69,7 @@ export const holding = {
   letGo: { metadata: { annotations: { [hold]: null } } },
 } as const
 
+/** Whether Argo CD is told to leave this Application alone. */
 export function isHeldBack(live: KubernetesObject): boolean {
   return live.metadata.annotations?.[hold] === 'true'
 }

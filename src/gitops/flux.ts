@@ -13,6 +13,7 @@ export function suspended(kustomization: KubernetesObject): KubernetesObject {
 /** Merge patches that suspend a living Kustomization and let it go. */
 export const suspending = { hold: { spec: { suspend: true } }, letGo: { spec: { suspend: null } } } as const
 
+/** Whether Flux is told to leave this object alone. */
 export function isSuspended(live: KubernetesObject): boolean {
   return (live.spec as { suspend?: boolean } | undefined)?.suspend === true
 }

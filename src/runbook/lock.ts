@@ -92,6 +92,7 @@ export function breakLock(path: string): LockHolder | undefined {
   return found.holder
 }
 
+/** Who holds a lock, with the text that says so; undefined where nobody does. Throws Fault for a file that is no lock. */
 export function readLock(path: string): { holder: LockHolder; text: string } | undefined {
   let text: string
   try {

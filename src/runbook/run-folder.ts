@@ -33,6 +33,12 @@ export function nameRun(at: Date, state: string): string {
   return `${digits}-${randomBytes(2).toString('hex')}`
 }
 
+/**
+ * Makes the folder of a new run, which only its owner can read.
+ *
+ * @param state the folder of all runs
+ * @throws Fault `state-unwritable`
+ */
 export function createRunFolder(state: string, run: string): RunFolder {
   const runs = join(state, 'runs')
   try {

@@ -13,6 +13,7 @@ export const marks = {
   unknown: '?',
 } as const
 
+/** Colours for a terminal; the text alone where there are none. */
 export function paint(colour: boolean) {
   const with_ = (on: number, off: number) => (text: string) =>
     colour ? `\u001b[${on}m${text}\u001b[${off}m` : text

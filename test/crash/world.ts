@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { MachineState } from '../../src/lab/hosts/machine.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
-import type { Stored } from '../../src/lab/kubernetes/store.ts'
+import type { Stored } from '../../src/lab/kubernetes/stored.ts'
 import type { NasState } from '../../src/lab/nas/store.ts'
 
 /** What two runs must agree on, made comparable: what is named at random is called by what it stands for. */

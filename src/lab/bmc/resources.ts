@@ -234,6 +234,7 @@ function driveOf({ machine, quirks }: Shown, path: string): Resource {
   }
 }
 
+/** A reference from one Redfish resource to another. */
 export function link(path: string): Resource {
   return { '@odata.id': path }
 }

@@ -3,23 +3,24 @@ import type { KubernetesObject } from '../blueprint.ts'
 import type { ResourceType } from './resources.ts'
 import { brokenRules } from './rules.ts'
 import { type FieldProblem, problemsOf, settled } from './schema.ts'
+import { StatusError } from './status-error.ts'
 
 /** What an object lacks or may not change, in the words of the API server; refused as 422. */
-export class Invalid extends Error {
-  /** What the Status tells programs of it. */
-  readonly details: object
+export class Invalid extends StatusError {
   constructor(resource: ResourceType, name: string, ...problems: FieldProblem[]) {
     const kind = resource.group === '' ? resource.kind : `${resource.kind}.${resource.group}`
     const told = problems.map(p => `${p.field}: ${p.detail}`)
     super(
+      422,
+      'Invalid',
       `${kind} ${JSON.stringify(name)} is invalid: ${told.length === 1 ? told[0] : `[${told.join(', ')}]`}`,
+      {
+        ...(name === '' ? {} : { name }),
+        ...(resource.group === '' ? {} : { group: resource.group }),
+        kind: resource.kind,
+        causes: problems.map(({ field, reason, detail }) => ({ reason, message: detail, field })),
+      },
     )
-    this.details = {
-      ...(name === '' ? {} : { name }),
-      ...(resource.group === '' ? {} : { group: resource.group }),
-      kind: resource.kind,
-      causes: problems.map(({ field, reason, detail }) => ({ reason, message: detail, field })),
-    }
   }
 }
 

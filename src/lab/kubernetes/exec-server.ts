@@ -3,7 +3,9 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { dig, digList } from './controllers/context.ts'
 import type { PodProgramEnd } from './pod-programs.ts'
-import { type ObjectStore, StatusError, type Stored } from './store.ts'
+import { StatusError } from './status-error.ts'
+import type { ObjectStore } from './store.ts'
+import type { Stored } from './stored.ts'
 
 /** Runs a command in a container; undefined when it has no such program. */
 export type PodRunner = (

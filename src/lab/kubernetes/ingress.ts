@@ -6,7 +6,8 @@ import type { Pki } from '../pki.ts'
 import type { NasSeam } from '../seams.ts'
 import { dig, digList, isReady } from './controllers/context.ts'
 import { volumesOf } from './controllers/pods.ts'
-import type { ObjectStore, Stored } from './store.ts'
+import type { ObjectStore } from './store.ts'
+import type { Stored } from './stored.ts'
 
 /**
  * The way from outside to what runs in the cluster: answers for every host of an Ingress whose service has a pod that

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { StatusError, type Stored } from './store.ts'
+import { StatusError } from './status-error.ts'
+import type { Stored } from './stored.ts'
 
 /** A list, or a part of one. */
 export interface Page {

@@ -1,7 +1,8 @@
 import type { World } from '../world.ts'
 import { dig, digList } from './controllers/context.ts'
 import { onePasswordLog } from './controllers/onepassword.ts'
-import { type ObjectStore, StatusError } from './store.ts'
+import { StatusError } from './status-error.ts'
+import type { ObjectStore } from './store.ts'
 
 /**
  * What a pod's container wrote, as the API server fetches it from the kubelet. The lab has no containers: only programs

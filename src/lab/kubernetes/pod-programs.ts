@@ -4,7 +4,8 @@ import type { NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { dig, digList, isReady } from './controllers/context.ts'
 import { volumesOf } from './controllers/pods.ts'
-import type { ObjectStore, Stored } from './store.ts'
+import type { ObjectStore } from './store.ts'
+import type { Stored } from './stored.ts'
 
 /** How a program in a container ended. */
 export interface PodProgramEnd {

@@ -2,17 +2,31 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { TLSSocket } from 'node:tls'
-import { parse } from 'yaml'
-import type { KubernetesObject } from '../blueprint.ts'
 import type { Pki } from '../pki.ts'
 import type { MachinesSeam } from '../seams.ts'
 import type { World } from '../world.ts'
+import { json, listOf, shown, text } from './answers.ts'
+import { discovered } from './discovery.ts'
 import type { ExecServer } from './exec-server.ts'
-import { type Page, Pages } from './pages.ts'
+import { Pages } from './pages.ts'
 import { podLog } from './pod-log.ts'
-import { builtIn, groupVersionOf, type ResourceType, topLevelOf } from './resources.ts'
-import { type ObjectStore, type Ref, StatusError, type Stored, type StoreEvent } from './store.ts'
+import {
+  badOption,
+  bodyOf,
+  isDryRun,
+  isWatch,
+  managerOf,
+  mustBeAdmin,
+  mustBeStrict,
+  mustFit,
+  targetOf,
+} from './requests.ts'
+import { builtIn } from './resources.ts'
+import { selected } from './selectors.ts'
+import { asStatus, StatusError, statusOf } from './status-error.ts'
+import type { ObjectStore } from './store.ts'
+import type { Ref, Stored } from './stored.ts'
+import { watch } from './watch.ts'
 
 // Kinds of which a deletion answers with what was there (ReturnDeletedObject in the server's own registry).
 const shownWhenGone = new Set([
@@ -137,58 +151,15 @@ export class ApiServer {
     const log = /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)\/log$/.exec(path)
     if (log && request.method === 'GET')
       return text(response, podLog(this.store(), this.world, log[1] ?? '', log[2] ?? '', url.searchParams))
-    const discovered = this.discovery(path)
-    if (discovered) return json(response, 200, discovered)
+    const described = discovered(this.store().resources(), path)
+    if (described) return json(response, 200, described)
     await this.resource(request, response, url)
   }
 
-  private versionInfo(): object {
-    const version = this.world.blueprint.kubernetesVersion
-    const [major, minor] = version.split('.')
-    return { major, minor, gitVersion: `v${version}+k0s`, platform: 'linux/amd64' }
-  }
-
-  private discovery(path: string): object | undefined {
-    const types = this.store().resources()
-    if (path === '/api') return { kind: 'APIVersions', versions: ['v1'] }
-    if (path === '/openapi/v3') return openApiIndex(types)
-    if (path.startsWith('/openapi/v3/'))
-      return openApiOf(types.filter(t => rootOf(t) === path.slice('/openapi/v3'.length)))
-    if (path === '/apis') {
-      const groups = new Map<string, Set<string>>()
-      for (const t of types)
-        if (t.group !== '') groups.set(t.group, (groups.get(t.group) ?? new Set()).add(t.version))
-      return {
-        kind: 'APIGroupList',
-        apiVersion: 'v1',
-        groups: [...groups].map(([name, versions]) => groupOf(name, [...versions])),
-      }
-    }
-    const match = /^\/api(?:s\/([^/]+))?\/(v[^/]+)$/.exec(path)
-    if (match) {
-      const groupVersion = match[1] === undefined ? match[2] : `${match[1]}/${match[2]}`
-      const served = types.filter(t => groupVersionOf(t) === groupVersion)
-      if (served.length === 0)
-        throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
-      return {
-        kind: 'APIResourceList',
-        apiVersion: 'v1',
-        groupVersion,
-        resources: served.flatMap(t => [resourceOf(t), ...(t.status ? [subresourceOf(t, 'status')] : [])]),
-      }
-    }
-    const group = /^\/apis\/([^/]+)$/.exec(path)
-    if (!group) return undefined
-    const versions = [...new Set(types.filter(t => t.group === group[1]).map(t => t.version))]
-    if (versions.length === 0)
-      throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
-    return { apiVersion: 'v1', ...groupOf(group[1] ?? '', versions) }
-  }
-
   private async resource(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
-    const target = this.target(url.pathname)
-    const { resource, namespace, name, subresource } = target
     const store = this.store()
+    const target = targetOf(store.resources(), url.pathname)
+    const { resource, namespace, name, subresource } = target
     const query = url.searchParams
     const dryRun = isDryRun(request.method, query)
     const manager = query.get('fieldManager') ?? managerOf(request)
@@ -208,7 +179,7 @@ export class ApiServer {
       case 'GET': {
         if (name !== undefined && !isWatch(query))
           return json(response, 200, shown(resource, store.get(ref())))
-        if (isWatch(query)) return this.watch(response, target, query)
+        if (isWatch(query)) return watch(store, response, target, query)
         const items = store.list(resource, namespace).filter(selected(query))
         return json(response, 200, listOf(resource, this.pages.of(items, query, store.resourceVersion)))
       }
@@ -299,6 +270,12 @@ export class ApiServer {
     }
   }
 
+  private versionInfo(): object {
+    const version = this.world.blueprint.kubernetesVersion
+    const [major, minor] = version.split('.')
+    return { major, minor, gitVersion: `v${version}+k0s`, platform: 'linux/amd64' }
+  }
+
   private patch(
     type: string,
     ref: Ref,
@@ -326,108 +303,6 @@ export class ApiServer {
     )
   }
 
-  private target(path: string): {
-    resource: ResourceType
-    namespace: string | undefined
-    name: string | undefined
-    subresource: string | undefined
-  } {
-    const match = /^\/api(?:s\/([^/]+))?\/(v[^/]+)\/(.+)$/.exec(path)
-    const [, group = '', version = '', rest = ''] = match ?? []
-    const parts = rest.split('/').map(decoded)
-    const types = this.store()
-      .resources()
-      .filter(t => t.group === group && t.version === version)
-    // A namespace is a resource itself, and the beginning of the path of what lives in it.
-    const inNamespace =
-      parts[0] === 'namespaces' && parts.length > 2 && !(parts.length === 3 && parts[2] === 'status')
-    const resource = types.find(t => t.plural === (inNamespace ? parts[2] : parts[0]))
-    if (!resource) throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
-    const [name, subresource, more] = inNamespace ? parts.slice(3) : parts.slice(1)
-    if (more !== undefined || !(subresource === undefined || (subresource === 'status' && resource.status)))
-      throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
-    if (inNamespace && !resource.namespaced)
-      throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
-    return {
-      resource,
-      namespace: inNamespace ? parts[1] : undefined,
-      name,
-      subresource,
-    }
-  }
-
-  private watch(
-    response: ServerResponse,
-    {
-      resource,
-      namespace,
-      name,
-    }: { resource: ResourceType; namespace: string | undefined; name: string | undefined },
-    query: URLSearchParams,
-  ): void {
-    const store = this.store()
-    response.writeHead(200, { 'content-type': 'application/json', 'transfer-encoding': 'chunked' })
-    response.flushHeaders()
-    const chosen = selected(query)
-    const fits = (object: Stored | undefined) =>
-      object !== undefined &&
-      (namespace === undefined || object.metadata.namespace === namespace) &&
-      (name === undefined || object.metadata.name === name) &&
-      chosen(object)
-    const send = (type: string, object: object) => response.write(`${JSON.stringify({ type, object })}\n`)
-    const tell = ({ type, resource: of, object, before }: StoreEvent) => {
-      if (of.plural !== resource.plural || of.group !== resource.group) return
-      // What a change moves into the selection is new to the watcher, and what it moves out is gone.
-      const is = type !== 'DELETED' && fits(object)
-      const was = fits(before)
-      if (is) send(was ? 'MODIFIED' : 'ADDED', shown(resource, object))
-      else if (was) send('DELETED', shown(resource, object))
-    }
-    const from = query.get('resourceVersion') ?? ''
-    const initial = query.get('sendInitialEvents') === 'true'
-    if (initial || from === '' || from === '0') {
-      for (const object of store.list(resource, namespace))
-        if (fits(object)) send('ADDED', shown(resource, object))
-      if (initial && query.get('allowWatchBookmarks') === 'true')
-        send('BOOKMARK', {
-          kind: resource.kind,
-          apiVersion: groupVersionOf(resource),
-          metadata: {
-            resourceVersion: store.resourceVersion,
-            creationTimestamp: null,
-            annotations: { 'k8s.io/initial-events-end': 'true' },
-          },
-        })
-    } else {
-      const events = store.since(Number(from))
-      if (!events) {
-        send(
-          'ERROR',
-          statusOf(
-            new StatusError(410, 'Expired', `too old resource version: ${from} (${store.resourceVersion})`),
-          ),
-        )
-        response.end()
-        return
-      }
-      for (const event of events) tell(event)
-    }
-    const stop = store.watch(tell)
-    const seconds = Number(query.get('timeoutSeconds') ?? 0)
-    const timer =
-      seconds > 0
-        ? setTimeout(() => {
-            stop()
-            response.end()
-          }, seconds * 1000)
-        : undefined
-    response.on('error', stop)
-    response.on('close', () => {
-      stop()
-      clearTimeout(timer)
-    })
-  }
-
   private refuse(response: ServerResponse, error: unknown): void {
     if (response.headersSent) {
       response.destroy()
@@ -435,19 +310,6 @@ export class ApiServer {
     }
     const status = asStatus(error)
     json(response, status.code, statusOf(status))
-  }
-}
-
-function statusOf({ message, reason, details, code }: StatusError): object {
-  return {
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message,
-    ...(reason === '' ? {} : { reason }),
-    ...(details ? { details } : {}),
-    code,
   }
 }
 
@@ -460,264 +322,6 @@ function notAllowed(): StatusError {
   )
 }
 
-function isDryRun(method: string | undefined, query: URLSearchParams): boolean {
-  const given = query.get('dryRun')
-  if (given === null || given === 'All') return given === 'All'
-  const verbs: Record<string, string> = { POST: 'Create', PUT: 'Update', PATCH: 'Patch' }
-  const why = `Unsupported value: [${JSON.stringify(given)}]: supported values: "All"`
-  throw badOption(verbs[method ?? ''] ?? 'Delete', 'dryRun', 'NotSupported', why)
-}
-
-function badOption(verb: string, field: string, reason: string, why: string): StatusError {
-  const kind = `${verb}Options`
-  return new StatusError(422, 'Invalid', `${kind}.meta.k8s.io "" is invalid: ${field}: ${why}`, {
-    group: 'meta.k8s.io',
-    kind,
-    causes: [{ reason: `FieldValue${reason}`, message: why, field }],
-  })
-}
-
 function showRef({ resource, namespace, name }: Ref): string {
   return `${resource.plural} ${namespace === undefined ? '' : `${namespace}/`}${name}`.trim()
-}
-
-function isWatch(query: URLSearchParams): boolean {
-  return query.get('watch') === 'true' || query.get('watch') === '1'
-}
-
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part)
-  } catch {
-    throw new StatusError(400, 'BadRequest', `the path holds an invalid escape: ${part}`)
-  }
-}
-
-function groupOf(name: string, versions: string[]): object {
-  const shownVersions = versions.map(version => ({ groupVersion: `${name}/${version}`, version }))
-  return { kind: 'APIGroup', name, versions: shownVersions, preferredVersion: shownVersions[0] }
-}
-
-// What `kubectl get all` means by all.
-const inAll = [
-  'pods',
-  'services',
-  'daemonsets',
-  'deployments',
-  'replicasets',
-  'statefulsets',
-  'horizontalpodautoscalers',
-  'cronjobs',
-  'jobs',
-]
-
-function subresourceOf(t: ResourceType, name: string): object {
-  return {
-    name: `${t.plural}/${name}`,
-    singularName: '',
-    namespaced: t.namespaced,
-    kind: t.kind,
-    verbs: ['get', 'patch', 'update'],
-  }
-}
-
-function rootOf(t: ResourceType): string {
-  return t.group === '' ? `/api/${t.version}` : `/apis/${t.group}/${t.version}`
-}
-
-function openApiIndex(types: ResourceType[]): object {
-  const roots = [...new Set(types.map(rootOf))]
-  return {
-    paths: Object.fromEntries(
-      roots.map(root => [root.slice(1), { serverRelativeURL: `/openapi/v3${root}?hash=lab` }]),
-    ),
-  }
-}
-
-/** As much of a description as kubectl wants before it leaves the validation of fields to the server. */
-function openApiOf(types: ResourceType[]): object {
-  const patch = (t: ResourceType) => ({
-    parameters: [{ name: 'fieldValidation', in: 'query', schema: { type: 'string', uniqueItems: true } }],
-    responses: {},
-    'x-kubernetes-action': 'patch',
-    'x-kubernetes-group-version-kind': { group: t.group, version: t.version, kind: t.kind },
-  })
-  return {
-    openapi: '3.0.0',
-    info: { title: 'lab', version: '1' },
-    paths: Object.fromEntries(
-      types.map(t => [
-        `${rootOf(t)}${t.namespaced ? '/namespaces/{namespace}' : ''}/${t.plural}/{name}`,
-        { patch: patch(t) },
-      ]),
-    ),
-  }
-}
-
-function resourceOf(t: ResourceType): object {
-  return {
-    name: t.plural,
-    singularName: t.kind.toLowerCase(),
-    namespaced: t.namespaced,
-    kind: t.kind,
-    shortNames: t.shortNames,
-    ...(inAll.includes(t.plural) ? { categories: ['all'] } : {}),
-    verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
-  }
-}
-
-/** A list. Of the kinds that the server was made with it says once what its items are. */
-function listOf(resource: ResourceType, { items, metadata }: Page): object {
-  const builtInKind = builtIn.includes(resource)
-  return {
-    kind: `${resource.kind}List`,
-    apiVersion: groupVersionOf(resource),
-    metadata,
-    items: items.map(object => {
-      if (!builtInKind) return shown(resource, object)
-      const { apiVersion: _, kind: __, ...item } = object
-      return item
-    }),
-  }
-}
-
-function shown(resource: ResourceType, object: Stored): object {
-  return { ...object, apiVersion: groupVersionOf(resource), kind: resource.kind }
-}
-
-/** The selectors of a query, labels and fields, as one test. */
-function selected(query: URLSearchParams): (object: Stored) => boolean {
-  // A comma inside of brackets separates values, not requirements.
-  const requirements = (text: string) => text.split(/,(?![^(]*\))/).flatMap(r => r.trim() || [])
-  const labels = requirements(query.get('labelSelector') ?? '').map(labelTest)
-  const fields = requirements(query.get('fieldSelector') ?? '').map(fieldTest)
-  return object => labels.every(t => t(object.metadata.labels ?? {})) && fields.every(t => t(object))
-}
-
-function labelTest(requirement: string): (labels: Record<string, string>) => boolean {
-  const among = /^(\S+)\s+(in|notin)\s*\(([^)]*)\)$/.exec(requirement)
-  if (among) {
-    const [, key = '', how, list = ''] = among
-    const values = list.split(',').map(v => v.trim())
-    return labels => (labels[key] !== undefined && values.includes(labels[key])) === (how === 'in')
-  }
-  const equal = /^([^!=]+?)\s*(!=|==?)\s*(.*)$/.exec(requirement)
-  if (equal) {
-    const [, key = '', how, value = ''] = equal
-    return labels => (labels[key] === value) === (how !== '!=')
-  }
-  const absent = /^!\s*(.+)$/.exec(requirement)?.[1]
-  if (absent !== undefined) return labels => labels[absent] === undefined
-  if (!/^[^\s()!=]+$/.test(requirement))
-    throw new StatusError(400, 'BadRequest', `unable to parse requirement: ${requirement}`)
-  return labels => labels[requirement] !== undefined
-}
-
-function fieldTest(requirement: string): (object: Stored) => boolean {
-  const [, path = '', how, value = ''] = /^([^!=]+)(!=|==?)(.*)$/.exec(requirement) ?? []
-  if (path === '')
-    throw new StatusError(400, 'BadRequest', `invalid selector: '${requirement}'; can't understand it`)
-  return object => {
-    let here: unknown = object
-    for (const part of path.split('.')) here = (here as Record<string, unknown> | null | undefined)?.[part]
-    return (String(here ?? '') === value) === (how !== '!=')
-  }
-}
-
-/** Refuses a field that the kind does not have, where the client asked for that. */
-function mustBeStrict(object: KubernetesObject, resource: ResourceType, query: URLSearchParams): void {
-  if (query.get('fieldValidation') !== 'Strict') return
-  const known = topLevelOf(resource)
-  const slip = Object.keys(object).find(field => known?.includes(field) === false)
-  if (slip !== undefined)
-    throw new StatusError(
-      400,
-      'BadRequest',
-      `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: unknown field ${JSON.stringify(slip)}`,
-    )
-}
-
-function mustFit(
-  object: KubernetesObject,
-  resource: ResourceType,
-  namespace: string | undefined,
-  name: string | undefined,
-): void {
-  if (typeof object?.metadata !== 'object' || object.metadata === null)
-    throw new StatusError(400, 'BadRequest', 'the object provided has no metadata')
-  if (object.kind !== resource.kind || object.apiVersion !== groupVersionOf(resource))
-    throw new StatusError(
-      400,
-      'BadRequest',
-      `${object.kind} in version ${JSON.stringify(object.apiVersion)} cannot be handled as a ${resource.kind}`,
-    )
-  const own = object.metadata?.namespace
-  if (own !== undefined && namespace !== undefined && own !== namespace)
-    throw new StatusError(
-      400,
-      'BadRequest',
-      'the namespace of the provided object does not match the namespace sent on the request',
-    )
-  if (name !== undefined && object.metadata?.name !== undefined && object.metadata.name !== name)
-    throw new StatusError(
-      400,
-      'BadRequest',
-      `the name of the object (${object.metadata.name}) does not match the name on the URL (${name})`,
-    )
-}
-
-function asStatus(error: unknown): StatusError {
-  return error instanceof StatusError
-    ? error
-    : new StatusError(500, 'InternalError', String((error as Error)?.stack ?? error))
-}
-
-/** Throws StatusError for whoever shows no client certificate, or none of the masters'. */
-function mustBeAdmin(request: IncomingMessage): void {
-  const socket = request.socket as TLSSocket
-  // A resumed TLS session counts as authorized, certificate or none.
-  const { subject } = socket.getPeerCertificate()
-  if (!socket.authorized || !subject) throw new StatusError(401, 'Unauthorized', 'Unauthorized')
-  const groups = subject.O as string | string[] | undefined
-  if (![groups].flat().includes('system:masters'))
-    throw new StatusError(403, 'Forbidden', 'only system:masters may do anything in this lab')
-}
-
-/** As the real server names a manager that names itself nothing: the first word of its user agent. */
-function managerOf(request: IncomingMessage): string {
-  return (request.headers['user-agent'] ?? 'unknown').split('/')[0] || 'unknown'
-}
-
-async function bodyOf(request: IncomingMessage): Promise<KubernetesObject> {
-  // Said to clients that would rather speak protobuf; they speak JSON then.
-  if (request.headers['content-type'] === 'application/vnd.kubernetes.protobuf')
-    throw new StatusError(415, 'UnsupportedMediaType', 'this lab reads JSON and YAML, no protobuf')
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  const body = Buffer.concat(chunks).toString('utf8')
-  if (body === '') return {} as KubernetesObject
-  let value: unknown
-  try {
-    // Nearly everything is JSON, which is a hundred times quicker to read than YAML; definitions are megabytes.
-    value = body.startsWith('{') || body.startsWith('[') ? JSON.parse(body) : parse(body)
-  } catch (error) {
-    try {
-      value = parse(body)
-    } catch {
-      throw new StatusError(400, 'BadRequest', `error decoding the body: ${String(error)}`)
-    }
-  }
-  if (typeof value !== 'object' || value === null)
-    throw new StatusError(400, 'BadRequest', 'the body is no object')
-  return value as KubernetesObject
-}
-
-function json(response: ServerResponse, code: number, value: unknown): void {
-  response.writeHead(code, { 'content-type': 'application/json' })
-  response.end(JSON.stringify(value))
-}
-
-function text(response: ServerResponse, value: string): void {
-  response.writeHead(200, { 'content-type': 'text/plain' })
-  response.end(value)
 }

@@ -1,60 +1,16 @@
-import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { KubernetesObject } from '../blueprint.ts'
 import type { World } from '../world.ts'
-import { admit, complete, Invalid, mustStay } from './admission.ts'
-import {
-  at,
-  fromFieldsV1,
-  leaves,
-  liesAbove,
-  mergeApplied,
-  removeAll,
-  showPath,
-  toFieldsV1,
-} from './fields.ts'
+import { admit, complete, mustStay } from './admission.ts'
+import { managed, ownChanged } from './field-owners.ts'
+import { leaves } from './fields.ts'
+import { ObjectLog } from './object-log.ts'
 import { jsonPatch, mergePatch, PatchError, strategicMergePatch } from './patches.ts'
+import { detailsOf, mustBeLatest, mustMeet, notFound, shown } from './refusals.ts'
 import { builtIn, definedBy, groupVersionOf, type ResourceType, topLevelOf } from './resources.ts'
 import { untyped } from './schema.ts'
-
-/** An object as the server keeps it: its metadata is complete. */
-export interface Stored extends KubernetesObject {
-  metadata: KubernetesObject['metadata'] & {
-    name: string
-    uid: string
-    resourceVersion: string
-    creationTimestamp: string
-    generation: number
-    labels?: Record<string, string>
-    annotations?: Record<string, string>
-    finalizers?: string[]
-    deletionTimestamp?: string
-    deletionGracePeriodSeconds?: number
-    ownerReferences?: { kind: string; name: string; uid: string }[]
-    managedFields?: ManagedFields[]
-  }
-}
-
-interface ManagedFields {
-  manager: string
-  operation: 'Apply' | 'Update'
-  apiVersion: string
-  fieldsType: 'FieldsV1'
-  fieldsV1: object
-  subresource?: string
-}
-
-/** Refused as the API server refuses: with a Status. */
-export class StatusError extends Error {
-  readonly code: number
-  readonly reason: string
-  readonly details: object | undefined
-  constructor(code: number, reason: string, message: string, details?: object) {
-    super(message)
-    this.code = code
-    this.reason = reason
-    this.details = details
-  }
-}
+import { applyTo, undeclared } from './server-side-apply.ts'
+import { StatusError } from './status-error.ts'
+import type { ManagedFields, Ref, Stored } from './stored.ts'
 
 export interface StoreEvent {
   type: 'ADDED' | 'MODIFIED' | 'DELETED'
@@ -67,12 +23,11 @@ export interface StoreEvent {
 // What a watch may go back to; whoever comes from further away has to list again, as with the real one.
 const remembered = 5_000
 
-/** Names one object. */
-export interface Ref {
-  resource: ResourceType
-  namespace?: string | undefined
-  name: string
-}
+/** What keeps a deleted object until nobody uses it any more; put on it when it is made. */
+export const inUse = {
+  PersistentVolume: 'kubernetes.io/pv-protection',
+  PersistentVolumeClaim: 'kubernetes.io/pvc-protection',
+} as const
 
 /**
  * Everything that the API server keeps, with the rules of its writes: versions, generations, finalizers, field
@@ -83,7 +38,7 @@ export class ObjectStore {
   /** The same by type: controllers list all the time. */
   private readonly byType = new Map<string, Map<string, Stored>>()
   private readonly watchers = new Set<(event: StoreEvent) => void>()
-  private readonly file: string
+  private readonly log: ObjectLog
   // A real server's own first objects take the versions before; a watch from there is from too long ago.
   private version = 100
   readonly world: World
@@ -94,16 +49,12 @@ export class ObjectStore {
 
   constructor(world: World, epoch: string) {
     this.world = world
-    this.file = world.path('kubernetes', `${epoch}.ndjson`)
-    if (existsSync(this.file))
-      for (const line of readFileSync(this.file, 'utf8').split('\n')) {
-        const read = parsedLine(line)
-        if (!read) continue
-        const { key, object, version } = read
-        this.version = version
-        if (object) this.keep(key, object)
-        else this.forget(key)
-      }
+    this.log = new ObjectLog(world.path('kubernetes', `${epoch}.ndjson`))
+    for (const { key, object, version } of this.log.read()) {
+      this.version = version
+      if (object) this.keep(key, object)
+      else this.forget(key)
+    }
     this.horizon = this.version
     this.compact()
     this.learnTypes()
@@ -171,7 +122,7 @@ export class ObjectStore {
   }
 
   create(resource: ResourceType, wanted: KubernetesObject, manager: string, dryRun = false): Stored {
-    const given = admitted(resource, wanted)
+    const given = admit(resource, wanted)
     const namespace = this.namespaceFor(resource, given)
     const name =
       given.metadata.name ?? `${given.metadata.generateName ?? ''}${this.world.newUuid().slice(0, 5)}`
@@ -179,7 +130,7 @@ export class ObjectStore {
     this.mustTakeNew(ref)
     if (this.find(ref))
       throw new StatusError(409, 'AlreadyExists', `${shown(ref)} "${name}" already exists`, detailsOf(ref))
-    const object = completed(resource, this.born(ref, withoutSlips(resource, structuredClone(given))))
+    const object = complete(resource, this.born(ref, withoutSlips(resource, structuredClone(given))))
     object.metadata.managedFields = [managed(manager, 'Update', object, leaves(object, resource.schema))]
     if (!dryRun) this.put(ref, object, 'ADDED')
     return object
@@ -203,7 +154,7 @@ export class ObjectStore {
   update(ref: Ref, replacement: KubernetesObject, manager: string, options: WriteOptions = {}): Stored {
     const there = this.get(ref)
     mustBeLatest(ref, there, replacement)
-    const given = withoutSlips(ref.resource, admitted(ref.resource, replacement))
+    const given = withoutSlips(ref.resource, admit(ref.resource, replacement))
     const { status } = ref.resource
     const changed: Stored = options.status
       ? { ...structuredClone(there), status: structuredClone(given.status) }
@@ -223,7 +174,7 @@ export class ObjectStore {
           },
           ...(status ? { status: structuredClone(there.status) } : {}),
         }
-    const next = completed(ref.resource, changed, there)
+    const next = complete(ref.resource, changed, there)
     // Nobody takes a deletion back.
     const { deletionTimestamp, deletionGracePeriodSeconds } = there.metadata
     delete next.metadata.deletionTimestamp
@@ -232,8 +183,8 @@ export class ObjectStore {
     if (deletionGracePeriodSeconds !== undefined)
       next.metadata.deletionGracePeriodSeconds = deletionGracePeriodSeconds
     if (!options.status) {
-      checked(ref.resource, there, next)
-      own(next, there, manager, ref.resource)
+      mustStay(ref.resource, there, next)
+      ownChanged(next, there, manager, ref.resource)
     }
     return this.settle(ref, there, next, options.dryRun)
   }
@@ -299,76 +250,20 @@ export class ObjectStore {
       // Whoever applies a status owns that, and nothing else of what they send counts.
       options.status
         ? { apiVersion, kind, metadata: { name: ref.name }, status }
-        : admitted(ref.resource, named),
+        : admit(ref.resource, named),
     )
     if (ref.resource.status && !options.status) delete (applied as Partial<KubernetesObject>).status
     const mine = leaves(applied, schema)
     if (!there) {
       if (options.status) throw notFound(ref)
       this.mustTakeNew(ref)
-      const object = completed(ref.resource, this.born(ref, applied))
+      const object = complete(ref.resource, this.born(ref, applied))
       object.metadata.managedFields = [managed(manager, 'Apply', object, mine)]
       if (!options.dryRun) this.put(ref, object, 'ADDED')
       return object
     }
     mustBeLatest(ref, there, given)
-    const fields = there.metadata.managedFields ?? []
-    const subresource = options.status ? 'status' : undefined
-    const own = (f: ManagedFields) =>
-      f.manager === manager && f.operation === 'Apply' && f.subresource === subresource
-    const others = fields.filter(f => !own(f))
-    const conflicts = others.flatMap(f =>
-      [...fromFieldsV1(f.fieldsV1)]
-        .filter(
-          path =>
-            mine.has(path) &&
-            JSON.stringify(at(there, path, schema)) !== JSON.stringify(at(applied, path, schema)),
-        )
-        .map(path => ({
-          manager: f.operation === 'Apply' ? `"${f.manager}"` : `"${f.manager}" using ${f.apiVersion}`,
-          path,
-        })),
-    )
-    // kubectl may take over what its own client-side apply wrote and nobody has changed since.
-    const last = manager === 'kubectl' ? lastApplied(there) : undefined
-    const real = conflicts.filter(
-      c => !last || JSON.stringify(at(last, c.path)) !== JSON.stringify(at(there, c.path)),
-    )
-    if (real.length > 0 && !options.force) throw conflicted(real)
-    const merged = mergeApplied(structuredClone(there), applied, schema)
-    // A manifest may hold what only the server writes: `creationTimestamp: null` is in every generated definition.
-    const { uid, resourceVersion, creationTimestamp, generation } = there.metadata
-    const { deletionTimestamp, deletionGracePeriodSeconds } = there.metadata
-    merged.metadata = {
-      ...merged.metadata,
-      uid,
-      resourceVersion,
-      creationTimestamp,
-      generation,
-      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
-      ...(deletionGracePeriodSeconds === undefined ? {} : { deletionGracePeriodSeconds }),
-    }
-    // What this manager owned and no longer names goes, unless somebody else owns it too.
-    const before = fields.find(own)
-    const foreign = new Set(others.flatMap(f => [...fromFieldsV1(f.fieldsV1)]))
-    const dropped = [...(before ? fromFieldsV1(before.fieldsV1) : [])]
-    removeAll(
-      merged,
-      dropped.filter(path => ![mine, foreign].some(kept => kept.has(path) || liesAbove(path, kept))),
-      schema,
-    )
-    const next = completed(ref.resource, merged, there)
-    checked(ref.resource, there, next)
-    const lost = new Set(conflicts.map(c => c.path))
-    next.metadata.managedFields = [
-      ...others
-        .map(f => ({
-          ...f,
-          fieldsV1: toFieldsV1(new Set([...fromFieldsV1(f.fieldsV1)].filter(p => !lost.has(p)))),
-        }))
-        .filter(f => Object.keys(f.fieldsV1).length > 0),
-      managed(manager, 'Apply', next, mine, subresource),
-    ]
+    const next = applyTo(ref, there, applied, manager, options)
     return this.settle(ref, there, next, options.dryRun)
   }
 
@@ -386,21 +281,7 @@ export class ObjectStore {
     } = {},
   ): Stored {
     const there = this.get(ref)
-    const { resourceVersion } = there.metadata
-    if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion)
-      throw new StatusError(
-        409,
-        'Conflict',
-        `Operation cannot be fulfilled on ${ref.resource.kind} "${ref.name}": the ResourceVersion in the precondition (${options.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`,
-        { name: ref.name, kind: ref.resource.kind },
-      )
-    if (options.uid !== undefined && options.uid !== there.metadata.uid)
-      throw new StatusError(
-        409,
-        'Conflict',
-        `Operation cannot be fulfilled on ${ref.resource.kind} "${ref.name}": the UID in the precondition (${options.uid}) does not match the UID in record (${there.metadata.uid}). The object might have been deleted and then recreated`,
-        { name: ref.name, kind: ref.resource.kind },
-      )
+    mustMeet(ref, there, options)
     if (options.dryRun) return there
     if (isNamespace(ref.resource)) return this.terminate(ref, there)
     const grace = graceOf(ref.resource, there, options.graceSeconds ?? 0)
@@ -465,7 +346,7 @@ export class ObjectStore {
     object.metadata.resourceVersion = String(this.version)
     const key = keyOf(ref)
     const before = this.objects.get(key)
-    appendFileSync(this.file, `${JSON.stringify({ key, version: this.version, object })}\n`, { mode: 0o600 })
+    this.log.append({ key, version: this.version, object })
     this.keep(key, object)
     if (ref.resource.kind === 'CustomResourceDefinition') this.learnTypes()
     this.tell({ type: event, resource: ref.resource, object, ...(before ? { before } : {}) })
@@ -474,7 +355,7 @@ export class ObjectStore {
   private drop(ref: Ref, object: Stored): void {
     this.version += 1
     const key = keyOf(ref)
-    appendFileSync(this.file, `${JSON.stringify({ key, version: this.version })}\n`, { mode: 0o600 })
+    this.log.append({ key, version: this.version })
     this.forget(key)
     const gone = structuredClone(object)
     gone.metadata.resourceVersion = String(this.version)
@@ -576,20 +457,15 @@ export class ObjectStore {
   }
 
   private compact(): void {
-    const lines = [...this.objects].map(([key, object]) =>
-      JSON.stringify({ key, version: Number(object.metadata.resourceVersion), object }),
-    )
-    const last = JSON.stringify({ key: '-', version: this.version })
-    writeFileSync(`${this.file}.tmp`, `${[...lines, last].join('\n')}\n`, { mode: 0o600 })
-    renameSync(`${this.file}.tmp`, this.file)
+    const changes = [...this.objects].map(([key, object]) => ({
+      key,
+      version: Number(object.metadata.resourceVersion),
+      object,
+    }))
+    // The version of what was deleted last counts on, too.
+    this.log.replace([...changes, { key: '-', version: this.version }])
   }
 }
-
-/** What keeps a deleted object until nobody uses it any more; put on it when it is made. */
-export const inUse = {
-  PersistentVolume: 'kubernetes.io/pv-protection',
-  PersistentVolumeClaim: 'kubernetes.io/pvc-protection',
-} as const
 
 function listOf(value: unknown): unknown[] {
   return Array.isArray(value) ? value : []
@@ -600,37 +476,8 @@ interface WriteOptions {
   dryRun?: boolean
 }
 
-export function notFound(ref: Ref): StatusError {
-  return new StatusError(404, 'NotFound', `${shown(ref)} "${ref.name}" not found`, detailsOf(ref))
-}
-
 function isOfKind(type: ResourceType, kind: string): boolean {
   return type.kind === kind || `${type.kind}.${type.group}` === kind
-}
-
-/** `deployments.apps`, as messages name a resource. */
-function shown({ resource }: Ref): string {
-  return resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`
-}
-
-function detailsOf({ resource, name }: Ref): object {
-  return { name, ...(resource.group === '' ? {} : { group: resource.group }), kind: resource.plural }
-}
-
-function admitted<T extends KubernetesObject>(resource: ResourceType, given: T): T {
-  return invalidAsStatus(() => admit(resource, given))
-}
-
-function checked(resource: ResourceType, there: Stored, next: Stored): void {
-  invalidAsStatus(() => mustStay(resource, there, next))
-}
-
-function completed<T extends KubernetesObject>(
-  resource: ResourceType,
-  object: T,
-  before?: KubernetesObject,
-): T {
-  return invalidAsStatus(() => complete(resource, object, before))
 }
 
 /** Without fields that its kind does not have at all; the server drops them where they are not applied. */
@@ -640,10 +487,13 @@ function withoutSlips<T extends KubernetesObject>(resource: ResourceType, given:
   return Object.fromEntries(Object.entries(given).filter(([field]) => known.includes(field))) as T
 }
 
-/** A field that a kind does not have, in the words of the library that applies. */
-function undeclared(resource: ResourceType, given: KubernetesObject): string | undefined {
-  const slip = Object.keys(given).find(field => topLevelOf(resource)?.includes(field) === false)
-  return slip === undefined ? undefined : `.${slip}: field not declared in schema`
+function isNamespace({ group, kind }: ResourceType): boolean {
+  return group === '' && kind === 'Namespace'
+}
+
+/** What a generation counts: everything but the metadata and the status. */
+function intent(object: Stored): object {
+  return { ...object, status: null, metadata: null }
 }
 
 /** Seconds that a pod with a node has to end; others, and those that ended, have none. */
@@ -662,82 +512,8 @@ function secondsFromNow(seconds: number): string {
   return new Date(Date.now() + seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
-function isNamespace({ group, kind }: ResourceType): boolean {
-  return group === '' && kind === 'Namespace'
-}
-
 function now(): string {
   return new Date().toISOString().replace(/\.\d+Z$/, 'Z')
-}
-
-function invalidAsStatus<T>(check: () => T): T {
-  try {
-    return check()
-  } catch (error) {
-    if (error instanceof Invalid) throw new StatusError(422, 'Invalid', error.message, error.details)
-    throw error
-  }
-}
-
-/** Optimistic concurrency: who says which version or incarnation is meant is held to it. */
-function mustBeLatest(ref: Ref, there: Stored, given: KubernetesObject): void {
-  const { resourceVersion, uid } = given.metadata
-  const conflict = (why: string) =>
-    new StatusError(
-      409,
-      'Conflict',
-      `Operation cannot be fulfilled on ${shown(ref)} "${ref.name}": ${why}`,
-      detailsOf(ref),
-    )
-  if (typeof uid === 'string' && uid !== '' && uid !== there.metadata.uid)
-    throw conflict(
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${there.metadata.uid}`,
-    )
-  if (
-    typeof resourceVersion === 'string' &&
-    resourceVersion !== '' &&
-    resourceVersion !== there.metadata.resourceVersion
-  )
-    throw conflict(
-      'the object has been modified; please apply your changes to the latest version and try again',
-    )
-}
-
-/** The refusal of an apply in the server's form: one conflict in a line, several as a list by manager. */
-function conflicted(conflicts: { manager: string; path: string }[]): StatusError {
-  const causes = conflicts.map(c => ({
-    reason: 'FieldManagerConflict',
-    message: `conflict with ${c.manager}`,
-    field: showPath(c.path),
-  }))
-  const [first] = causes
-  const managers = [...new Set(conflicts.map(c => c.manager))].sort()
-  const list = managers.flatMap(manager => [
-    `conflicts with ${manager}:`,
-    ...conflicts.filter(c => c.manager === manager).map(c => `- ${showPath(c.path)}`),
-  ])
-  return new StatusError(
-    409,
-    'Conflict',
-    conflicts.length === 1
-      ? `Apply failed with 1 conflict: ${first?.message}: ${first?.field}`
-      : `Apply failed with ${conflicts.length} conflicts: ${list.join('\n')}`,
-    { causes },
-  )
-}
-
-function lastApplied(object: Stored): unknown {
-  const text = object.metadata.annotations?.['kubectl.kubernetes.io/last-applied-configuration']
-  return text === undefined ? undefined : JSON.parse(text)
-}
-
-/** One line of the file; undefined for one that was torn when the process was killed. */
-function parsedLine(line: string): { key: string; object?: Stored; version: number } | undefined {
-  try {
-    return JSON.parse(line) as { key: string; object?: Stored; version: number }
-  } catch {
-    return undefined
-  }
 }
 
 function keyOf({ resource, namespace, name }: Ref): string {
@@ -751,44 +527,4 @@ function typeOf(key: string): string {
 
 function keyText(object: Stored): string {
   return `${object.metadata.namespace ?? ''}/${object.metadata.name}`
-}
-
-function managed(
-  manager: string,
-  operation: 'Apply' | 'Update',
-  object: KubernetesObject,
-  paths: Set<string>,
-  subresource?: string,
-): ManagedFields {
-  return {
-    manager,
-    operation,
-    apiVersion: object.apiVersion,
-    fieldsType: 'FieldsV1',
-    fieldsV1: toFieldsV1(paths),
-    ...(subresource === undefined ? {} : { subresource }),
-  }
-}
-
-/** Fields that an ordinary write changed belong to its writer from then on. */
-function own(next: Stored, there: Stored, manager: string, { schema }: ResourceType): void {
-  const changed = new Set(
-    [...leaves(next, schema)].filter(
-      path => JSON.stringify(at(next, path, schema)) !== JSON.stringify(at(there, path, schema)),
-    ),
-  )
-  if (changed.size === 0) return
-  const fields = (next.metadata.managedFields ?? []).map(f => ({
-    ...f,
-    fieldsV1: toFieldsV1(new Set([...fromFieldsV1(f.fieldsV1)].filter(p => !changed.has(p)))),
-  }))
-  const mine = fields.find(f => f.manager === manager && f.operation === 'Update')
-  if (mine) mine.fieldsV1 = toFieldsV1(new Set([...fromFieldsV1(mine.fieldsV1), ...changed]))
-  else fields.push(managed(manager, 'Update', next, changed))
-  next.metadata.managedFields = fields.filter(f => Object.keys(f.fieldsV1).length > 0)
-}
-
-/** What a generation counts: everything but the metadata and the status. */
-function intent(object: Stored): object {
-  return { ...object, status: null, metadata: null }
 }

@@ -36,6 +36,10 @@ export interface SynologySession {
 // A session belongs to the address that it was begun from, which a laptop may change (150).
 const sessionLost = new Set([105, 106, 119, 150])
 
+/**
+ * A session with DSM’s Web API. Nothing is sent before the first call, which finds the APIs and logs in; a session that
+ * DSM forgot is opened once more for the call that found out. Calls throw Faults (docs/errors.md, `nas-…`).
+ */
 export function openSession(access: SynologyAccess): SynologySession {
   const { agent, abandon } = agentFor(access)
   access.signal?.addEventListener('abort', abandon)

@@ -1,4 +1,4 @@
-import type { Stored } from '../store.ts'
+import type { Stored } from '../stored.ts'
 import { dig, digList } from './context.ts'
 
 /** How well an object is, in Argo CD's words. */

@@ -1,7 +1,8 @@
 import type { KubernetesObject } from '../../blueprint.ts'
 import { mergeApplied } from '../fields.ts'
 import { groupVersionOf } from '../resources.ts'
-import type { ObjectStore, Stored } from '../store.ts'
+import type { ObjectStore } from '../store.ts'
+import type { Stored } from '../stored.ts'
 import { dig } from './context.ts'
 
 /** Whether a live object is the one that Git means. */

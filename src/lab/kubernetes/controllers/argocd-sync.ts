@@ -1,5 +1,5 @@
 import type { KubernetesObject } from '../../blueprint.ts'
-import type { Stored } from '../store.ts'
+import type { Stored } from '../stored.ts'
 import { healthOf } from './argocd-health.ts'
 import { find, groupOf, hookOf, now, says, shown, waveOf } from './argocd-objects.ts'
 import { type Controlled, dig, digList } from './context.ts'

@@ -1,6 +1,7 @@
 import type { MachinesSeam, NasSeam } from '../../seams.ts'
 import type { World } from '../../world.ts'
-import type { ObjectStore, Ref, Stored } from '../store.ts'
+import type { ObjectStore } from '../store.ts'
+import type { Ref, Stored } from '../stored.ts'
 
 /** What the controllers work with. Each is a function that makes a little of what is wanted true, and is called again. */
 export interface Controlled {
@@ -25,6 +26,7 @@ export function digList(value: unknown, ...path: (string | number)[]): Record<st
   return Array.isArray(found) ? (found as Record<string, unknown>[]) : []
 }
 
+/** Names an object that was read from the store. */
 export function refOf(store: ObjectStore, object: Stored): Ref {
   return {
     // Two groups may have a kind of the same name.
@@ -41,6 +43,7 @@ export function podsOf(store: ObjectStore, owner: Stored): Stored[] {
     .filter(pod => pod.metadata.ownerReferences?.some(o => o.uid === owner.metadata.uid))
 }
 
+/** Whether a pod says that it is Ready. */
 export function isReady(pod: Stored): boolean {
   return digList(pod, 'status', 'conditions').some(c => c.type === 'Ready' && c.status === 'True')
 }

@@ -1,5 +1,6 @@
 import type { World } from '../../world.ts'
-import type { ObjectStore, Stored } from '../store.ts'
+import type { ObjectStore } from '../store.ts'
+import type { Stored } from '../stored.ts'
 import { type Controller, dig, digList, refOf, runs, withCondition } from './context.ts'
 
 const kind = 'OnePasswordItem.onepassword.com'

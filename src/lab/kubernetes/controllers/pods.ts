@@ -1,6 +1,7 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ObjectStore, Stored } from '../store.ts'
+import type { ObjectStore } from '../store.ts'
+import type { Stored } from '../stored.ts'
 import {
   type Controlled,
   type Controller,

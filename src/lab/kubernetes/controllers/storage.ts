@@ -1,5 +1,6 @@
 import { parseSize } from '../../../cluster/size.ts'
-import { inUse, type ObjectStore, type Stored } from '../store.ts'
+import { inUse, type ObjectStore } from '../store.ts'
+import type { Stored } from '../stored.ts'
 import { type Controlled, type Controller, dig, digList, refOf, runs } from './context.ts'
 
 const driver = 'csi.san.synology.com'

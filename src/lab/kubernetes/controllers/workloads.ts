@@ -1,4 +1,5 @@
-import type { ObjectStore, Stored } from '../store.ts'
+import type { ObjectStore } from '../store.ts'
+import type { Stored } from '../stored.ts'
 import { type Controller, dig, digList, isReady, podsOf, refOf, withCondition } from './context.ts'
 
 /** Deployments, StatefulSets and DaemonSets to pods, and what their pods are to their status. */
