@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { Fault } from '../runbook/fault.ts'
+import { goYaml } from './go-yaml.ts'
 import type { K0sctlRoute } from './k0sctl-document.ts'
 import { type K0sctl, type K0sctlEnd, type K0sctlOptions, runK0sctl } from './k0sctl-process.ts'
 
@@ -80,7 +81,7 @@ export function unusable(why: string, cause?: unknown): Fault {
 function lacks(text: string, server: string | undefined): string | undefined {
   let config: Kubeconfig
   try {
-    config = parse(text) as Kubeconfig
+    config = parse(text, goYaml) as Kubeconfig
   } catch {
     return 'it is no YAML'
   }

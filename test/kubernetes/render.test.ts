@@ -13,8 +13,10 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { bootstrapManifests } from '../../runbooks/render.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
+import { goYaml } from '../../src/kubernetes/go-yaml.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { renderApplication } from '../../src/kubernetes/render/application.ts'
 import { differences, withoutSecrets } from '../../src/kubernetes/render/differences.ts'
@@ -183,6 +185,24 @@ describe('charts', () => {
     expect(() => stage(repository, repository, join(scratch('stage'), 'r'), undefined)).toThrowError(
       /without a version/,
     )
+  })
+
+  test('numbers in a kustomization that is staged anew mean what they meant, and a version is text', () => {
+    const url = 'http://127.0.0.1:1/map.yaml'
+    const inline = '    valuesInline: { defaultMode: 0440 }\n'
+    const repository = folderWith({
+      'kustomization.yaml': `resources: ['${url}']\n${kustomization('    version: 1.10\n')}${inline}`,
+    })
+    const part = remoteOf(url)
+    if (!part) throw new Error(`${url} is not taken for remote`)
+    const kit = folderWith({ [placeInKit(part)]: configMap('from-afar') })
+    const staged = stage(repository, repository, join(scratch('stage'), 'r'), kit)
+    expect(staged.remote.map(r => r.from)).toEqual(['kit', 'network'])
+    expect(staged.remote[1]?.part).toMatchObject({ name: 'small', version: '1.10' })
+    const text = readFileSync(join(staged.folder, 'kustomization.yaml'), 'utf8')
+    expect(text).not.toContain(url)
+    expect(parse(text, goYaml)).toMatchObject({ helmCharts: [{ valuesInline: { defaultMode: 0o440 } }] })
+    expect(text).toMatch(/version: 1\.10$/m)
   })
 
   withHelm('one in the kit is rendered although its repository does not answer', async () => {

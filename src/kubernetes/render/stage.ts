@@ -1,7 +1,8 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { isMap, isNode, isSeq, LineCounter, parseDocument } from 'yaml'
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import { Fault } from '../../runbook/fault.ts'
+import { goYaml } from '../go-yaml.ts'
 import { inKit, placeInKit, type RemotePart, remoteOf, showRemote } from './kit.ts'
 
 /** A private copy of a repository in which kustomize may write, with what the kit holds in the place of what is remote. */
@@ -45,7 +46,7 @@ function visit(
   const file = fileNames.map(name => join(folder, name)).find(f => existsSync(f))
   if (file === undefined) return
   const lines = new LineCounter()
-  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines })
+  const document = parseDocument(readFileSync(file, 'utf8'), { ...goYaml, lineCounter: lines })
   const at = (node: unknown): string => {
     const { line, col } = lines.linePos(isNode(node) ? (node.range?.[0] ?? 0) : 0)
     return `${relative(into, file)}:${line}:${col}`
@@ -87,7 +88,9 @@ function visit(
     charts.items.forEach((_, i) => {
       const chart = charts.get(i)
       if (!isMap(chart)) return
-      const [name, version, repository] = ['name', 'version', 'repo'].map(key => String(chart.get(key) ?? ''))
+      const [name, version, repository] = ['name', 'version', 'repo'].map(key =>
+        written(chart.get(key, true)),
+      )
       if (name === undefined || name === '' || repository === undefined || repository === '') return
       if (version === undefined || version === '') throw unpinned(name, at(chart))
       const part: RemotePart = { kind: 'chart', name, version, repository }
@@ -99,6 +102,11 @@ function visit(
     })
   }
   if (changed) writeFileSync(file, document.toString())
+}
+
+/** A value as text, as kustomize takes it: version 1.10 is none of 1.1. */
+function written(node: unknown): string {
+  return isScalar(node) ? (node.source ?? String(node.value ?? '')) : ''
 }
 
 function unpinned(name: string, at: string): Fault {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { extract } from 'tar'
 import { parse } from 'yaml'
+import { goYaml } from '../../kubernetes/go-yaml.ts'
 import { damaged } from '../datastore/database-damaged.ts'
 import { openEtcd } from '../datastore/etcd.ts'
 import { openKine } from '../datastore/kine.ts'
@@ -124,7 +125,7 @@ async function unpacked<T>(file: string, read: (archive: Unpacked) => T): Promis
 function apiIn(text: string, file: string): K0sArchive['api'] {
   let config: unknown
   try {
-    config = parse(text)
+    config = parse(text, goYaml)
   } catch (cause) {
     throw damaged(file, `its k0s.yaml is no YAML: ${(cause as Error).message}`)
   }
