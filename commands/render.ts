@@ -1,4 +1,5 @@
 import { Args, Flags } from '@oclif/core'
+import { keepSources } from '../runbooks/keep-sources.ts'
 import { mirror, render } from '../runbooks/render.ts'
 import { BaseCommand } from '../src/cli/base-command.ts'
 
@@ -27,7 +28,8 @@ export default class Render extends BaseCommand {
     applications: Flags.boolean({ description: 'All applications, too' }),
     offline: Flags.boolean({ description: 'Refuse what the kit does not hold' }),
     'fill-kit': Flags.boolean({
-      description: 'Put what comes from the network into the kit, and a mirror of the repository',
+      description:
+        'Put what comes from the network into the kit, what the hosts fetch at their first boot, and a mirror of the repository',
     }),
     output: Flags.string({
       char: 'o',
@@ -54,6 +56,13 @@ export default class Render extends BaseCommand {
     })
     const kept = flags['fill-kit'] ? await mirror(flags.file, new AbortController().signal) : undefined
     if (kept) this.log(`the repository is mirrored at ${kept.commit.slice(0, 12)} in ${kept.path}`)
+    const sources = flags['fill-kit'] ? await keepSources(flags.file, new AbortController().signal) : []
+    for (const { host, fresh, pinned, left } of sources) {
+      for (const what of fresh) this.log(`${host}: now in the kit: ${what}`)
+      for (const what of pinned)
+        this.log(`${host}: not pinned by its config, and kept with the hash of what was fetched: ${what}`)
+      for (const what of left) this.log(`${host}: not for the kit: ${what}`)
+    }
     const [only] = rendered
     if (names.length === 1 && only && flags.output === undefined && flags.diff === undefined)
       this.log(only.text)

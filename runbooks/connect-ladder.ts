@@ -12,6 +12,7 @@ import { installerArguments, installerConfig } from '../src/hosts/install/instal
 import { climb, firstRung, outlook } from '../src/hosts/install/ladder.ts'
 import { Leftovers, takeDown } from '../src/hosts/install/leftovers.ts'
 import type { Artifact, Guidance, Hands, Situation, SystemImage } from '../src/hosts/install/rung.ts'
+import { ServedSources } from '../src/hosts/install/served-sources.ts'
 import { imageBelow, type Writing } from '../src/hosts/install/write-disk.ts'
 import { mintHostKey } from '../src/hosts/keys.ts'
 import type { DhcpAnswers } from '../src/hosts/netboot/dnsmasq.ts'
@@ -75,6 +76,7 @@ export function connectLadder(
   const { entry, resolve } = cluster
   const leftovers = folder === '' ? undefined : new Leftovers(folder)
   const away = folder === '' ? undefined : new Away(folder)
+  const sources = folder === '' ? undefined : new ServedSources(folder, secret)
   const imageKey = {
     file: entry.tools?.imageKey && resolve(entry.tools.imageKey.file),
     fingerprint: entry.tools?.imageKey?.fingerprint,
@@ -304,12 +306,15 @@ export function connectLadder(
       ...reader,
       async climb(host, guidance) {
         await opened?.forget()
+        // A machine in its first boot waits for what a killed process of this run served to it.
+        await sources?.again(host, netboot())
         const wasAway = away?.is(host)
         if (wasAway) await comesBack(host, guidance)
         const now = await situation(host, guidance.signal)
         const { seen } = now
         // With another key than this run gave it, it is none of ours whatever it says, and is installed again.
-        if (seen?.facts.run?.run === run && seen.hostKey === mintHostKey(secret, host).publicKey) return
+        if (seen?.facts.run?.run === run && seen.hostKey === mintHostKey(secret, host).publicKey)
+          return sources?.withdraw(host)
         // The order to reboot never arrived: what came back has yet to make the new system of itself.
         if (wasAway && seen && firstRung(hostEntry(host).install, now)?.leadsTo === 'system') return
         await climb(
@@ -330,6 +335,12 @@ export function connectLadder(
         await netboot()?.forget()
         if (leftovers) await takeDown(host, leftovers, ground.power(host), signal)
       },
+      async serveSources(host, copies) {
+        const server = netboot()
+        if (!server || !sources) throw new Error('no netboot.address in recover.yaml')
+        return sources.serve(host, copies, server)
+      },
+      withdrawSources: host => sources?.withdraw(host),
       imageFor(host): Pick<Writing, 'image' | 'verify' | 'mirror'> {
         const { image } = hostEntry(host)
         if (!image) throw new Error(`no image for ${host} in recover.yaml`)

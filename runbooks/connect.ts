@@ -7,6 +7,7 @@ import type { Cluster } from '../src/cluster/load.ts'
 import { connectGit } from '../src/gitops/repository.ts'
 import { evidenceIn } from '../src/hosts/evidence.ts'
 import { type HostReader, type HostWriter, hostReader, hostWriter } from '../src/hosts/host.ts'
+import { whySourceIsAway } from '../src/hosts/ignition/source-kit.ts'
 import { connectTang, type TangRoute } from '../src/hosts/ignition/tang.ts'
 import { mintHostKey, mintHostKeys } from '../src/hosts/keys.ts'
 import { keepLines } from '../src/hosts/line.ts'
@@ -140,6 +141,9 @@ export function connect(
     git: connectGit(where.web === undefined),
     web: {
       get: web.get,
+      // In a lab nothing is fetched.
+      whyAway: async (url: string, signal: AbortSignal) =>
+        where.web ? undefined : { why: await whySourceIsAway(url, signal) },
       // In a lab nobody listens but its ingress.
       takesConnections: (place: { address: string; port: number }, signal: AbortSignal) =>
         takesConnections(where.web ?? place, signal),

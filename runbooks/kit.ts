@@ -6,6 +6,7 @@ import type { EvidenceReader, EvidenceWriter } from '../src/hosts/evidence.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
 import type { CompiledIgnition } from '../src/hosts/ignition/compile.ts'
 import type { IgnitionConfig } from '../src/hosts/ignition/config.ts'
+import type { KeptSource } from '../src/hosts/ignition/source-kit.ts'
 import type { TangReader } from '../src/hosts/ignition/tang.ts'
 import type { VerifiedArtifact } from '../src/hosts/install/artifact.ts'
 import type { RungOutlook } from '../src/hosts/install/ladder.ts'
@@ -17,6 +18,7 @@ import type {
   RungName,
   Situation,
 } from '../src/hosts/install/rung.ts'
+import type { ServedTo } from '../src/hosts/install/served-sources.ts'
 import type { Writing } from '../src/hosts/install/write-disk.ts'
 import type { HostKey } from '../src/hosts/keys.ts'
 import type { PowerReader, PowerWriter } from '../src/hosts/power/power.ts'
@@ -92,6 +94,9 @@ export interface LadderWriter extends LadderReader {
   ): Promise<T>
   /** Takes down whatever is still armed for this host: network boot, the virtual drive, an order for the next boot. */
   disarm(host: string, signal: AbortSignal): Promise<void>
+  /** Serves copies of the kit to a host until they are withdrawn, by this process or its successor. */
+  serveSources(host: string, copies: readonly KeptSource[]): Promise<ServedTo>
+  withdrawSources(host: string): void
   /** The image for a host, how it is checked, and where the machine may fetch it. */
   imageFor(host: string): Pick<Writing, 'image' | 'verify' | 'mirror'>
 }
@@ -133,6 +138,8 @@ export interface K0sctlWriter extends K0sctlReader {
 
 /** What can be asked from outside the cluster. Never throws for what does not answer: `why` says what happened. */
 export interface Outside {
+  /** Why an address gives a machine nothing at its first boot, as this computer sees it; undefined where it must not be asked. */
+  whyAway(url: string, signal: AbortSignal): Promise<{ why: string | undefined } | undefined>
   get(question: WebQuestion, signal: AbortSignal): Promise<WebAnswer>
   takesConnections(
     place: { address: string; port: number },

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { kitOf } from '../src/cluster/kit-folder.ts'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import { nearest } from '../src/cluster/nearest.ts'
 import type { Disk } from '../src/hosts/disks.ts'
 import type { HostFacts } from '../src/hosts/facts.ts'
+import { placeSources, showPlace } from '../src/hosts/ignition/place-sources.ts'
+import { findSources } from '../src/hosts/ignition/sources.ts'
 import { resolveDisk, usesOf } from '../src/hosts/resolve-disk.ts'
 import { diskContent, hostVictims, showBytes } from '../src/hosts/victims.ts'
 import { Fault, type FaultJson, toFault } from '../src/runbook/fault.ts'
@@ -10,7 +13,7 @@ import type { Victim } from '../src/runbook/step.ts'
 import { connect, type Whereabouts } from './connect.ts'
 import { surveyed } from './evidence/survey.ts'
 import { inEarnest } from './in-earnest.ts'
-import type { HostsReader } from './kit.ts'
+import type { HostsReader, Readers } from './kit.ts'
 import { clusterFileIn, inOwnLab } from './rehearse.ts'
 
 /** One host as it is now, for a person who has to decide. */
@@ -42,6 +45,10 @@ export interface HostPlan extends HostLook {
   /** What on the running system works with the disk. */
   uses: string[]
   rungs: { name: string; says: string; refuses?: string }[]
+  /** What it takes from elsewhere at its first boot, and where it would get it. */
+  sources: { what: string; url: string; from: string }[]
+  /** Why its config could not be looked at. */
+  configRefused?: FaultJson
   /** What recover.yaml or the machine lacks for some way to install it. */
   lacks: string[]
   /** Nothing keeps it from being installed now. */
@@ -68,7 +75,7 @@ export function lookAtHosts(question: HostsQuestion): Promise<HostLook[]> {
 
 /** Says what installing hosts anew would destroy, and how it would be done, by reading only. */
 export function planHosts(question: HostsQuestion): Promise<HostPlan[]> {
-  return overHosts(question, async (cluster, hosts, name) => {
+  return overHosts(question, async (cluster, hosts, name, ignition) => {
     const { now } = question
     const { look, disk } = await lookAt(cluster, hosts, name, now)
     const survey = await surveyed(cluster, hosts, name, now)
@@ -78,6 +85,7 @@ export function planHosts(question: HostsQuestion): Promise<HostPlan[]> {
     const lacks = lacksOf(cluster, name, facts)
     return {
       ...look,
+      ...(await sourcesOf(cluster, name, ignition, now)),
       victims: facts && disk ? hostVictims(facts, entry, name, survey.found) : [],
       untouched: (facts?.disks ?? []).filter(d => d.name !== disk?.name).map(lineOf),
       uses: disk ? usesOf(disk).map(u => u.what) : [],
@@ -90,7 +98,7 @@ export function planHosts(question: HostsQuestion): Promise<HostPlan[]> {
 
 async function overHosts<T>(
   { where, host, lab, now }: HostsQuestion,
-  look: (cluster: Cluster, hosts: HostsReader, name: string) => Promise<T>,
+  look: (cluster: Cluster, hosts: HostsReader, name: string, ignition: Readers['ignition']) => Promise<T>,
 ): Promise<T[]> {
   const cluster = loadCluster(clusterFileIn(where))
   const names = cluster.k0sctl.hosts.map(h => h.name)
@@ -99,7 +107,9 @@ async function overHosts<T>(
     const connections = connect(cluster, { id: 'look', secret: randomBytes(32) }, whereabouts, now)
     try {
       const found = await Promise.all(
-        (host === undefined ? names : [host]).map(name => look(cluster, connections.readers.hosts, name)),
+        (host === undefined ? names : [host]).map(name =>
+          look(cluster, connections.readers.hosts, name, connections.readers.ignition),
+        ),
       )
       return whereabouts.secrets.mask.json(found)
     } finally {
@@ -108,6 +118,31 @@ async function overHosts<T>(
   }
   if (lab) return inOwnLab(cluster, ask)
   return ask(await inEarnest(cluster, { run: 'look', path: '', journal: '' }))
+}
+
+/** Where a host would get what its config takes from elsewhere. A config that cannot be compiled is told, and hides nothing else. */
+async function sourcesOf(
+  cluster: Cluster,
+  name: string,
+  ignition: Readers['ignition'],
+  now: AbortSignal,
+): Promise<Pick<HostPlan, 'sources' | 'configRefused'>> {
+  const entry = cluster.entry.hosts[name]
+  if (!entry) return { sources: [] }
+  try {
+    const { config } = await ignition(name, now)
+    const tree = findSources(config, kitOf(cluster), entry.ignition)
+    return {
+      sources: placeSources(tree, cluster.entry.netboot !== undefined).map(placed => ({
+        what: placed.found.what,
+        url: placed.found.url,
+        from: showPlace(placed),
+      })),
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof Fault) || now.aborted) throw thrown
+    return { sources: [], configRefused: thrown.toJSON() }
+  }
 }
 
 async function lookAt(

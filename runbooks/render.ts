@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
+import { kitOf } from '../src/cluster/kit-folder.ts'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import { nearest } from '../src/cluster/nearest.ts'
 import { keepMirror } from '../src/gitops/repository.ts'
@@ -176,11 +177,8 @@ function chosen(cluster: Cluster, { names, applications }: RenderCommand): Sourc
   return all.filter(s => applications || s.kind === 'bootstrap')
 }
 
-function kitOf(cluster: Cluster): string | undefined {
-  return cluster.entry.kit === undefined ? undefined : cluster.resolve(cluster.entry.kit)
-}
-
-function kitFor(cluster: Cluster): string {
+/** The kit’s folder; Fault `kit-unnamed` where recover.yaml names none. */
+export function kitFor(cluster: Cluster): string {
   const kit = kitOf(cluster)
   if (kit !== undefined) return kit
   throw new Fault({

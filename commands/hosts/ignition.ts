@@ -3,6 +3,7 @@ import { BaseCommand } from '../../src/cli/base-command.ts'
 import { compileButaneFile } from '../../src/hosts/butane/compile-file.ts'
 import { showDanger } from '../../src/hosts/butane/dangers.ts'
 import type { IgnitionSpec } from '../../src/hosts/butane/messages.ts'
+import { sourcesOfText } from '../../src/hosts/ignition/place-sources.ts'
 import { tell } from '../../src/views/terminal.ts'
 
 export default class HostsIgnition extends BaseCommand {
@@ -36,7 +37,11 @@ export default class HostsIgnition extends BaseCommand {
     }),
     'warn-more': Flags.boolean({
       description:
-        'Also tell what Butane passes over: keys without effect, local files that Git ignores, secrets in the text',
+        'Also tell what Butane passes over: keys without effect, local files that Git ignores, secrets in the text, and what the machine fetches at its first boot',
+    }),
+    kit: Flags.string({
+      description: 'Folder of the kit (kit in recover.yaml), to tell what of that it holds',
+      helpValue: 'FOLDER',
     }),
   }
 
@@ -51,12 +56,16 @@ export default class HostsIgnition extends BaseCommand {
       ...(flags['files-dir'] === undefined ? {} : { filesDir: flags['files-dir'] }),
       ...(spec === undefined ? {} : { spec: spec as IgnitionSpec }),
     })
+    const sources = config === undefined ? [] : sourcesOfText(result.text, args.file, flags.kit)
     if (!this.jsonEnabled()) {
       if (result.report !== '') tell(`${result.report}\n`)
       if (flags['warn-more']) for (const danger of dangers) tell(`warning: ${showDanger(danger)}\n`)
+      if (flags['warn-more'])
+        for (const { what, url, from } of sources)
+          tell(`fetched at the first boot: ${what} (${url}), ${from}\n`)
       if (result.text !== '') this.log(result.text.trimEnd())
     }
     process.exitCode = result.exitCode
-    return { exit: result.exitCode, config: config ?? null, messages, dangers, localFiles }
+    return { exit: result.exitCode, config: config ?? null, messages, dangers, localFiles, sources }
   }
 }

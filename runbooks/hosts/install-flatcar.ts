@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import type { HostReader } from '../../src/hosts/host.ts'
 import { lockHost } from '../../src/hosts/host-lock.ts'
-import { prepareIgnition } from '../../src/hosts/ignition/prepare.ts'
 import { flatcarReset } from '../../src/hosts/install/flatcar-reset.ts'
 import { proven, whoAnswers } from '../../src/hosts/install/prove-system.ts'
 import type { Guidance } from '../../src/hosts/install/rung.ts'
@@ -12,6 +12,7 @@ import { blocked, done, due } from '../../src/runbook/step.ts'
 import { surveyHost } from '../evidence/survey-hosts.ts'
 import { type HostsReader, step } from '../kit.ts'
 import { bringUpInstaller } from './bring-up-installer.ts'
+import { configFor } from './config-for.ts'
 import { eachHost } from './each-host.ts'
 
 /**
@@ -76,12 +77,8 @@ export const installFlatcar = step({
     const entry = cluster.entry.hosts[name]!
     const guidance: Guidance = { signal, note, askHand, progress, wait }
     const before = output(bringUpInstaller)
-    const compiled = await ignition(name, signal)
-    const prepared = prepareIgnition(compiled.text, entry.ignition, {
-      run: run.id,
-      host: name,
-      keys: run.hostKeys(name),
-    })
+    const config = (machine: HostReader) =>
+      configFor(name, machine, { cluster, run, hosts, ignition, signal, note })
     const image = hosts.imageFor(name)
     /** Waits for the new system; ends early with a Fault when another one answers. */
     const comesUp = async (from: { hostKey: string; bootId: string }, limit: '10m' | '20m') => {
@@ -128,13 +125,15 @@ export const installFlatcar = step({
           await lockHost(old, run.id, signal)
           const facts = await old.facts(signal)
           const disk = resolveDisk(facts, entry.disk, name)
+          const prepared = await config(old)
           await flatcarReset.reinstall(
             old,
             { run: run.id, disk, image: image.image, ignition: prepared, bootId: facts.bootId },
             guidance,
           )
         })
-        return void (await comesUp(before, '20m'))
+        await comesUp(before, '20m')
+        return hosts.withdrawSources(name)
       } catch (thrown) {
         if (!(thrown instanceof Fault) || thrown.transient || signal.aborted) throw thrown
         if (entry.install.every(rung => rung === 'flatcar-reset')) throw thrown
@@ -158,6 +157,7 @@ export const installFlatcar = step({
       await lockHost(machine, run.id, signal)
       const facts = await machine.facts(signal)
       const disk = resolveDisk(facts, entry.disk, name)
+      const prepared = await config(machine)
       await writeDisk(
         machine,
         { run: run.id, disk, disks: facts.disks, ignition: prepared, ...image },
@@ -165,6 +165,7 @@ export const installFlatcar = step({
       )
     })
     await comesUp(found, '20m')
+    hosts.withdrawSources(name)
   },
 })
 

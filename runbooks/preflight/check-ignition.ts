@@ -1,9 +1,11 @@
 import { z } from 'zod'
+import { kitOf } from '../../src/cluster/kit-folder.ts'
 import { checkConfig, hostnameOf } from '../../src/hosts/ignition/checks.ts'
-import { dependenciesOf } from '../../src/hosts/ignition/dependencies.ts'
 import { devicesOf } from '../../src/hosts/ignition/devices.ts'
 import type { Finding } from '../../src/hosts/ignition/findings.ts'
+import { type PlacedSource, placeSources, showPlace } from '../../src/hosts/ignition/place-sources.ts'
 import { ignitionOf } from '../../src/hosts/ignition/releases.ts'
+import { findSources } from '../../src/hosts/ignition/sources.ts'
 import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done } from '../../src/runbook/step.ts'
@@ -20,7 +22,7 @@ export const checkIgnitions = step({
   bounds: { expected: '5s', limit: '5m' },
   output: z.strictObject({
     hosts: z.array(z.strictObject({ name: z.string(), spec: z.string(), hostname: z.string().optional() })),
-    /** URLs that the hosts fetch when they first boot. */
+    /** URLs of everything that the configs take from elsewhere. */
     dependencies: z.array(z.string()),
   }),
   async observe(look) {
@@ -29,6 +31,7 @@ export const checkIgnitions = step({
     const own = ownNames(look)
     const hosts: { name: string; spec: string; hostname?: string }[] = []
     const dependencies = new Set<string>()
+    const places: string[] = []
     const findings: Finding[] = []
     const broken: Fault[] = []
     for (const { name } of cluster.k0sctl.hosts) {
@@ -37,12 +40,17 @@ export const checkIgnitions = step({
         const compiled = await ignition(name, signal)
         const hostname = hostnameOf(compiled.config)
         hosts.push({ name, spec: compiled.config.ignition.version, ...(hostname ? { hostname } : {}) })
-        for (const { url } of dependenciesOf(compiled.config)) dependencies.add(url)
+        const tree = findSources(compiled.config, kitOf(cluster), entry.ignition)
+        const placed = placeSources(tree, cluster.entry.netboot !== undefined)
+        for (const { url } of placed.map(p => p.found)) dependencies.add(url)
+        places.push(...placed.map(p => `${p.found.what} of ${name} (${p.found.url}) ${showPlace(p)}`))
+        findings.push(...(await outOfReach(name, placed, look)))
         findings.push(
           ...checkConfig(compiled, {
             image: ignitionOf(entry.image?.version),
             user: login.user(name),
             held,
+            sources: placed.map(p => p.found),
             own,
             disk: entry.disk.serial ?? entry.disk.wwn ?? '',
             seen: devicesOf(compiled.config).length === 0 ? undefined : await disksOf(look, name),
@@ -56,7 +64,7 @@ export const checkIgnitions = step({
     findings.push(...namesakes(hosts))
     const [first, ...others] = [...broken, ...findings.filter(f => f.severity === 'refusal')]
     if (first) return refused([first, ...others])
-    const fetched = dependencies.size === 0 ? '' : `; they fetch ${[...dependencies].join(', ')}`
+    const fetched = places.length === 0 ? '' : `; they take ${places.join('; ')}`
     return done(
       { hosts, dependencies: [...dependencies] },
       `the Ignition configs of ${hosts.map(h => `${h.name} (spec ${h.spec})`).join(', ')} can be used${fetched}`,
@@ -64,6 +72,48 @@ export const checkIgnitions = step({
     )
   },
 })
+
+/** What has to be fetched at the first boot and cannot be, as this computer sees it. */
+async function outOfReach(
+  name: string,
+  placed: PlacedSource[],
+  { web, signal, cluster }: Pick<Readers, 'web' | 'cluster'> & { signal: AbortSignal },
+): Promise<Finding[]> {
+  const kit = cluster.entry.kit
+  const asked = placed
+    .filter(p => p.place === 'elsewhere' && /^https?:/.test(p.found.url))
+    .map(async ({ found: { url, what, never, kept }, why: notInside }): Promise<Finding[]> => {
+      const away = await web.whyAway(url, signal)
+      // Where a password is asked for, somebody answers.
+      if (away?.why === undefined || (never !== undefined && /^it answers \d+$/.test(away.why))) return []
+      const at = cluster.entry.hosts[name]!.ignition
+      if (kept)
+        return [
+          {
+            severity: 'refusal',
+            code: 'ignition-source-too-large',
+            blame: 'operator',
+            message: `the config of ${name} takes ${what} from ${url}, which does not answer (${away.why}); ${notInside}`,
+            remedy: 'Set netboot.address in recover.yaml: this computer then serves it to the machine',
+            at,
+          },
+        ]
+      return [
+        {
+          severity: 'refusal',
+          code: 'ignition-source-unreachable',
+          blame: 'network',
+          message: `the config of ${name} takes ${what} from ${url}, which does not answer (${away.why}), and ${never === undefined ? (kit === undefined ? 'recover.yaml names no kit' : `the kit ${kit} does not have it`) : `a kit never has it, because ${never}`}: its first boot would wait for it for ever`,
+          remedy:
+            never === undefined
+              ? 'While the network is there, run `recover render --fill-kit` with `kit: FOLDER` in recover.yaml; or put it into the config as a local file'
+              : 'See that it answers when the machine boots, or put it into the config as a local file',
+          at,
+        },
+      ]
+    })
+  return (await Promise.all(asked)).flat()
+}
 
 /** Whoever has no key at all is told so by the first step that logs in. */
 function keyMissing(thrown: unknown): undefined {

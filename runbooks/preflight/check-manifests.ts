@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { kitOf } from '../../src/cluster/kit-folder.ts'
 import type { RemoteDependency } from '../../src/cluster/kustomization.ts'
 import type { Cluster } from '../../src/cluster/load.ts'
 import { inKitSince, type RemotePart, remoteOf, showRemote } from '../../src/kubernetes/render/kit.ts'
@@ -41,8 +42,9 @@ export const checkManifests = step({
 const oldDays = 180
 
 /** What the bootstrap takes from elsewhere, and whether the kit holds it for the day when elsewhere is out of reach. */
-function keptParts({ bootstrap, entry, resolve }: Cluster): { age?: number; warnings: Warning[] } {
-  const kit = entry.kit === undefined ? undefined : resolve(entry.kit)
+function keptParts(cluster: Cluster): { age?: number; warnings: Warning[] } {
+  const { bootstrap, entry } = cluster
+  const kit = kitOf(cluster)
   const remote = bootstrap.flatMap(({ from }) => ('folder' in from ? from.remote.flatMap(partOf) : []))
   const since = remote.map(part => ({ part, since: inKitSince(kit, part) }))
   const lacks = since.filter(s => s.since === undefined).map(s => showRemote(s.part))

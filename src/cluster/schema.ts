@@ -173,7 +173,7 @@ export const clusterFile = z
     kit: text
       .optional()
       .describe(
-        'Folder for what the network may not give in an outage: Helm charts, remote bases. `recover render --fill-kit` fills it',
+        'Folder for what the network may not give in an outage: Helm charts, remote bases, what hosts fetch at their first boot. `recover render --fill-kit` fills it',
       ),
     secrets: z.strictObject({
       from: z.array(z.enum(['environment', 'onepassword', 'bundle', 'file'])).min(1),

@@ -77,6 +77,8 @@ export interface ShownHostPlan extends ShownHost {
   untouched: string[]
   uses: string[]
   rungs: { name: string; says: string; refuses?: string }[]
+  sources: { what: string; url: string; from: string }[]
+  configRefused?: FaultJson
   lacks: string[]
   possible: boolean
 }
@@ -181,6 +183,9 @@ export function showHostPlan(plan: ShownHostPlan, page: Page): string {
   for (const rung of plan.rungs)
     if (rung.refuses === undefined) line(ink.green(marks.works), `${rung.name}: ${rung.says}`)
     else line(ink.dim(marks.blocked), `${rung.name} cannot be tried now: ${rung.refuses}`)
+  if (plan.sources.length > 0) out.push('What its config takes from elsewhere:')
+  for (const { what, url, from } of plan.sources) line(marks.note, `${what} (${url}), ${from}`)
+  if (plan.configRefused) out.push('Its config:', ...fault(plan.configRefused, page))
   if (plan.lacks.length > 0) out.push('Missing:')
   for (const lack of plan.lacks) line(marks.note, lack)
   return `${out.join('\n')}\n`

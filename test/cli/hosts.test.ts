@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { recover, root, scratch } from './program.ts'
@@ -58,6 +59,37 @@ test(
         },
       ],
     })
+  },
+)
+
+test(
+  'hosts plan and ignition: what the config takes from elsewhere, and where it would come from',
+  time,
+  async context => {
+    const folder = scratch(context)
+    cpSync(join(root, 'examples/home'), join(folder, 'home'), { recursive: true })
+    const file = join(folder, 'home', 'ignition', 'hydrogen.ign')
+    const source = 'https://example.net/releases/latest/tool'
+    const text = readFileSync(file, 'utf8').replace(
+      '"files": [',
+      `"files": [{ "path": "/opt/tool", "contents": { "source": "${source}" } },`,
+    )
+    writeFileSync(file, text)
+    const plan = await recover(['hosts', 'plan', 'hydrogen', '--file', join(folder, 'home'), '--lab'], folder)
+    expect(plan.exit).toBe(0)
+    expect(plan.stderr).toMatch(
+      /What its config takes from elsewhere:\n.*\/opt\/tool \(https:\/\/example\.net\/releases\/latest\/tool\), from the\s+network at the first boot/,
+    )
+    const bu = join(folder, 'a.bu')
+    writeFileSync(
+      bu,
+      `variant: flatcar\nversion: 1.1.0\nstorage: { files: [{ path: /opt/tool, contents: { source: ${source} } }] }\n`,
+    )
+    const { stdout } = await recover(['hosts', 'ignition', bu, '--json'], folder)
+    const from = 'from the network at the first boot: the kit does not have it, not pinned by the config'
+    expect(JSON.parse(stdout).sources).toEqual([{ what: '/opt/tool', url: source, from }])
+    const { stderr } = await recover(['hosts', 'ignition', bu, '--warn-more'], folder)
+    expect(stderr).toContain(`fetched at the first boot: /opt/tool (${source}), ${from}`)
   },
 )
 

@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { keepSources } from '../../runbooks/keep-sources.ts'
 import type { KeptLab } from '../../src/lab/keeper.ts'
+import { serverOf } from '../hosts/ignition/sources-at.ts'
 import { applied, homeOf, rehearseAt } from './home.ts'
 
 /** Adds a disk that is bound to a Tang server to a config of the home. */
@@ -75,4 +77,58 @@ test('Tang is asked from a machine of its own network where one answers, else fr
   expect(await asked(off)).toEqual([
     'http://192.0.2.53 (asked from this computer) answers with the keys that the configs pin',
   ])
+})
+
+test('what the configs take from elsewhere: refused while nobody has it, kept in the kit, then taken from there', async context => {
+  const home = homeOf(context)
+  const folder = join(home.file, '..')
+  const files: Record<string, string> = { '/tool': 'a tool' }
+  const base = await serverOf(context, files)
+  const config = join(folder, 'ignition', 'lithium.bu')
+  writeFileSync(
+    config,
+    readFileSync(config, 'utf8').replace(
+      'storage:\n  files:\n',
+      `storage:\n  files:\n    - { path: /opt/tool, contents: { source: ${base}/tool } }\n    - { path: /opt/mine, contents: { source: "${base}/mine?of=\${CLOUDFLARE_API_TOKEN}" } }\n`,
+    ),
+  )
+  writeFileSync(home.file, `${readFileSync(home.file, 'utf8')}\nkit: ./kit\n`)
+  const checked = async () => {
+    const run = await rehearseAt(home, {
+      only: ['preflight'],
+      // As in earnest: what is fetched is asked for.
+      where: ({ web: _, ...where }) => where,
+    })
+    return [
+      ...(run.result?.failures.map(f => f.fault.message) ?? []),
+      ...run.events.flatMap(e =>
+        e.code === 'step-done' && 'evidence' in e ? [`${e.step}: ${e.evidence}`] : [],
+      ),
+    ].join('\n')
+  }
+  delete files['/tool']
+  files['/mine?of=made-up'] = 'mine'
+  expect(await checked()).toContain(
+    `the config of lithium takes /opt/tool from ${base}/tool, which does not answer (it answers 404), and the kit ./kit does not have it`,
+  )
+  files['/tool'] = 'a tool'
+  const [kept] = (await keepSources(home.file, new AbortController().signal)).filter(
+    k => k.host === 'lithium',
+  )
+  expect(kept).toEqual({
+    host: 'lithium',
+    fresh: [`${base}/tool (/opt/tool)`],
+    pinned: [expect.stringMatching(/\/tool \(\/opt\/tool\): sha512-[0-9a-f]{128}$/)],
+    left: [
+      `${base}/mine?of=\${CLOUDFLARE_API_TOKEN} (/opt/mine): its address holds \${CLOUDFLARE_API_TOKEN}, which may be a secret`,
+    ],
+  })
+  delete files['/tool']
+  const said = await checked()
+  expect(said).not.toContain('/opt/tool from')
+  expect(said).toMatch(/\/opt\/mine from .*, which does not answer/)
+  writeFileSync(config, readFileSync(config, 'utf8').replace(/^.*\/opt\/mine.*\n/m, ''))
+  expect(await checked()).toMatch(
+    /preflight\/check-ignition: .*; they take \/opt\/tool of lithium \(http:\/\/127\.0\.0\.1:\d+\/tool\) from the kit, inside the config, kept on \d{4}-\d\d-\d\d, not pinned by the config/,
+  )
 })

@@ -3,11 +3,12 @@ import type { Disk } from '../disks.ts'
 import { placeOf } from './butane-failed.ts'
 import type { CompiledIgnition } from './compile.ts'
 import { type IgnitionConfig, inlineText } from './config.ts'
-import { dependenciesOf, dependencyFindings } from './dependencies.ts'
 import { deviceFindings } from './devices.ts'
 import type { Finding } from './findings.ts'
 import { loginFindings } from './login.ts'
 import { accepts, type ImageIgnition, specsOf } from './releases.ts'
+import { sourceFindings } from './source-findings.ts'
+import type { Source } from './sources.ts'
 
 /** What a config is judged against. */
 export interface CheckContext {
@@ -17,6 +18,8 @@ export interface CheckContext {
   user: string
   /** Public keys that the person holds; undefined where nobody can tell. */
   held?: readonly string[] | undefined
+  /** What it takes from elsewhere. */
+  sources: readonly Source[]
   /** Names and addresses that are away while the cluster is rebuilt. */
   own: readonly string[]
   /** Serial or WWN of the disk that may be wiped. */
@@ -34,7 +37,8 @@ export function checkConfig(compiled: CompiledIgnition, context: CheckContext): 
     ...dangerFindings(compiled),
     ...loginFindings(config, shown, context.user, context.held),
     ...deviceFindings(config, shown, context.disk, context.seen),
-    ...dependencyFindings(dependenciesOf(config), shown, context.own),
+    ...sourceFindings(context.sources, shown, context.own),
+    ...replacedFindings(config, shown),
     ...hostnameFindings(config, shown),
     ...pathFindings(config, shown),
     ...networkFindings(config, shown, context.image),
@@ -131,6 +135,22 @@ function hostnameFindings(config: IgnitionConfig, shown: string): Finding[] {
       blame: 'operator',
       message: `${shown} does not write /etc/hostname: the machine is called localhost unless DHCP says otherwise, and Kubernetes cannot have two nodes of one name`,
       remedy: 'Add the file /etc/hostname with the host’s name',
+      at: shown,
+    },
+  ]
+}
+
+/** What Ignition puts in the place of a config it knows nothing of: our keys and the run's name would be gone with it. */
+function replacedFindings({ ignition }: IgnitionConfig, shown: string): Finding[] {
+  const by = ignition.config?.replace?.source
+  if (!by) return []
+  return [
+    {
+      severity: 'refusal',
+      code: 'ignition-replaced',
+      blame: 'operator',
+      message: `${shown} has another config put in its place (${by.startsWith('data:') ? 'one inside it' : by}): the host keys and the run’s name that recover adds would be lost, and the machine not be known again`,
+      remedy: 'Merge that config (ignition.config.merge) instead of replacing this one by it',
       at: shown,
     },
   ]

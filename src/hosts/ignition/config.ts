@@ -1,9 +1,11 @@
+import { gunzipSync } from 'node:zlib'
 import { Fault } from '../../runbook/fault.ts'
 
 /** What a config may take from somewhere: a `data:` URL, or a place that must answer when the machine boots. */
 export interface Resource {
   source?: string | null
   compression?: string | null
+  httpHeaders?: { name?: string; value?: string | null }[]
   verification?: { hash?: string | null }
 }
 
@@ -101,15 +103,30 @@ function writtenTwice({ storage }: IgnitionConfig): string[] {
   return [...new Set(paths.filter((path, i) => paths.indexOf(path) !== i))]
 }
 
-/** The text behind a `data:` URL that is not compressed; undefined for any other source. */
-export function inlineText(resource: Resource | undefined): string | undefined {
-  if (resource?.compression === 'gzip') return undefined
+/** More than this is not unpacked to look at it: a whole config is no larger (see `largestConfig`). */
+const unpackAtMost = 64 * 2 ** 20
+
+/** What stands behind a `data:` URL, unpacked; undefined for any other source, and for one that cannot be read. */
+export function inlineBytes(resource: Resource | undefined): Buffer | undefined {
   const match = /^data:[^,]*?(;base64)?,(.*)$/s.exec(resource?.source ?? '')
   if (!match) return undefined
-  if (match[1]) return Buffer.from(match[2] ?? '', 'base64').toString()
+  const bytes = match[1]
+    ? Buffer.from(decodeURIComponent(match[2] ?? ''), 'base64')
+    : Buffer.from(
+        Buffer.from(match[2] ?? '')
+          .toString('latin1')
+          .replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+        'latin1',
+      )
+  if (resource?.compression !== 'gzip') return bytes
   try {
-    return decodeURIComponent(match[2] ?? '')
+    return gunzipSync(bytes, { maxOutputLength: unpackAtMost })
   } catch {
     return undefined
   }
+}
+
+/** The text behind a `data:` URL, unpacked; undefined for any other source. */
+export function inlineText(resource: Resource | undefined): string | undefined {
+  return inlineBytes(resource)?.toString()
 }

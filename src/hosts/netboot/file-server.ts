@@ -107,9 +107,11 @@ export class FileServer {
     return this.offerTree([offering])[0]!
   }
 
-  /** Offers several things below one address, as a mirror has them. */
-  offerTree(offerings: Offering[]): Offered[] {
-    const token = randomBytes(16).toString('hex')
+  /**
+   * Offers several things below one address, as a mirror has them.
+   * @param token part of the address that nobody can guess; a new one where it need not be found again by another process
+   */
+  offerTree(offerings: Offering[], token = randomBytes(16).toString('hex')): Offered[] {
     return offerings.map(offering => {
       const path = `/${token}/${offering.name}`
       const entry: Entry = { ...offering, given: 0 }

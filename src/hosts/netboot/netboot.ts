@@ -1,7 +1,7 @@
 import { Fault } from '../../runbook/fault.ts'
 import { cpioArchive } from './cpio.ts'
 import type { AnsweredMachine, DhcpAnswers } from './dnsmasq.ts'
-import { type FileContent, FileServer, type Offered } from './file-server.ts'
+import { FileServer, type Offered, type Offering } from './file-server.ts'
 
 /** A machine that is to boot the installer from the network. */
 export interface BootOrder {
@@ -29,10 +29,10 @@ export interface Netboot {
   /** Why machines cannot boot from the network here; undefined when they can. */
   lacks(): string | undefined
   arm(order: BootOrder): Promise<Armed>
-  /** Serves files below one address: an image with its signature, a CD. `base` is that address. */
+  /** Serves files below one address: an image with its signature, a CD. `base` is that address, `token` its part that nobody can guess. */
   serve(
-    files: { name: string; content: FileContent }[],
-    peer?: string,
+    files: Pick<Offering, 'name' | 'content'>[],
+    token?: string,
   ): Promise<{ base: string; withdraw(): void }>
   /** Serves a text with a secret in it once. */
   serveOnce(name: string, text: string, peer?: string): Promise<Offered>
@@ -116,9 +116,9 @@ export function openNetboot({ address, port, dhcp, macOf }: NetbootOptions): Net
         disarm,
       }
     },
-    async serve(files, peer) {
+    async serve(files, token) {
       await server.listen()
-      const offered = server.offerTree(files.map(({ name, content }) => ({ name, content, peer })))
+      const offered = server.offerTree(files, token)
       const [first] = files
       return {
         base: offered[0]!.url.slice(0, -(first!.name.length + 1)),

@@ -3,8 +3,8 @@ import type { Disk } from '../../../src/hosts/disks.ts'
 import { type CheckContext, checkConfig, hostnameOf } from '../../../src/hosts/ignition/checks.ts'
 import type { CompiledIgnition } from '../../../src/hosts/ignition/compile.ts'
 import { type IgnitionConfig, parseIgnition } from '../../../src/hosts/ignition/config.ts'
-import { dependenciesOf } from '../../../src/hosts/ignition/dependencies.ts'
 import { ignitionOf } from '../../../src/hosts/ignition/releases.ts'
+import { allSources, findSources } from '../../../src/hosts/ignition/sources.ts'
 import { mintHostKey } from '../../../src/hosts/keys.ts'
 
 const mine = mintHostKey(Buffer.from('me'), 'me').publicKey
@@ -48,10 +48,11 @@ function findings(
   compiled: Partial<CompiledIgnition> = {},
 ): string[] {
   const text = JSON.stringify(config)
+  const parsed = parseIgnition(text, 'lithium.ign')
   return checkConfig(
     {
       text,
-      config: parseIgnition(text, 'lithium.ign'),
+      config: parsed,
       shown: 'lithium.ign',
       warnings: [],
       dangers: [],
@@ -65,6 +66,7 @@ function findings(
       held: [mine],
       own: ['lithium', '192.0.2.11', 'git.example.net'],
       disk: 'S4EVNX0M123456',
+      sources: allSources(findSources(parsed, undefined, 'lithium.ign')),
       ...context,
     },
   ).map(f => `${f.severity} ${f.code}: ${f.message}`)
@@ -131,7 +133,11 @@ describe('a config before anything is armed', () => {
       },
     }
     expect(
-      dependenciesOf(parseIgnition(JSON.stringify(config), 'x')).map(d => [d.what, d.hashed, d.unpinned]),
+      allSources(findSources(parseIgnition(JSON.stringify(config), 'x'), undefined, 'x')).map(s => [
+        s.what,
+        s.hashed,
+        s.unpinned,
+      ]),
     ).toEqual([
       ['a merged config', true, false],
       ['/opt/a', false, true],
@@ -147,6 +153,16 @@ describe('a config before anything is armed', () => {
     expect(found[0]).toContain('https://git.example.net/c (/opt/c)')
     expect(found[1]).toContain('https://example.net/releases/latest/download/a (/opt/a)')
     expect(found[1]).not.toContain('latest-news')
+  })
+
+  test('a config that has another put in its place would lose our keys', () => {
+    const replaced = { ...well.ignition, config: { replace: { source: 'https://example.net/other.ign' } } }
+    const found = findings({ ...well, ignition: replaced })
+    expect(found.filter(f => f.startsWith('refusal'))).toEqual([
+      expect.stringContaining(
+        'ignition-replaced: lithium.ign has another config put in its place (https://example.net/other.ign)',
+      ),
+    ])
   })
 
   test('no hostname, a path twice, a unit that nothing starts, decimal modes', () => {
