@@ -3,9 +3,15 @@ import { join } from 'node:path'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import type { Strategy } from '../src/cluster/schema.ts'
 import { byName, type ListedVolume, listVolumes } from '../src/volumes/listing.ts'
-import { ownedIn } from '../src/volumes/map.ts'
-import type { VolumeSource } from '../src/volumes/sources/volume-source.ts'
+import { ownedIn, possibleOnShare } from '../src/volumes/map.ts'
+import {
+  isShare,
+  type Protocol,
+  protocolOf,
+  type VolumeSource,
+} from '../src/volumes/sources/volume-source.ts'
 import { connectNas } from './connect-nas.ts'
+import { shareRemedy } from './evidence/map-volumes.ts'
 import { inEarnest } from './in-earnest.ts'
 import { clusterFileIn } from './rehearse.ts'
 import {
@@ -35,6 +41,7 @@ export interface Ownerless {
   lun: string
   name: string
   kind: 'lun' | 'share'
+  protocol: Protocol
   sizeBytes: number
   usedBytes?: number
   description: string
@@ -133,9 +140,13 @@ function rowOf(
   const removed = sources
     .flatMap(s => s.formerClaims ?? [])
     .find(f => f.claim === volume.claim && claim === undefined)
-  const { says, question } = saysOf(volume, strategy, cluster !== undefined, removed?.where)
+  // Of one that no source knows anything of, its class says what it was.
+  const named = cluster?.inventory.storageClasses.find(c => c.name === claim?.storageClass)
+  const protocol = volume.protocol ?? protocolOf(named?.parameters)
+  const told = { ...volume, ...(protocol === undefined ? {} : { protocol }) }
+  const { says, question } = saysOf(told, strategy, cluster !== undefined, removed?.where)
   return {
-    ...volume,
+    ...told,
     ...(size === undefined ? {} : { sizeBytes: size }),
     ...(claim?.owners[0] === undefined ? {} : { owner: claim.owners[0] }),
     ...(strategy === undefined ? {} : { strategy }),
@@ -145,7 +156,7 @@ function rowOf(
 }
 
 function saysOf(
-  { claim, luns, formerly, verdict, doubts }: ListedVolume,
+  { claim, luns, formerly, verdict, doubts, protocol }: ListedVolume,
   strategy: Strategy | undefined,
   known: boolean,
   removed: string | undefined,
@@ -153,23 +164,25 @@ function saysOf(
   if (verdict === 'no-claim') return { says: 'no source says whose claim it was' }
   if (strategy === 'new') return { says: 'begins empty, as told' }
   if (strategy === 'restore') return { says: 'is restored from its backup, as told' }
+  const share = isShare(protocol)
+  const kind = share ? 'share' : 'LUN'
   const settle = `answer in recover.yaml: \`luns: { ${claim}: UUID }\``
   const once = formerly
     .map(f => `${f.lun} until ${f.where ?? `it was deleted or left by its claim (${f.source})`}`)
     .join('; ')
   if (verdict === 'no-lun')
     return {
-      says: once === '' ? 'no source says which LUN it is on' : `no LUN any more; it was on ${once}`,
+      says: once === '' ? `no source says which ${kind} it is on` : `no ${kind} any more; it was on ${once}`,
       ...(strategy === undefined
         ? {}
         : {
-            question: `Which LUN holds the data of ${claim}? Add a PersistentVolume to Git, or ${settle}; or say \`${claim}: new\` under volumes if it may begin empty`,
+            question: `Which ${kind} holds the data of ${claim}? Add a PersistentVolume to Git, or ${settle}; or say \`${claim}: new\` under volumes if it may begin empty`,
           }),
     }
   if (verdict === 'contradiction')
     return {
       says: `sources disagree: ${doubts.join('; ')}`,
-      question: `Which LUN holds the data of ${claim}? Find out, and ${settle}`,
+      question: `Which ${kind} holds the data of ${claim}? Find out, and ${settle}`,
     }
   if (!known) return { says: doubts.join('; ') }
   if (strategy === undefined)
@@ -179,10 +192,15 @@ function saysOf(
           ? 'Git has no such claim: nothing would be done with it'
           : `nothing would be done with it: ${removed}`,
     }
+  if (verdict === 'settled' && share && !possibleOnShare(strategy))
+    return {
+      says: `nothing: a shared folder cannot come back by ${strategy}`,
+      question: `How is ${claim} to come back? ${shareRemedy}`,
+    }
   if (verdict === 'settled') return { says: strategy }
   return {
     says: doubts.join('; '),
-    question: `Is ${luns[0]?.lun} the LUN of ${claim}? Name a second source, or ${settle.replace('UUID', luns[0]?.lun ?? 'UUID')}`,
+    question: `Is ${luns[0]?.lun} the ${kind} of ${claim}? Name a second source, or ${settle.replace('UUID', luns[0]?.lun ?? 'UUID')}`,
   }
 }
 
@@ -193,15 +211,16 @@ function ownerlessOf(
 ): Ownerless[] {
   const deleted = sources.flatMap(s => s.testimonies.filter(t => t.deleted && t.claim !== ''))
   return [
-    ...now.luns.map(l => ({ ...l, kind: 'lun' as const })),
+    ...now.luns.map(l => ({ ...l, kind: 'lun' as const, protocol: 'iscsi' as const })),
     // Of shared folders only those of the CSI driver are volumes.
     ...now.shares.filter(s => s.name.startsWith('k8s-csi')).map(s => ({ ...s, kind: 'share' as const })),
   ]
     .filter(disk => !ownedIn(rows, disk.uuid))
-    .map(({ uuid, name, kind, sizeBytes, description, ...disk }) => ({
+    .map(({ uuid, name, kind, protocol, sizeBytes, description, ...disk }) => ({
       lun: uuid,
       name,
       kind,
+      protocol,
       sizeBytes,
       ...('usedBytes' in disk && disk.usedBytes !== undefined ? { usedBytes: disk.usedBytes } : {}),
       description,

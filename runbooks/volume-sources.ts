@@ -9,7 +9,7 @@ import { resolveTargets } from '../src/volumes/sources/iscsi-records.ts'
 import { readCluster } from '../src/volumes/sources/living-cluster.ts'
 import { readSource, sourceKinds } from '../src/volumes/sources/named-source.ts'
 import { readNasListing } from '../src/volumes/sources/nas-listing.ts'
-import { person, type VolumeSource } from '../src/volumes/sources/volume-source.ts'
+import { person, protocolOf, type VolumeSource } from '../src/volumes/sources/volume-source.ts'
 
 /** Everything that the volume map goes by of a NAS, at one moment. */
 export interface NasNow {
@@ -61,6 +61,7 @@ async function fromRepository(
     const claim = v.claim ?? claims.find(c => c.volume === v.name)?.id
     if (claim === undefined || v.path !== undefined || v.handle === '') return []
     const owner = claims.find(c => c.id === claim)?.owners[0]
+    const protocol = protocolOf(v.attributes)
     return [
       {
         source: name,
@@ -69,6 +70,7 @@ async function fromRepository(
         volume: v.name,
         where: v.at,
         ...(v.driver === '' ? {} : { driver: v.driver }),
+        ...(protocol === undefined ? {} : { protocol }),
         ...(owner === undefined ? {} : { owner }),
       },
     ]

@@ -6,9 +6,9 @@ import { tellOn } from '../../src/views/terminal.ts'
 import { showVolumes } from '../../src/views/volumes.ts'
 
 export default class VolumesList extends BaseCommand {
-  static override summary = 'Which claim is on which LUN, by every source that still lives'
+  static override summary = 'Which claim is on which LUN or share, by every source that still lives'
   static override description =
-    'Reads PersistentVolumes in Git and in its history, the NAS, and what recover.yaml names under `evidence`; with --from, exactly the sources that are named: a dead controller’s kine database (its write-ahead log is applied to what is read, never to the file), etcd, an archive of `k0s backup`, a kubelet directory, open-iscsi’s records, a GitOps repository, the NAS, a cluster that still answers. Shows which sources agree; a contradiction is shown with all its sides and a question, and never decided. LUNs that no claim has and claims without a LUN are listed, too. Changes nothing. Ends with 0; with 3 when a question is open.'
+    'Reads PersistentVolumes in Git and in its history, the NAS, and what recover.yaml names under `evidence`; with --from, exactly the sources that are named: a dead controller’s kine database (its write-ahead log is applied to what is read, never to the file), etcd, an archive of `k0s backup`, a kubelet directory, open-iscsi’s records, a GitOps repository, the NAS, a cluster that still answers. Shows which sources agree; a contradiction is shown with all its sides and a question, and never decided. LUNs and shares that no claim has and claims without one are listed, too. Changes nothing. Ends with 0; with 3 when a question is open.'
   static override examples = [
     '<%= config.bin %> volumes list',
     '<%= config.bin %> volumes list --from nas --from kine:state.db --from git:.',

@@ -19,6 +19,10 @@ import {
 import { fromHosts } from './host-sources.ts'
 import { surveyHost } from './survey-hosts.ts'
 
+/** What a person can do about a claim that is on a shared folder. */
+export const shareRemedy =
+  'Shared folders (NFS, SMB) can be neither fenced nor measured from here yet. Its files stay where they are: put a PersistentVolume that leads to that share into Git (Retain, with a claimRef to the claim) and say `new` for the claim in recover.yaml (volumes), so that nothing is done with it; without that PersistentVolume it would begin empty'
+
 /** Which claim was which disk, from every source that still lives. Once hosts are wiped there are fewer. */
 export const mapTheVolumes = step({
   id: 'evidence/map-volumes',
@@ -35,12 +39,12 @@ export const mapTheVolumes = step({
   async observe({ cluster, nas, hosts, evidence, outputs, signal }) {
     const now = await nasNow(nas)
     const absent = Object.entries(cluster.entry.luns ?? {}).filter(
-      ([, uuid]) => !now.luns.some(l => l.uuid === uuid),
+      ([, uuid]) => ![...now.luns, ...now.shares].some(d => d.uuid === uuid),
     )
     if (absent.length > 0)
       return blocked(
         'lun-not-found',
-        `recover.yaml says which LUN is whose (luns), and the NAS has none with the uuid of ${absent.map(([claim, uuid]) => `${claim}: ${uuid}`).join(', ')}`,
+        `recover.yaml says which LUN or share is whose (luns), and the NAS has none with the uuid of ${absent.map(([claim, uuid]) => `${claim}: ${uuid}`).join(', ')}`,
         'Correct it; the uuid of a LUN is on its page in SAN Manager',
       )
     const nowhere = claimsOutOfNowhere(cluster.inventory.claims, cluster.applications).filter(
@@ -76,12 +80,28 @@ export const mapTheVolumes = step({
         sizeBytes: l.sizeBytes,
         targets: now.targets.filter(t => t.mappings.some(m => m.lun === l.uuid)).map(t => t.id),
       })),
-      now.shares.map(s => s.uuid),
+      now.shares,
     )
     const contradictions = map.open.filter(v => v.verdict === 'contradiction')
     if (contradictions.length > 0) return contradicted(contradictions, now, nas)
     if (map.open.length > 0) return oneSource(map.open, sources, now, nas)
-    if (map.homeless.length > 0) return homeless(map.homeless, sources, now)
+    if (map.onShares.length > 0)
+      return blocked(
+        'volume-on-share',
+        map.onShares
+          .map(
+            ({ claim, strategy, share }) =>
+              `${claim} is on the shared folder ${share} of the NAS, which is no LUN and cannot come back by ${strategy}`,
+          )
+          .join('; '),
+        shareRemedy,
+      )
+    if (map.homeless.length > 0)
+      return blocked(
+        'volume-without-disk',
+        `no source says which LUN or share holds ${map.homeless.join(', ')}`,
+        'Add a PersistentVolume for it to Git (volumeHandle = the uuid of the LUN or share), or say `new` for it in recover.yaml (volumes) if it may begin empty',
+      )
     return done(
       { volumes: map.volumes, ownerless: map.ownerless.map(l => l.name) },
       map.volumes
@@ -152,25 +172,6 @@ async function oneSource(open: ListedVolume[], sources: VolumeSource[], { luns }
     'volume-one-source',
     `two sources must agree before a disk is written to, or Git and the NAS, and there is one: ${open.map(v => `${v.claim}: ${v.doubts.join('; ')}`).join('; ')}${unread.length > 0 ? ` (${unread.join('; ')})` : ''}`,
     `${goOn}Is that right? Then say so in recover.yaml: \`luns: { ${answer} }\`. Or name a second source there: \`evidence: [kine:PATH]\`, a controller’s database, an archive of k0s backup, or what an earlier run kept of a machine (\`kubelet:\` in the folder evidence of its run)`,
-  )
-}
-
-function homeless(claims: string[], sources: VolumeSource[], { shares }: NasNow) {
-  const onShares = claims.filter(claim =>
-    sources.some(s =>
-      s.testimonies.some(t => t.claim === claim && shares.some(share => share.uuid === t.lun)),
-    ),
-  )
-  if (onShares.length > 0)
-    return blocked(
-      'volume-on-share',
-      `${onShares.join(', ')} is on a shared folder of the NAS (NFS or SMB), which is no LUN and cannot be snapshot, fenced or cloned from here`,
-      'Say `new` for it in recover.yaml (volumes), and bind its PersistentVolume to the same folder afterwards: its files stay where they are',
-    )
-  return blocked(
-    'volume-without-disk',
-    `no source says which disk holds ${claims.join(', ')}`,
-    'Add a PersistentVolume for it to Git (volumeHandle = the LUN’s uuid), or say `new` for it in recover.yaml (volumes) if it may begin empty',
   )
 }
 

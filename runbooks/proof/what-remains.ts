@@ -42,7 +42,7 @@ export const whatRemains = step({
       ...strays.map(
         name => `The node ${name} has no machine in k0sctl.yaml: \`kubectl delete node ${name}\``,
       ),
-      ...ownerless.map(name => `No claim in Git owns the LUN ${name}: it was left alone`),
+      ...ownerless.map(name => `No claim in Git owns ${name} on the NAS: it was left alone`),
       ...volumes.filter(v => v.strategy === 'new').map(v => `${v.claim} began empty, as recover.yaml says`),
       ...((cluster.entry.checks ?? []).length === 0
         ? ['recover.yaml has no checks: open your applications and look at them yourself']

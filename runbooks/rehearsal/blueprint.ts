@@ -9,8 +9,10 @@ import type {
   KubernetesObject,
   LunBlueprint,
   PowerBlueprint,
+  ShareBlueprint,
 } from '../../src/lab/blueprint.ts'
 import { ownAddress } from '../../src/lab/world.ts'
+import { isShare, protocolOf } from '../../src/volumes/sources/volume-source.ts'
 import { sqlCommand } from '../applications/ask.ts'
 import { madeUpBackup } from './backups.ts'
 import { standIns } from './stand-ins.ts'
@@ -25,7 +27,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
     return `${h.slice(0, 8)}-${h.slice(8, 12)}-4${h.slice(13, 16)}-8${h.slice(17, 20)}-${h.slice(20, 32)}`
   }
   const hex = (name: string, digits: number) => id(name).replaceAll('-', '').slice(0, digits)
-  const luns = lunsOf(cluster, id)
+  const { luns, shares } = disksOf(cluster, id)
   const old = cluster.k0sctl.hosts.filter(h => beginning(cluster.entry.hosts[h.name]) === 'old-os')
   return {
     address: ownAddress(),
@@ -54,7 +56,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
               }),
           // The lab logs the old machines in to the disks in this order, too.
           ...mountedFiles(
-            luns.filter((_, i) => old[i % old.length]?.name === name),
+            [...luns, ...shares].filter((_, i) => old[i % old.length]?.name === name),
             id,
           ),
         },
@@ -93,6 +95,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
       limits: { luns: 256, targets: 256, snapshotsPerLun: 256 },
       csrf: true,
       luns,
+      ...(shares.length > 0 ? { shares } : {}),
     },
     repository: repositoryOf(cluster),
     items: itemsOf(cluster),
@@ -109,28 +112,46 @@ export function blueprintOf(cluster: Cluster): Blueprint {
   }
 }
 
-/** A disk for each claim that comes back: the one that recover.yaml or a PersistentVolume in Git names, if any does. */
-function lunsOf({ inventory, entry, strategy }: Cluster, id: (name: string) => string): LunBlueprint[] {
-  return inventory.claims
+/**
+ * A LUN, or a shared folder, for each claim that comes back: the one that recover.yaml or a PersistentVolume in Git names, if
+ * any does.
+ */
+function disksOf(
+  { inventory, entry, k0sctl, strategy }: Cluster,
+  id: (name: string) => string,
+): { luns: LunBlueprint[]; shares: ShareBlueprint[] } {
+  const disks = inventory.claims
     .filter(claim => strategy(claim.id) !== 'new')
     .map(claim => {
       const volume = inventory.volumes.find(v => v.claim === claim.id || v.name === claim.volume)
+      const named = inventory.storageClasses.find(c => c.name === claim.storageClass)
       return {
+        protocol: protocolOf(volume?.attributes) ?? protocolOf(named?.parameters),
         uuid: entry.luns?.[claim.id] ?? (volume?.handle || id(`lun ${claim.id}`)),
         pv: volume?.name ?? `pvc-${id(`claim ${claim.id}`)}`,
         claim: claim.id,
-        described: true,
         sizeBytes: Math.max(claim.sizeBytes, 2 ** 30),
-        fsType: 'btrfs' as const,
         files: seedFiles(claim.id),
       }
     })
+  const nodes = k0sctl.hosts.map(({ name }) => entry.hosts[name]?.address ?? name)
+  return {
+    luns: disks
+      .filter(d => !isShare(d.protocol))
+      .map(({ protocol: _, ...disk }) => ({ ...disk, described: true, fsType: 'btrfs' as const })),
+    shares: disks
+      .filter(d => isShare(d.protocol))
+      .map(({ protocol, ...disk }) => ({ ...disk, clients: protocol === 'nfs' ? nodes : [] })),
+  }
 }
 
 /** What the kubelet of a dead machine still says of the disks that its pods had. */
-function mountedFiles(luns: LunBlueprint[], id: (name: string) => string): Record<string, string> {
+function mountedFiles(
+  disks: { uuid: string; pv: string; claim: string }[],
+  id: (name: string) => string,
+): Record<string, string> {
   return Object.fromEntries(
-    luns.flatMap(({ uuid, pv, claim }) => {
+    disks.flatMap(({ uuid, pv, claim }) => {
       const [namespace = '', name = ''] = claim.split('/')
       const pod = id(`pod ${claim}`)
       const data = { driverName: 'csi.san.synology.com', specVolID: pv, volumeHandle: uuid }

@@ -17,6 +17,7 @@ export async function noStrangers({
 }: Pick<Readers, 'kubernetes' | 'nas' | 'run'> & Pick<Looking, 'output'>): Promise<void> {
   const { volumes, ownerless } = output(mapTheVolumes)
   const luns = await nas.luns()
+  const shares = await nas.shares()
   const claims = await Promise.all(
     volumes
       .filter(v => v.lun !== undefined)
@@ -25,8 +26,16 @@ export async function noStrangers({
         const copied = volume.strategy !== 'adopt' && volume.strategy !== 'clone'
         const binding = copied ? await bindingOf(kubernetes, volume.claim) : undefined
         const kept = luns.find(l => l.name === keptCloneName(volume, run))
+        const [namespace = '', name = ''] = volume.claim.split('/')
+        const live = await kubernetes.get({
+          apiVersion: 'v1',
+          kind: 'PersistentVolumeClaim',
+          namespace,
+          name,
+        })
         return {
           claim: volume.claim,
+          ...(live?.metadata.uid === undefined ? {} : { uid: live.metadata.uid }),
           known: [
             volume.lun!.uuid,
             ...(kept ? [kept.uuid] : []),
@@ -38,7 +47,7 @@ export async function noStrangers({
       }),
   )
   const found = strangers(
-    luns,
+    [...luns, ...shares],
     claims.filter(c => !c.making),
     ownerless,
   )

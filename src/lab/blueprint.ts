@@ -126,6 +126,19 @@ export interface NasBlueprint {
   limits: { luns: number; targets: number; snapshotsPerLun: number }
   csrf: boolean
   luns: LunBlueprint[]
+  /** Shared folders that were volumes; none where nothing is said. */
+  shares?: ShareBlueprint[]
+}
+
+export interface ShareBlueprint {
+  uuid: string
+  /** The PersistentVolume that owned it; the share is named after it as a LUN is, cut off at 32 characters. */
+  pv: string
+  claim: string
+  sizeBytes: number
+  /** Who may mount it by NFS; with nobody it is taken for one of SMB. */
+  clients: string[]
+  files: Record<string, string>
 }
 
 export interface LunBlueprint {

@@ -39,8 +39,20 @@ export interface Share {
   description: string
   /** Its quota; 0 where it has none. */
   sizeBytes: number
+  /** Bytes that are in it; absent where the NAS does not say. */
+  usedBytes?: number
   /** Where on the NAS: `/volume1`. */
   location: string
+  /** How the CSI driver takes it: for NFS where anybody may mount it by that, and for SMB otherwise. */
+  protocol: 'nfs' | 'smb'
+  /** Who may mount it by NFS, as its rules say: an address, a name, a network. Who has it mounted no NAS tells. */
+  clients: ShareClient[]
+}
+
+/** A rule of who may mount a share by NFS. */
+export interface ShareClient {
+  client: string
+  may: 'write' | 'read' | 'nothing'
 }
 
 export interface Snapshot {

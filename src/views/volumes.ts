@@ -7,6 +7,7 @@ interface ShownVolume {
   claim?: string
   volume?: string
   luns: { lun: string; sources: string[] }[]
+  protocol?: 'iscsi' | 'nfs' | 'smb'
   sizeBytes?: number
   usedBytes?: number
   owner?: string
@@ -20,6 +21,7 @@ interface ShownOwnerless {
   lun: string
   name: string
   kind: 'lun' | 'share'
+  protocol: 'iscsi' | 'nfs' | 'smb'
   sizeBytes: number
   usedBytes?: number
   description: string
@@ -55,7 +57,7 @@ export function showVolumes(
       'CLAIM',
       'SIZE',
       'USED',
-      'LUN',
+      map.volumes.some(v => shareOf(v) !== '') ? 'LUN OR SHARE' : 'LUN',
       'AGREE',
       'AGAINST',
       'OWNER',
@@ -66,7 +68,11 @@ export function showVolumes(
       nameOf(v),
       v.sizeBytes === undefined ? '' : gibibytes(v.sizeBytes),
       v.usedBytes === undefined ? '' : gibibytes(v.usedBytes),
-      v.luns[0]?.lun ?? (v.strategy === 'new' || v.strategy === 'restore' ? '' : 'none'),
+      v.luns[0]
+        ? `${shareOf(v)}${v.luns[0].lun}`
+        : v.strategy === 'new' || v.strategy === 'restore'
+          ? ''
+          : 'none',
       v.luns[0]?.sources.join(', ') ?? '',
       v.luns
         .slice(1)
@@ -108,19 +114,26 @@ function sizesOf({ sizeBytes, usedBytes }: { sizeBytes?: number; usedBytes?: num
     : `${gibibytes(sizeBytes)}, ${gibibytes(usedBytes)} used`
 }
 
-function lunsOf({ luns, strategy }: ShownVolume): string {
+function lunsOf(volume: ShownVolume): string {
+  const { luns, protocol, strategy } = volume
+  const kind = protocol === 'nfs' || protocol === 'smb' ? 'share' : 'LUN'
   return (
-    luns.map(l => `${l.lun} (${l.sources.join(', ')})`).join(' or ') ||
-    (strategy === 'new' || strategy === 'restore' ? 'no LUN yet' : 'no LUN')
+    luns.map(l => `${shareOf(volume)}${l.lun} (${l.sources.join(', ')})`).join(' or ') ||
+    (strategy === 'new' || strategy === 'restore' ? `no ${kind} yet` : `no ${kind}`)
   )
 }
 
-function told({ lun, name, kind, sizeBytes, usedBytes, description, formerly }: ShownOwnerless): string {
+/** `NFS share ` before the uuid of what is no LUN. */
+function shareOf({ protocol }: Pick<ShownVolume, 'protocol'>): string {
+  return protocol === 'nfs' || protocol === 'smb' ? `${protocol.toUpperCase()} share ` : ''
+}
+
+function told({ lun, name, protocol, sizeBytes, usedBytes, description, formerly }: ShownOwnerless): string {
   const sizes =
     sizeBytes === 0 ? '' : `, ${sizesOf({ sizeBytes, ...(usedBytes === undefined ? {} : { usedBytes }) })}`
   const once = formerly.map(f => `once ${f.claim}: ${f.where ?? f.source}`)
   const says = [...(description === '' ? [] : [`“${description}”`]), ...once]
-  return `${kind === 'share' ? 'share ' : ''}${name} (${lun}${sizes})${says.length > 0 ? `: ${says.join('; ')}` : ''}`
+  return `${shareOf({ protocol })}${name} (${lun}${sizes})${says.length > 0 ? `: ${says.join('; ')}` : ''}`
 }
 
 function gibibytes(bytes: number): string {

@@ -1,4 +1,10 @@
-import { kindOf, person, type VolumeSource, type VolumeTestimony } from './sources/volume-source.ts'
+import {
+  kindOf,
+  type Protocol,
+  person,
+  type VolumeSource,
+  type VolumeTestimony,
+} from './sources/volume-source.ts'
 
 /** What the sources come to for one claim. Only what is settled may ever be written to. */
 export type Verdict =
@@ -26,6 +32,8 @@ export interface ListedVolume {
   /** For a contradiction, what speaks against what; for a single source, what is missing. One sentence each. */
   doubts: string[]
   driver?: string
+  /** How it is reached: tells a shared folder (nfs, smb) from a LUN. */
+  protocol?: Protocol
   sizeBytes?: number
   usedBytes?: number
   storageClass?: string
@@ -96,7 +104,9 @@ function listed(
     .filter(t => t.deleted && !luns.some(l => l.lun === t.lun))
     .map(({ lun, source, where }) => ({ lun, source, ...(where === undefined ? {} : { where }) }))
   const about = living.length > 0 ? living : testimonies
-  const known = <K extends 'driver' | 'sizeBytes' | 'usedBytes' | 'storageClass' | 'owner' | 'volume'>(
+  const known = <
+    K extends 'driver' | 'protocol' | 'sizeBytes' | 'usedBytes' | 'storageClass' | 'owner' | 'volume',
+  >(
     name: K,
   ): Partial<Pick<ListedVolume, K>> => {
     const value = about.find(t => t[name] !== undefined)?.[name]
@@ -107,8 +117,9 @@ function listed(
     ...known('volume'),
     luns,
     formerly,
-    ...judged(claim, heard, luns, owners, onNas),
+    ...judged(claim, heard, luns, owners, onNas, kindsOf(living, luns)),
     ...known('driver'),
+    ...known('protocol'),
     ...known('sizeBytes'),
     ...known('usedBytes'),
     ...known('storageClass'),
@@ -122,6 +133,7 @@ function judged(
   luns: NamedLun[],
   owners: Map<string, { claim: string; source: string }[]>,
   onNas: OnNas,
+  kinds: string[],
 ): Pick<ListedVolume, 'verdict' | 'doubts'> {
   if (claim === undefined) return { verdict: 'no-claim', doubts: [] }
   const [first] = luns
@@ -129,6 +141,7 @@ function judged(
   // What the person has settled is weighed against nothing but what is there.
   const settled = heard.some(t => t.source === person)
   const doubts = [
+    ...kinds,
     ...(luns.length > 1
       ? [luns.map(l => `${l.lun} according to ${l.sources.join(' and ')}`).join(', and ')]
       : []),
@@ -148,6 +161,22 @@ function judged(
   return witnesses(heard, onNas?.has(first.lun) ?? false)
     ? { verdict: 'settled', doubts }
     : { verdict: 'one-source', doubts: [`only ${first.sources.join(' and ')} says that it is ${first.lun}`] }
+}
+
+/** One uuid that some call a LUN and others a share: the CSI driver would look for it in the wrong list, and find nothing. */
+function kindsOf(living: VolumeTestimony[], luns: NamedLun[]): string[] {
+  return luns.flatMap(({ lun }) => {
+    const said = living.filter(t => t.lun === lun && t.protocol !== undefined)
+    const as = (share: boolean) => [
+      ...new Set(said.filter(t => (t.protocol !== 'iscsi') === share).map(t => t.source)),
+    ]
+    const [lunBy, shareBy] = [as(false), as(true)]
+    return lunBy.length > 0 && shareBy.length > 0
+      ? [
+          `${lun} is a LUN according to ${lunBy.join(' and ')}, and a share according to ${shareBy.join(' and ')}`,
+        ]
+      : []
+  })
 }
 
 function twoOwners(

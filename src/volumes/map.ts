@@ -40,9 +40,11 @@ export interface VolumeMap {
   volumes: MappedVolume[]
   /** Claims of which the sources contradict each other, or of which only one knows anything: never written to. */
   open: ListedVolume[]
+  /** Claims whose data is on a shared folder, by a strategy that shared folders do not have. */
+  onShares: { claim: string; strategy: MappedVolume['strategy']; share: string }[]
   /** Claims that need their data and for which no source names a disk. */
   homeless: string[]
-  /** LUNs that no claim owns. */
+  /** LUNs, and shares of the CSI driver, that no claim owns. */
   ownerless: { uuid: string; name: string }[]
 }
 
@@ -55,10 +57,10 @@ export function mapVolumes(
   sources: readonly VolumeSource[],
   luns: readonly KnownLun[],
   /** Shares of the NAS, which are there and are no LUNs. */
-  shares: readonly string[] = [],
+  shares: readonly { uuid: string; name: string }[] = [],
 ): VolumeMap {
-  const map: VolumeMap = { volumes: [], open: [], homeless: [], ownerless: [] }
-  const rows = listVolumes(sources, new Set([...luns.map(l => l.uuid), ...shares]))
+  const map: VolumeMap = { volumes: [], open: [], onShares: [], homeless: [], ownerless: [] }
+  const rows = listVolumes(sources, new Set([...luns, ...shares].map(d => d.uuid)))
   for (const claim of claims) {
     const row = rows.find(r => r.claim === claim.id)
     const common = {
@@ -69,8 +71,10 @@ export function mapVolumes(
     }
     const [named] = row?.luns ?? []
     const lun = luns.find(l => l.uuid === named?.lun)
+    const share = shares.find(s => s.uuid === named?.lun)
     if (claim.strategy === 'new' || claim.strategy === 'restore') map.volumes.push({ ...common, sources: [] })
     else if (row?.verdict === 'contradiction' || row?.verdict === 'one-source') map.open.push(row)
+    else if (share) map.onShares.push({ claim: claim.id, strategy: claim.strategy, share: share.name })
     else if (!named || !lun) map.homeless.push(claim.id)
     else
       map.volumes.push({
@@ -79,10 +83,15 @@ export function mapVolumes(
         sources: [...named.sources].sort(),
       })
   }
-  map.ownerless = luns
+  map.ownerless = [...luns, ...shares.filter(s => s.name.startsWith('k8s-csi'))]
     .filter(l => !ownedIn(rows, l.uuid) && !l.name.startsWith('k8s-csi-recover-'))
     .map(({ uuid, name }) => ({ uuid, name }))
   return map
+}
+
+/** Whether a claim can come back from a shared folder by a strategy: those that do not touch what held its data. */
+export function possibleOnShare(strategy: MappedVolume['strategy']): boolean {
+  return strategy === 'new' || strategy === 'restore'
 }
 
 /** Whether some claim has a LUN now, by any source. */

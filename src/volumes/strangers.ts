@@ -3,25 +3,37 @@ import { Fault } from '../runbook/fault.ts'
 /** What is known of a claim's disks: those that may carry its name. */
 export interface ClaimDisks {
   claim: string
-  /** LUNs, by uuid, that hold or may hold its data: the old one, a kept clone, this run's copy. */
+  /** LUNs and shares, by uuid, that hold or may hold its data: the old one, a kept clone, this run's copy. */
   known: readonly string[]
+  /** UID of the claim that the cluster has now: the CSI driver names what it makes for it by that. */
+  uid?: string
 }
 
+/** Names of shares are cut off here. */
+const longestShareName = 32
+
 /**
- * LUNs that carry a claim's name and were not there when the map was made: somebody had a new, empty disk provisioned for
- * a claim whose data lies elsewhere, and whatever starts on it begins anew.
- * @param before names of LUNs that belonged to no claim when the map was made
+ * LUNs and shares that carry a claim's name, or the uid of the claim that is there now, and were not there when the map was
+ * made: somebody had a new, empty disk provisioned for a claim whose data lies elsewhere, and whatever starts on it begins
+ * anew. A share's description says nothing of whose it is.
+ * @param before names of LUNs and shares that belonged to no claim when the map was made
  */
 export function strangers(
-  luns: readonly { uuid: string; name: string; description: string }[],
+  disks: readonly { uuid: string; name: string; description: string }[],
   claims: readonly ClaimDisks[],
   before: readonly string[],
 ): { claim: string; uuid: string; name: string }[] {
-  return luns.flatMap(lun => {
-    const owner = claims.find(c => c.claim === lun.description)
-    const strange = owner !== undefined && !owner.known.includes(lun.uuid) && !before.includes(lun.name)
-    return strange ? [{ claim: owner.claim, uuid: lun.uuid, name: lun.name }] : []
+  return disks.flatMap(disk => {
+    const owner = claims.find(c => c.claim === disk.description || isNamedAfter(disk, c))
+    const strange = owner !== undefined && !owner.known.includes(disk.uuid) && !before.includes(disk.name)
+    return strange ? [{ claim: owner.claim, uuid: disk.uuid, name: disk.name }] : []
   })
+}
+
+function isNamedAfter({ name }: { name: string }, { uid }: ClaimDisks): boolean {
+  if (uid === undefined) return false
+  const whole = `k8s-csi-pvc-${uid}`
+  return name === whole || name === whole.slice(0, longestShareName)
 }
 
 /** The alarm. */

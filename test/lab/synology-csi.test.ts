@@ -1,13 +1,11 @@
-import { Agent, request } from 'undici'
+import { request } from 'undici'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Lab, startLab } from '../../src/lab/lab.ts'
 import { World } from '../../src/lab/world.ts'
 import { scratch } from '../runbook/harness.ts'
+import { agent, get, type Json, login, quoted } from './csi-requests.ts'
 import { smallBlueprint } from './small-world.ts'
 
-// The requests of the real synology-csi 1.2.1, as it was recorded: always GET, keys sorted, form encoding, the session in a
-// cookie, no token; values quoted or not exactly as it does.
-const agent = new Agent({ connect: { rejectUnauthorized: false } })
 let lab: Lab
 let world: World
 
@@ -23,26 +21,6 @@ afterAll(async () => {
   await agent.close()
 })
 
-// biome-ignore lint/suspicious/noExplicitAny: whatever the NAS answers, and tests look into it
-type Json = any
-
-async function get(base: string, cgi: string, query: string, sid?: string): Promise<Json> {
-  const { body, statusCode, headers } = await request(`${base}/webapi/${cgi}?${query}`, {
-    dispatcher: agent,
-    headers: { 'user-agent': 'Go-http-client/1.1', ...(sid === undefined ? {} : { cookie: `id=${sid}` }) },
-  })
-  expect(statusCode).toBe(200)
-  expect(headers['set-cookie']).toBeUndefined()
-  return body.json()
-}
-
-const login = (base: string, password = 'correct+horse+battery') =>
-  get(
-    base,
-    'auth.cgi',
-    `account=recover&api=SYNO.API.Auth&format=sid&method=login&passwd=${password}&version=3`,
-  )
-
 describe.each(['url', 'plain'] as const)('over its %s, the CSI driver', scheme => {
   let base: string
   let sid: string
@@ -51,7 +29,6 @@ describe.each(['url', 'plain'] as const)('over its %s, the CSI driver', scheme =
     ask(
       `${rest.replace(/^(?=.)/, '')}${rest ? '&' : ''}api=SYNO.Core.ISCSI.${api}&method=${method}&version=1`,
     )
-  const quoted = (value: string) => encodeURIComponent(JSON.stringify(value))
 
   beforeEach(async () => {
     base = lab.endpoints.nas[scheme]
@@ -171,73 +148,6 @@ describe.each(['url', 'plain'] as const)('over its %s, the CSI driver', scheme =
     const path = (p: string) => `api=SYNO.Core.Storage.Volume&method=get&version=1&volume_path=${quoted(p)}`
     expect((await ask(path('/volume1'))).data.volume.fs_type).toBe('btrfs')
     expect((await ask(path('/volume9'))).error.code).toBe(117)
-  })
-
-  test('makes a share for NFS, resizes, snapshots, copies and deletes it', async () => {
-    const name = `k8s-csi-pvc-share-${scheme}`
-    const nfs = 'api=SYNO.Core.FileServ.NFS'
-    expect((await ask(`${nfs}&method=get&version=2`)).data).toMatchObject({ support_major_ver: 4 })
-    const on = `${nfs}&enable_nfs=true&enable_nfs_v4=true&enabled_minor_ver=1&method=set&version=2`
-    expect((await ask(on)).success).toBe(true)
-    expect((await ask(`${nfs}&method=get&version=2`)).data).toMatchObject({
-      enable_nfs: true,
-      enable_nfs_v4: true,
-    })
-    const share = 'api=SYNO.Core.Share'
-    const info = (more: object) => encodeURIComponent(JSON.stringify(more))
-    const wanted = {
-      name,
-      vol_path: '/volume1',
-      desc: 'Created by Synology K8s CSI',
-      enable_share_cow: true,
-      enable_recycle_bin: true,
-      recycle_bin_admin_only: true,
-      encryption: 0,
-      share_quota: 1024,
-      quota_value: 1024,
-    }
-    const create = `${share}&method=create&name=${quoted(name)}&shareinfo=${info(wanted)}&version=1`
-    expect((await ask(create)).success).toBe(true)
-    expect((await ask(create)).error.code).toBe(3301)
-    const found = await ask(`${share}&method=get&name=${quoted(name)}&version=1`)
-    expect(found.data).toMatchObject({
-      name,
-      vol_path: '/volume1',
-      uuid: expect.any(String),
-      quota_value: 1024,
-    })
-    const rights = 'api=SYNO.Core.FileServ.NFS.SharePrivilege'
-    expect((await ask(`${rights}&method=load&share_name=${quoted(name)}&version=1`)).data.rule).toEqual([])
-    const rule = [
-      { client: '192.0.2.11', privilege: 'rw', root_squash: 'root', security_flavor: { sys: true } },
-    ]
-    await ask(`${rights}&method=save&rule=${info(rule)}&share_name=${quoted(name)}&version=1`)
-    expect((await ask(`${rights}&method=load&share_name=${quoted(name)}&version=1`)).data.rule).toEqual(rule)
-    await ask(
-      `${share}&method=set&name=${quoted(name)}&shareinfo=${info({ ...wanted, share_quota: 2048 })}&version=1`,
-    )
-    const snap = 'api=SYNO.Core.Share.Snapshot'
-    const time = (
-      await ask(
-        `${snap}&method=create&name=${quoted(name)}&snapinfo=${info({ desc: '(Do not change)s-1', lock: true })}&version=1`,
-      )
-    ).data
-    expect(time).toMatch(/^GMT\+00-\d{4}\.\d\d\.\d\d-\d\d\.\d\d\.\d\d$/)
-    const snapshots = `${snap}&additional=%5B%22desc%22%5D&method=list&name=${quoted(name)}&version=2`
-    expect((await ask(snapshots)).data).toMatchObject({
-      total: 1,
-      snapshots: [{ time, desc: '(Do not change)s-1' }],
-    })
-    expect((await ask(snapshots.replace('version=2', 'version=1'))).error.code).toBe(104)
-    const copy = { ...wanted, name: `${name}-c`, name_org: name }
-    const clone = `${share}&method=clone&name=${quoted(`${name}-c`)}&shareinfo=${info(copy)}&snapshot=${quoted(time)}&version=1`
-    expect((await ask(clone)).data).toEqual({ name: `${name}-c` })
-    expect((await ask(clone.replaceAll(encodeURIComponent(time), 'never'))).error.code).toBe(3300)
-    await ask(`${snap}&method=delete&name=${quoted(name)}&snapshots=${info([time])}&version=1`)
-    const gone = `${share}&method=delete&name=${info([name, `${name}-c`])}&version=1`
-    expect((await ask(gone)).success).toBe(true)
-    expect((await ask(`${share}&method=list&version=1`)).data.shares).toEqual([])
-    expect((await ask(`${share}&method=get&name=${quoted(name)}&version=1`)).error.code).toBe(402)
   })
 })
 

@@ -57,6 +57,7 @@ describe('sources', () => {
         verdict: 'settled',
         doubts: [],
         driver: 'csi.san.synology.com',
+        protocol: 'iscsi',
         sizeBytes: 5 * 2 ** 30,
         storageClass: 'synology-iscsi',
         owner: 'StatefulSet grafana/grafana',

@@ -73,7 +73,7 @@ test('a cluster that answers says which claim is which volume, and which Deploym
   ])
 })
 
-test('the NAS tells of LUNs by description and name, of shares by uuid, and what an initiator’s record leads to', async () => {
+test('the NAS tells of LUNs by description and name, of shares by uuid and how they are reached, and what an initiator’s record leads to', async () => {
   const { reader, lun, port, emulator } = await connectedNas(b => {
     b.nas.luns.push({ ...b.nas.luns[0]!, uuid: 'lun-2', pv: 'pvc-2', described: false })
   })
@@ -90,16 +90,37 @@ test('the NAS tells of LUNs by description and name, of shares by uuid, and what
     })
   await share('k8s-csi-pvc-77f97c58-db4d-4205-8', 'Created by Synology K8s CSI', 1024)
   await share('films', 'a/b', 0)
+  const rule = [
+    { client: '192.0.2.11', privilege: 'rw' },
+    { client: '192.0.2.0/24', privilege: 'ro' },
+    { client: 'old.example', privilege: 'no' },
+  ]
+  await session.call('SYNO.Core.FileServ.NFS.SharePrivilege', 'save', 1, {
+    share_name: 'k8s-csi-pvc-77f97c58-db4d-4205-8',
+    rule: rule as never,
+  })
   await session.close()
-  const [csi, films] = (await reader.shares()).map(s => s.uuid)
+  const shares = await reader.shares()
+  const [csi, films] = shares.map(s => s.uuid)
+  expect(shares).toMatchObject([
+    {
+      protocol: 'nfs',
+      clients: [
+        { client: '192.0.2.11', may: 'write' },
+        { client: '192.0.2.0/24', may: 'read' },
+        { client: 'old.example', may: 'nothing' },
+      ],
+    },
+    { protocol: 'smb', clients: [] },
+  ])
   const seen = await nasNow(reader)
   const source = fromNas(seen)
   const sizes = { sizeBytes: lun.sizeBytes, usedBytes: lun.sizeBytes }
   expect(source.testimonies).toEqual([
-    { source: 'nas', claim: 'photos/library', lun: lun.uuid, volume: lun.pv, ...sizes },
-    { source: 'nas', claim: '', lun: 'lun-2', volume: 'pvc-2', ...sizes },
-    { source: 'nas', claim: '', lun: csi, sizeBytes: 2 ** 30 },
-    { source: 'nas', claim: 'a/b', lun: films },
+    { source: 'nas', claim: 'photos/library', lun: lun.uuid, volume: lun.pv, protocol: 'iscsi', ...sizes },
+    { source: 'nas', claim: '', lun: 'lun-2', volume: 'pvc-2', protocol: 'iscsi', ...sizes },
+    { source: 'nas', claim: '', lun: csi, protocol: 'nfs', sizeBytes: 2 ** 30, usedBytes: 0 },
+    { source: 'nas', claim: 'a/b', lun: films, protocol: 'smb', usedBytes: 0 },
   ])
   const iqn = seen.targets.find(t => t.mappings.some(m => m.lun === 'lun-2'))?.iqn ?? ''
   const records = resolveTargets(

@@ -116,9 +116,38 @@ describe('a contradiction is', () => {
 })
 
 test('a share, whose name is cut off, is known by its uuid, and is no LUN', () => {
-  const sources = [source('git', { lun: 'share' }), source('nas', { claim: '', lun: 'share', usedBytes: 7 })]
+  const onNas = source('nas', { claim: '', lun: 'share', protocol: 'nfs', usedBytes: 7 })
+  const sources = [source('git', { lun: 'share' }), onNas]
   expect(listVolumes(sources, new Set(['share']))).toMatchObject([
-    { claim: 'grafana/data', verdict: 'settled', usedBytes: 7 },
+    { claim: 'grafana/data', verdict: 'settled', protocol: 'nfs', usedBytes: 7 },
   ])
-  expect(mapVolumes(claims, sources, luns, ['share']).homeless).toEqual(['grafana/data'])
+  const shares = ['share', 'nobodys'].map(uuid => ({ uuid, name: `k8s-csi-pvc-${uuid}` }))
+  const others = { uuid: 'films', name: 'films' }
+  const by = (strategy: (typeof claims)[0]['strategy'] | 'restore' | 'new') =>
+    mapVolumes([{ ...claims[0]!, strategy }], sources, luns, [...shares, others])
+  expect(by('copy')).toMatchObject({
+    volumes: [],
+    open: [],
+    homeless: [],
+    onShares: [{ claim: 'grafana/data', strategy: 'copy', share: 'k8s-csi-pvc-share' }],
+  })
+  // Told to leave it alone, or to take a backup: nothing is asked of what held its data.
+  for (const strategy of ['new', 'restore'] as const)
+    expect(by(strategy)).toMatchObject({ volumes: [{ strategy }], onShares: [] })
+  // A share that is nobody's volume is nobody's business.
+  expect(by('copy').ownerless.map(d => d.uuid)).toEqual(['old', 'new', 'nobodys'])
+})
+
+test('a share that is gone is a contradiction, and so is one that somebody calls a LUN', () => {
+  const said = (...sources: VolumeSource[]) =>
+    listVolumes(sources, new Set(['share'])).map(v => [v.claim, v.verdict, ...v.doubts])
+  const git = (lun: string) => source('git', { lun, protocol: 'nfs' })
+  expect(said(git('gone'), source('kine:a', { lun: 'gone', protocol: 'nfs' }))).toEqual([
+    ['grafana/data', 'contradiction', 'gone according to git and kine:a, and the NAS has none of that uuid'],
+  ])
+  const nas = source('nas', { claim: '', lun: 'share', protocol: 'smb' })
+  expect(said(git('share'), nas)).toEqual([['grafana/data', 'settled']])
+  expect(said(source('git', { lun: 'share', protocol: 'iscsi' }), nas)).toEqual([
+    ['grafana/data', 'contradiction', 'share is a LUN according to git, and a share according to nas'],
+  ])
 })

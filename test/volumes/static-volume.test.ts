@@ -63,16 +63,21 @@ test('a clone and its original may meet where their file system bears it', () =>
   expect(twinRule('btrfs', []).together).toBe(false)
 })
 
-test('a LUN that carries a mapped claim’s name and was not there is a stranger', () => {
-  const claims = [{ claim: 'a/b', known: ['u-1', 'clone'] }]
+test('a LUN or share that carries a mapped claim’s name or uid and was not there is a stranger', () => {
+  const uid = '77f97c58-db4d-4205-8a11-444455556666'
+  const claims = [{ claim: 'a/b', known: ['u-1', 'clone'], uid }]
   const luns = [
     { uuid: 'u-1', name: 'k8s-csi-pvc-1', description: 'a/b' },
     { uuid: 'clone', name: 'k8s-csi-clone', description: 'a/b' },
     { uuid: 'orphan', name: 'k8s-csi-pvc-0', description: 'a/b' },
     { uuid: 'other', name: 'k8s-csi-pvc-3', description: 'c/d' },
     { uuid: 'fresh', name: 'k8s-csi-pvc-2', description: 'a/b' },
+    // The driver is not always told whose a LUN is, and of shares it never writes it down.
+    { uuid: 'silent', name: `k8s-csi-pvc-${uid}`, description: '' },
+    { uuid: 'share', name: 'k8s-csi-pvc-77f97c58-db4d-4205-8', description: 'Created by Synology K8s CSI' },
+    { uuid: 'share-2', name: 'k8s-csi-pvc-88888888-db4d-4205-8', description: 'Created by Synology K8s CSI' },
   ]
-  expect(strangers(luns, claims, ['k8s-csi-pvc-0'])).toEqual([
-    { claim: 'a/b', uuid: 'fresh', name: 'k8s-csi-pvc-2' },
-  ])
+  expect(strangers(luns, claims, ['k8s-csi-pvc-0']).map(s => s.uuid)).toEqual(['fresh', 'silent', 'share'])
+  const adopted = [{ ...claims[0]!, known: ['u-1', 'clone', 'fresh', 'silent', 'share'] }]
+  expect(strangers(luns, adopted, ['k8s-csi-pvc-0'])).toEqual([])
 })

@@ -179,11 +179,18 @@ function decode(value: string): unknown {
 }
 
 function discovery(): object {
-  const apis = new Set(Object.keys(methods).map(name => name.split(' ')[0] ?? ''))
+  const newest = new Map<string, number>()
+  for (const [name, { versions = [1] }] of Object.entries(methods)) {
+    const api = name.split(' ')[0] ?? ''
+    newest.set(api, Math.max(newest.get(api) ?? 1, ...versions))
+  }
   return {
     'SYNO.API.Auth': { path: 'entry.cgi', minVersion: 1, maxVersion: 7 },
     ...Object.fromEntries(
-      [...apis].map(api => [api, { path: 'entry.cgi', minVersion: 1, maxVersion: 1, requestFormat: 'JSON' }]),
+      [...newest].map(([api, maxVersion]) => [
+        api,
+        { path: 'entry.cgi', minVersion: 1, maxVersion, requestFormat: 'JSON' },
+      ]),
     ),
   }
 }

@@ -21,3 +21,8 @@ export function text(call: Call, name: string): string {
   if (typeof value !== 'string') throw new DsmError(120)
   return value
 }
+
+/** Fields that a call asks for beside those that are always told. */
+export function additional(call: Call): Set<string> {
+  return new Set(Array.isArray(call.additional) ? call.additional.map(String) : [])
+}

@@ -1,4 +1,4 @@
-import { type Call, changes, type Method, reads, text } from './method.ts'
+import { additional, type Call, changes, type Method, reads, text } from './method.ts'
 import { shareMethods } from './share-methods.ts'
 import { DsmError, type LunState, type NasStore, type SnapshotState, type TargetState } from './store.ts'
 
@@ -267,8 +267,4 @@ function list(call: Call, name: string): unknown[] {
   const value = call[name]
   if (!Array.isArray(value)) throw new DsmError(120)
   return value
-}
-
-function additional(call: Call): Set<string> {
-  return new Set(Array.isArray(call.additional) ? call.additional.map(String) : [])
 }

@@ -1,22 +1,27 @@
-import { changes, type Method, reads, text } from './method.ts'
+import { additional, type Call, changes, type Method, reads, text } from './method.ts'
 import { DsmError, type NasStore, type ShareRule, type ShareState } from './store.ts'
 
 /**
  * Shared folders as the CSI driver makes, resizes, snapshots and deletes them, with the NFS rules without which it takes a
- * share for one of SMB. Sizes are quotas in MB.
+ * share for one of SMB. Sizes are quotas in MB. Types of fields are those that the driver decodes: one of another type makes
+ * it lose the whole answer.
  */
 export const shareMethods: Record<string, Method> = {
-  'SYNO.Core.Share list': reads(store => {
-    const shares = store.shares().map(s => shareJson(s))
+  'SYNO.Core.Share list': reads((store, call) => {
+    const shares = store.shares().map(s => shareJson(store, s, additional(call)))
     return { shares, total: shares.length, offset: 0 }
   }),
-  'SYNO.Core.Share get': reads((store, call) => shareJson(store.share(text(call, 'name')))),
+  'SYNO.Core.Share get': reads((store, call) =>
+    shareJson(store, store.share(text(call, 'name')), additional(call)),
+  ),
   'SYNO.Core.Share create': changes((store, call) => {
     const info = infoOf(call)
     store.createShare(text(call, 'name'), {
       volume: String(info.vol_path ?? ''),
       description: String(info.desc ?? ''),
       quota: quotaOf(info) ?? 0,
+      cow: info.enable_share_cow === true,
+      ...recycleBinOf(info),
     })
     return {}
   }),
@@ -24,13 +29,17 @@ export const shareMethods: Record<string, Method> = {
     const info = infoOf(call)
     const source = store.shares().find(s => s.name === info.name_org)
     const snapshot = call.snapshot
-    if (!source || (snapshot !== undefined && !source.snapshots.some(s => s.time === snapshot)))
-      throw new DsmError(3300)
+    const taken = source?.snapshots.find(s => s.time === snapshot)
+    if (!source || (snapshot !== undefined && !taken)) throw new DsmError(3300)
     const made = store.createShare(text(call, 'name'), {
       volume: String(info.vol_path ?? source.volume),
       description: String(info.desc ?? ''),
+      // As on some models: a clone has no quota before it is given one.
       quota: quotaOf(info) ?? 0,
+      cow: source.cow === true,
+      ...recycleBinOf(info),
     })
+    store.fillShare(made, taken ? store.snapshotFilesOf(taken.uuid) : store.filesOf(source.uuid))
     return { name: made.name }
   }),
   'SYNO.Core.Share set': changes((store, call) => {
@@ -50,25 +59,27 @@ export const shareMethods: Record<string, Method> = {
     const share = store.share(text(call, 'name'))
     const { desc, lock } = (call.snapinfo ?? {}) as { desc?: string; lock?: boolean }
     const time = `GMT+00-${stamp(new Date(), share.snapshots.length)}`
-    share.snapshots.push({
-      time,
-      description: desc ?? '',
-      locked: lock === true,
-      uuid: store.world.newUuid(),
-    })
+    const uuid = store.world.newUuid()
+    // One that says nothing of a lock is locked.
+    share.snapshots.push({ time, description: desc ?? '', locked: lock !== false, uuid })
+    store.keepShare(share, uuid)
     return time
   }),
   'SYNO.Core.Share.Snapshot list': {
     ...reads((store, call) => {
       const { snapshots } = store.share(text(call, 'name'))
+      const asked = additional(call)
       return {
         snapshots: snapshots.map(s => ({
-          ruuid: s.uuid,
           time: s.time,
-          desc: s.description,
-          lock: s.locked,
-          schedule_snapshot: false,
-          snap_size: 0,
+          ...only(asked, {
+            ruuid: s.uuid,
+            desc: s.description,
+            lock: s.locked,
+            schedule_snapshot: false,
+            // A text: the driver's type for it.
+            snap_size: '0',
+          }),
         })),
         total: snapshots.length,
       }
@@ -78,18 +89,23 @@ export const shareMethods: Record<string, Method> = {
   'SYNO.Core.Share.Snapshot delete': changes((store, call) => {
     const share = store.share(text(call, 'name'))
     const times = Array.isArray(call.snapshots) ? call.snapshots.map(String) : []
+    for (const gone of share.snapshots.filter(s => times.includes(s.time))) store.forgetSnapshot(gone.uuid)
     share.snapshots = share.snapshots.filter(s => !times.includes(s.time))
     // A list of what could not be deleted.
     return []
   }),
 
-  'SYNO.Core.Share.Permission list': reads((store, call) => ({
-    items: store.share(text(call, 'name')).permissions,
-  })),
+  'SYNO.Core.Share.Permission list': reads((store, call) => {
+    const of = userGroupType(call)
+    return { items: store.share(text(call, 'name')).permissions.filter(p => (p.of ?? of) === of) }
+  }),
   'SYNO.Core.Share.Permission set': changes((store, call) => {
     const share = store.share(text(call, 'name'))
-    const given = (Array.isArray(call.permissions) ? call.permissions : []) as { name: string }[]
-    share.permissions = [...share.permissions.filter(p => !given.some(g => g.name === p.name)), ...given]
+    const of = userGroupType(call)
+    if (!Array.isArray(call.permissions)) throw new DsmError(403)
+    const given = (call.permissions as { name: string }[]).map(p => ({ ...p, of }))
+    const others = share.permissions.filter(p => !given.some(g => g.name === p.name && g.of === p.of))
+    share.permissions = [...others, ...given]
     return {}
   }),
 
@@ -124,24 +140,47 @@ const nfsOff: NonNullable<NasStore['state']['nfs']> = {
   enable_nfs: false,
   enable_nfs_v4: false,
   enabled_minor_ver: 0,
+  nfs_v4_domain: '',
+  support_encrypt_share: 1,
+  unix_pri_enable: true,
   support_major_ver: 4,
   support_minor_ver: 1,
   read_size: 8192,
   write_size: 8192,
 }
 
-function shareJson(share: ShareState) {
+/** What is not asked for is not told. */
+function shareJson(store: NasStore, share: ShareState, asked: Set<string>) {
   return {
     name: share.name,
     vol_path: share.volume,
     desc: share.description,
     uuid: share.uuid,
-    quota_value: share.quota,
-    share_quota: share.quota,
-    support_snapshot: true,
-    enable_share_cow: true,
-    encryption: 0,
+    ...only(asked, { encryption: 0, enable_share_cow: share.cow === true, support_snapshot: true }),
+    ...(asked.has('share_quota')
+      ? { quota_value: share.quota, share_quota_used: store.usedOf(share.uuid) / 2 ** 20 }
+      : {}),
+    ...(asked.has('recyclebin')
+      ? { enable_recycle_bin: share.recycleBin === true, recycle_bin_admin_only: share.adminOnly === true }
+      : {}),
   }
+}
+
+function only(asked: Set<string>, fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => asked.has(name)))
+}
+
+function recycleBinOf(info: Record<string, unknown>): Pick<ShareState, 'recycleBin' | 'adminOnly'> {
+  return {
+    recycleBin: info.enable_recycle_bin === true,
+    adminOnly: info.recycle_bin_admin_only === true,
+  }
+}
+
+function userGroupType(call: Call): string {
+  const of = text(call, 'user_group_type')
+  if (!['local_user', 'local_group', 'system'].includes(of)) throw new DsmError(403)
+  return of
 }
 
 /** `shareinfo` is an object, as JSON; some clients send its text once more quoted. */
@@ -152,7 +191,8 @@ function infoOf(call: Record<string, unknown>): Record<string, unknown> {
 }
 
 function quotaOf(info: Record<string, unknown>): number | undefined {
-  const quota = info.share_quota ?? info.quota_value
+  // quota_value is what is read; the driver sends it along, as 0.
+  const quota = info.share_quota
   return quota === undefined ? undefined : Number(quota)
 }
 

@@ -1,4 +1,13 @@
-import { constants, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import type { World } from '../world.ts'
 
@@ -15,6 +24,10 @@ export interface NasState {
     enable_nfs: boolean
     enable_nfs_v4: boolean
     enabled_minor_ver: number
+    nfs_v4_domain: string
+    /** 1 is yes. */
+    support_encrypt_share: number
+    unix_pri_enable: boolean
     support_major_ver: number
     support_minor_ver: number
     read_size: number
@@ -32,8 +45,13 @@ export interface ShareState {
   description: string
   /** MB; 0 is none. */
   quota: number
+  cow?: boolean
+  recycleBin?: boolean
+  /** Only administrators see its recycle bin. */
+  adminOnly?: boolean
   rules: ShareRule[]
-  permissions: { name: string }[]
+  /** `of` is the kind of user: `local_user`. */
+  permissions: { name: string; of?: string }[]
   snapshots: { time: string; uuid: string; description: string; locked: boolean }[]
 }
 
@@ -242,18 +260,45 @@ export class NasStore {
     return share
   }
 
-  createShare(name: string, share: Pick<ShareState, 'volume' | 'description' | 'quota'>): ShareState {
+  createShare(
+    name: string,
+    share: Pick<ShareState, 'volume' | 'description' | 'quota'> & Partial<ShareState>,
+  ): ShareState {
     if (!/^[^/\\]{1,32}$/.test(name)) throw new DsmError(3305)
     if (this.shares().some(s => s.name === name)) throw new DsmError(3301)
     if (share.volume !== this.world.blueprint.nas.volumePath) throw new DsmError(3304)
     if (share.quota * 2 ** 20 > this.freeBytes()) throw new DsmError(3320)
     const made = { name, uuid: this.world.newUuid(), rules: [], permissions: [], snapshots: [], ...share }
+    mkdirSync(this.filesOf(made.uuid), { recursive: true })
     this.shares().push(made)
     return made
   }
 
   deleteShare(share: ShareState): void {
     this.state.shares = this.shares().filter(s => s !== share)
+    for (const { uuid } of share.snapshots) this.forgetSnapshot(uuid)
+    rmSync(this.filesOf(share.uuid), { recursive: true, force: true })
+  }
+
+  /** A share's files become those of another, or of a snapshot. */
+  fillShare(share: ShareState, from: string): void {
+    copyTree(from, this.filesOf(share.uuid))
+  }
+
+  keepShare(share: ShareState, snapshot: string): void {
+    copyTree(this.filesOf(share.uuid), this.snapshotFilesOf(snapshot))
+  }
+
+  forgetSnapshot(snapshot: string): void {
+    rmSync(this.snapshotFilesOf(snapshot), { recursive: true, force: true })
+  }
+
+  /** Bytes of the files of a LUN or share. */
+  usedOf(uuid: string): number {
+    if (!existsSync(this.filesOf(uuid))) return 0
+    return readdirSync(this.filesOf(uuid), { recursive: true, withFileTypes: true })
+      .filter(entry => entry.isFile())
+      .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
   }
 
   filesOf(lun: string): string {
@@ -284,13 +329,27 @@ export class NasStore {
       })
       const iqn = `iqn.2000-01.com.synology:${nas.hostname}.${lun.pv}`
       this.map(made, this.createTarget(`k8s-csi-${lun.pv}`, iqn, 1))
-      for (const [name, text] of Object.entries(lun.files)) {
-        const path = join(this.filesOf(lun.uuid), normalize(`/${name}`))
-        mkdirSync(dirname(path), { recursive: true })
-        writeFileSync(path, text)
-      }
+      this.writeFiles(lun)
+    }
+    for (const share of nas.shares ?? []) {
+      this.createShare(`k8s-csi-${share.pv}`.slice(0, 32), {
+        uuid: share.uuid,
+        volume: nas.volumePath,
+        description: 'Created by Synology K8s CSI',
+        quota: Math.ceil(share.sizeBytes / 2 ** 20),
+        rules: share.clients.map(client => ({ client, privilege: 'rw', root_squash: 'root' })),
+      })
+      this.writeFiles(share)
     }
     this.save()
+  }
+
+  private writeFiles({ uuid, files }: { uuid: string; files: Record<string, string> }): void {
+    for (const [name, text] of Object.entries(files)) {
+      const path = join(this.filesOf(uuid), normalize(`/${name}`))
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, text)
+    }
   }
 }
 

@@ -65,7 +65,13 @@ interface DsmShare {
   vol_path?: string
   /** Mebibytes; 0 is no quota. */
   quota_value?: number
-  share_quota?: number
+  /** Mebibytes, with decimals. */
+  share_quota_used?: number
+}
+
+interface DsmRule {
+  client: string
+  privilege: string
 }
 
 interface DsmSnapshot {
@@ -135,7 +141,17 @@ function readerOf(session: SynologySession): NasReader {
       const { shares } = await session.call<{ shares: DsmShare[] }>('SYNO.Core.Share', 'list', 1, {
         additional: ['share_quota'],
       })
-      return shares.map(shareOf)
+      const found: Share[] = []
+      for (const share of shares) {
+        // Other shares than the CSI driver's are nobody's business here.
+        const { rule = [] } = share.name.startsWith('k8s-csi')
+          ? await session.call<{ rule?: DsmRule[] }>('SYNO.Core.FileServ.NFS.SharePrivilege', 'load', 1, {
+              share_name: share.name,
+            })
+          : {}
+        found.push(shareOf(share, rule))
+      }
+      return found
     },
     async snapshots(lun) {
       const { snapshots } = await session.call<{ snapshots: DsmSnapshot[] }>(
@@ -368,13 +384,22 @@ function targetOf(target: DsmTarget): Target {
   }
 }
 
-function shareOf(share: DsmShare): Share {
+function shareOf(share: DsmShare, rules: DsmRule[]): Share {
   return {
     uuid: share.uuid,
     name: share.name,
     description: share.desc ?? '',
-    sizeBytes: (share.share_quota ?? share.quota_value ?? 0) * 2 ** 20,
+    sizeBytes: (share.quota_value ?? 0) * 2 ** 20,
+    ...(share.share_quota_used === undefined
+      ? {}
+      : { usedBytes: Math.round(share.share_quota_used * 2 ** 20) }),
     location: share.vol_path ?? '',
+    // As the driver itself tells them apart.
+    protocol: rules.length > 0 ? 'nfs' : 'smb',
+    clients: rules.map(({ client, privilege }) => ({
+      client,
+      may: privilege === 'rw' ? 'write' : privilege === 'ro' ? 'read' : 'nothing',
+    })),
   }
 }
 

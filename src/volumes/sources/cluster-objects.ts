@@ -1,6 +1,6 @@
 import { parseSize } from '../../cluster/size.ts'
 import type { KubernetesObject } from '../../kubernetes/kubernetes.ts'
-import type { VolumeTestimony } from './volume-source.ts'
+import { protocolOf, type VolumeTestimony } from './volume-source.ts'
 
 /** An object of a cluster, dead or alive. */
 export interface ClusterObject {
@@ -10,7 +10,7 @@ export interface ClusterObject {
 
 interface VolumeSpec {
   capacity?: { storage?: string }
-  csi?: { driver?: string; volumeHandle?: string }
+  csi?: { driver?: string; volumeHandle?: string; volumeAttributes?: Record<string, string> }
   iscsi?: { iqn?: string }
   claimRef?: { namespace?: string; name?: string }
   storageClassName?: string
@@ -19,7 +19,8 @@ interface VolumeSpec {
 /** What a PersistentVolume says by itself; undefined for one that is on no LUN and no share. */
 export function testimonyOfVolume(source: string, { metadata, ...rest }: KubernetesObject) {
   const spec = (rest.spec ?? {}) as VolumeSpec
-  const { driver, volumeHandle } = spec.csi ?? {}
+  const { driver, volumeHandle, volumeAttributes } = spec.csi ?? {}
+  const protocol = protocolOf(volumeAttributes)
   const lun = volumeHandle ?? spec.iscsi?.iqn
   if (lun === undefined) return undefined
   const { claimRef, capacity, storageClassName } = spec
@@ -29,6 +30,7 @@ export function testimonyOfVolume(source: string, { metadata, ...rest }: Kuberne
     lun,
     volume: metadata.name ?? '',
     ...(driver === undefined ? {} : { driver }),
+    ...(protocol === undefined ? {} : { protocol }),
     ...(capacity?.storage === undefined
       ? {}
       : { sizeBytes: parseSize(capacity.storage, metadata.name ?? source) }),

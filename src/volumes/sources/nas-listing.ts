@@ -1,10 +1,10 @@
-import type { VolumeSource, VolumeTestimony } from './volume-source.ts'
+import type { Protocol, VolumeSource, VolumeTestimony } from './volume-source.ts'
 
 /** What a NAS tells of itself, as far as the map goes by it. */
 export interface NasListing {
   luns: readonly NasDisk[]
   /** Shares that are volumes, where the NAS has such. */
-  shares?: readonly NasDisk[]
+  shares?: readonly (NasDisk & { protocol: Protocol })[]
 }
 
 interface NasDisk {
@@ -25,13 +25,17 @@ const prefix = 'k8s-csi-'
  */
 export function readNasListing(name: string, { luns, shares = [] }: NasListing): VolumeSource {
   const testimonies = [
-    ...luns.flatMap(lun => testimonyOf(name, lun, lun.name)),
+    ...luns.flatMap(lun => testimonyOf(name, { protocol: 'iscsi', ...lun }, lun.name)),
     ...shares.flatMap(share => testimonyOf(name, share, share.name.length < 32 ? share.name : undefined)),
   ]
   return { name, testimonies, remarks: [] }
 }
 
-function testimonyOf(source: string, disk: NasDisk, whole: string | undefined): VolumeTestimony[] {
+function testimonyOf(
+  source: string,
+  disk: NasDisk & { protocol: Protocol },
+  whole: string | undefined,
+): VolumeTestimony[] {
   const claim = /^[a-z0-9.-]+\/[a-z0-9.-]+$/.test(disk.description) ? disk.description : ''
   // Clones that a run of ours made for itself are nobody's volumes.
   if (disk.name.startsWith(`${prefix}recover-`)) return []
@@ -42,6 +46,7 @@ function testimonyOf(source: string, disk: NasDisk, whole: string | undefined): 
       source,
       claim,
       lun: disk.uuid,
+      protocol: disk.protocol,
       ...(whole?.startsWith(prefix) ? { volume: whole.slice(prefix.length) } : {}),
       ...(sizeBytes > 0 ? { sizeBytes } : {}),
       ...(usedBytes === undefined ? {} : { usedBytes }),

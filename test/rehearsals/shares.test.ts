@@ -1,0 +1,110 @@
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { listVolumesFrom } from '../../runbooks/list-volumes.ts'
+import { showVolumes } from '../../src/views/volumes.ts'
+import { applied, failuresOf, type Home, homeOf, rehearseAt } from '../recovery/home.ts'
+
+const uuid = '77f97c58-1111-4222-8333-444455556666'
+const pv = 'pvc-77f97c58-db4d-4205-8a11-444455556666'
+
+/** The example with its photos on a shared folder, as the CSI driver makes one for a class of NFS. */
+function withPhotosOnNfs(home: Home): void {
+  const at = (path: string) => join(home.file, '..', 'applications', path)
+  const claim = readFileSync(at('photos/claim.yaml'), 'utf8')
+  writeFileSync(at('photos/claim.yaml'), claim.replace('synology-iscsi', 'synology-nfs'))
+  appendFileSync(
+    at('synology-csi/storage-class.yaml'),
+    `---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata:
+  name: synology-nfs
+provisioner: csi.san.synology.com
+parameters: { dsm: 192.0.2.17, location: /volume1, protocol: nfs, mountPermissions: '0755' }
+reclaimPolicy: Retain
+`,
+  )
+}
+
+/** Git says which share it is. */
+function withVolumeInGit(home: Home): void {
+  appendFileSync(
+    join(home.file, '..', 'applications/photos/claim.yaml'),
+    `---
+apiVersion: v1
+kind: PersistentVolume
+metadata: { name: ${pv} }
+spec:
+  capacity: { storage: 200Gi }
+  accessModes: [ReadWriteOnce]
+  persistentVolumeReclaimPolicy: Retain
+  storageClassName: synology-nfs
+  claimRef: { namespace: photos, name: library }
+  csi:
+    driver: csi.san.synology.com
+    volumeHandle: ${uuid}
+    volumeAttributes:
+      dsm: 192.0.2.17
+      protocol: nfs
+      source: //192.0.2.17/${`k8s-csi-${pv}`.slice(0, 32)}
+      baseDir: /volume1/${`k8s-csi-${pv}`.slice(0, 32)}
+`,
+  )
+}
+
+const listed = (home: Home) =>
+  listVolumesFrom({ where: home.file, from: [], offline: true, now: new AbortController().signal })
+const photos = async (home: Home) => (await listed(home)).volumes.find(v => v.claim === 'photos/library')
+
+test('a claim on a shared folder is listed as one, and no LUN is asked for', async context => {
+  const home = homeOf(context)
+  withPhotosOnNfs(home)
+  // Nobody knows which it is: its class alone says that it is none of the LUNs.
+  expect(await photos(home)).toMatchObject({
+    protocol: 'nfs',
+    luns: [],
+    verdict: 'no-lun',
+    says: 'no source says which share it is on',
+    question: expect.stringMatching(/^Which share holds the data of photos\/library\?/),
+  })
+  withVolumeInGit(home)
+  expect(await photos(home)).toMatchObject({
+    protocol: 'nfs',
+    luns: [{ lun: uuid, sources: ['git'] }],
+    verdict: 'one-source',
+    question: expect.stringMatching(`^Is ${uuid} the share of photos/library\\?`),
+  })
+  appendFileSync(home.file, `luns: { photos/library: ${uuid} }\n`)
+  expect(await photos(home)).toMatchObject({
+    verdict: 'settled',
+    strategy: 'adopt',
+    says: 'nothing: a shared folder cannot come back by adopt',
+    question: expect.stringContaining('put a PersistentVolume that leads to that share into Git'),
+  })
+  for (const columns of [100, 200]) {
+    const shown = showVolumes(await listed(home), { columns, colour: false })
+    expect(shown).toContain(`NFS share ${uuid}`)
+    expect(shown.includes('LUN OR SHARE')).toBe(columns === 200)
+  }
+  const told = readFileSync(home.file, 'utf8').replace('cache: new', 'cache: new\n  photos/library: new')
+  writeFileSync(home.file, told)
+  expect(await photos(home)).toMatchObject({ says: 'begins empty, as told' })
+})
+
+test('a run stops at a claim on a shared folder before anything is changed, and says the way out', async context => {
+  const home = homeOf(context)
+  withPhotosOnNfs(home)
+  withVolumeInGit(home)
+  const run = await rehearseAt(home)
+  expect(failuresOf(run)).toEqual({ 'evidence/map-volumes': 'volume-on-share' })
+  const told = run.result?.failures.find(f => f.step === 'evidence/map-volumes')
+  expect(told?.fault).toMatchObject({
+    message: expect.stringContaining(
+      `photos/library is on the shared folder ${`k8s-csi-${pv}`.slice(0, 32)} of the NAS, which is no LUN and cannot come back by adopt`,
+    ),
+    remedy: expect.stringContaining('Its files stay where they are'),
+  })
+  // What the machines know is kept, on this computer.
+  expect(applied(run).filter(step => !step.startsWith('evidence/keep-host-files'))).toEqual([])
+})
