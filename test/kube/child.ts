@@ -1,14 +1,19 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fromScratch } from '../../runbooks/from-scratch.ts'
 import { whereaboutsOf } from '../../runbooks/rehearse.ts'
-import { beginRun, type Reach, resumeRun, type SessionOptions } from '../../runbooks/session.ts'
+import { bootstrapManifests } from '../../runbooks/render.ts'
+import { beginRun, planRun, type Reach, resumeRun, type SessionOptions } from '../../runbooks/session.ts'
+import { loadCluster } from '../../src/cluster/load.ts'
 import { keepLab } from '../../src/lab/keeper.ts'
 import { toFault } from '../../src/runbook/fault.ts'
+import { onlyPhases } from '../../src/runbook/only-phases.ts'
 import { isOurs, recordsOfRun } from './harness/records.ts'
 import type { Death } from './harness/recovery.ts'
 
 /**
- * One process's part of a recovery against a real control plane: `node child.js begin|resume FILE LAB FOLDER ONLY DEATH LIMIT PACE`.
+ * One process's part of a recovery against a real control plane: `node child.js plan|begin|resume FILE LAB FOLDER ONLY DEATH LIMIT
+ * PACE`.
  * Runs are kept below XDG_STATE_HOME. With DEATH `first` it ends itself with SIGKILL as soon as it has come a step further:
  * right after an effect, or after a record of the phases in ONLY that says something new. No step takes longer than LIMIT ms.
  * What it told lies in FOLDER.
@@ -28,9 +33,13 @@ const die = (death: Death) => {
   process.kill(process.pid, 'SIGKILL')
 }
 
-const reach: Reach = async cluster => {
+const reach: Reach = async (cluster, folder) => {
   return {
     ...whereaboutsOf(kept, cluster),
+    // A home with a kit has its bootstrap rendered as in earnest; of others it lies there rendered.
+    ...(cluster.entry.kit === undefined
+      ? {}
+      : { manifests: (part, signal) => bootstrapManifests(cluster, part, folder.path, signal) }),
     // Real controllers take the time that they take.
     pace: Number(pace),
     scaleLimit: limitMs => Math.min(limitMs, Number(limit)),
@@ -64,6 +73,13 @@ const session: SessionOptions = {
 }
 
 try {
+  if (part === 'plan') {
+    const cluster = loadCluster(file)
+    const book = phases === undefined ? fromScratch : onlyPhases(fromScratch, phases)
+    const where = await reach(cluster, { run: '', path: '', journal: '' })
+    tell('plan.ndjson', await planRun(cluster, where, never, book))
+    process.exit(0)
+  }
   const { state, failures } =
     part === 'begin'
       ? await beginRun(file, reach, 'rehearsal', { ...session, ...(phases ? { only: phases } : {}) })

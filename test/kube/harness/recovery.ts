@@ -8,6 +8,7 @@ import { type Lab, startLab } from '../../../src/lab/lab.ts'
 import { World } from '../../../src/lab/world.ts'
 import type { RunEvent } from '../../../src/runbook/events.ts'
 import type { FaultJson } from '../../../src/runbook/fault.ts'
+import type { Plan } from '../../../src/runbook/plan.ts'
 import { type Connected, connectBy } from '../../lab/kubernetes/cluster.ts'
 import { type ControlPlane, startControlPlane } from './control-plane.ts'
 import { type KubeHome, makeHome } from './home.ts'
@@ -79,6 +80,8 @@ export interface Lived {
   events: RunEvent[]
   /** Where it was killed. */
   death: Death | undefined
+  /** What was planned. */
+  plan: Plan | undefined
 }
 
 /** Where a process ended itself. */
@@ -103,7 +106,11 @@ interface Living {
 }
 
 /** One process of a home's recovery, to its end. */
-export async function live(home: RealHome, part: 'begin' | 'resume', options: Living = {}): Promise<Lived> {
+export async function live(
+  home: RealHome,
+  part: 'plan' | 'begin' | 'resume',
+  options: Living = {},
+): Promise<Lived> {
   const folder = mkdtempSync(join(tmpdir(), 'lived-'))
   const args = [part, home.file, home.lab, folder, options.only ?? phases, options.death ?? '']
   // Slower than a rehearsal looks: the server is real, and shares its cores with its controllers.
@@ -135,5 +142,6 @@ export async function live(home: RealHome, part: 'begin' | 'resume', options: Li
     faults: lines('faults.ndjson'),
     events: lines('events.ndjson'),
     death: lines<Death>('deaths.ndjson')[0],
+    plan: lines<Plan>('plan.ndjson')[0],
   }
 }
