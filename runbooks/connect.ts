@@ -112,16 +112,17 @@ export function connect(
   const own = run.folder === undefined ? '' : join(run.folder, 'kubeconfig')
   const kubeconfig = run.asked?.kubeconfig ?? own
   const k0sctl = connectK0sctl(cluster, identity, where, run.folder ?? '', kubeconfig)
+  // Whoever asks something of a living cluster has brought the way into it.
+  const access = { kubeconfig, signal, fetched: run.asked === undefined }
   const kubernetes = connectApi({
-    kubeconfig,
-    signal,
+    ...access,
     ...(run.asked?.context === undefined ? {} : { context: run.asked.context }),
     ...(run.folder === undefined || run.onlyLooks || run.asked?.kubeconfig !== undefined
       ? {}
       : { renew: () => k0sctl.fetchKubeconfig(undefined, signal, () => {}) }),
   })
   const web = connectWeb(where.web)
-  const exec = run.onlyLooks ? undefined : connectExec({ kubeconfig, signal })
+  const exec = run.onlyLooks ? undefined : connectExec(access)
   const tang = connectTang(where.tang)
   const rendered = new Map<string, Promise<KubernetesObject[]>>()
   const common = {

@@ -8,6 +8,8 @@ export interface ApiAccess {
   kubeconfig: string
   /** The context in it; its current one where this is absent. */
   context?: string
+  /** It is the run’s own file, which the run fetches from a controller; absent for a person’s. */
+  fetched?: boolean
   signal?: AbortSignal
   /** Milliseconds for one request; 15,000 by default. */
   timeoutMs?: number
@@ -175,18 +177,15 @@ export class ApiLine {
     try {
       config.loadFromFile(this.access.kubeconfig)
     } catch (cause) {
-      throw new Fault({
-        code: 'kubeconfig-unreadable',
-        blame: 'operator',
-        message: `the kubeconfig ${this.access.kubeconfig} cannot be read`,
-        remedy: 'Run `recover resume`: it is fetched from the controller again',
-        cause,
-      })
+      throw unreadable(this.access, cause)
     }
     if (this.access.context !== undefined) config.setCurrentContext(this.access.context)
     // The library’s type promises text; of a file that is no kubeconfig it is undefined.
     const context: string | undefined = config.getCurrentContext()
-    if (!context || !config.getContextObject(context))
+    const hasContext = context && config.getContextObject(context)
+    // Nobody chooses among the contexts of a file that k0sctl made: it is cut off.
+    if (!hasContext && this.access.fetched) throw unreadable(this.access)
+    if (!hasContext)
       throw new Fault({
         code: 'context-unknown',
         blame: 'operator',
@@ -215,6 +214,19 @@ export class ApiLine {
       headers: options.headers ?? {},
     }
   }
+}
+
+/** Whose file it is decides who mends it. */
+function unreadable({ kubeconfig, fetched }: ApiAccess, cause?: unknown): Fault {
+  return new Fault({
+    code: 'kubeconfig-unreadable',
+    blame: 'operator',
+    message: `the kubeconfig ${kubeconfig} cannot be read`,
+    remedy: fetched
+      ? 'Run `recover resume`: it is fetched from the controller again'
+      : `See that \`kubectl --kubeconfig ${kubeconfig} config view\` shows a cluster and its user; else name a whole kubeconfig in its place`,
+    cause,
+  })
 }
 
 /** A look, or server-side apply, which wants the same however often it is said. */

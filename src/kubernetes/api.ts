@@ -103,7 +103,9 @@ class Api {
       const { status, value } = await this.ask('GET', '/readyz')
       return { ready: status === 200, why: status === 200 ? 'ok' : `${status} ${JSON.stringify(value)}` }
     } catch (thrown) {
-      if (thrown instanceof Fault && thrown.transient) return { ready: false, why: thrown.message }
+      if (!(thrown instanceof Fault)) throw thrown
+      const isFetchedAgain = thrown.code === 'kubeconfig-unreadable' && this.access.fetched
+      if (thrown.transient || isFetchedAgain) return { ready: false, why: thrown.message }
       throw thrown
     }
   }

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -132,7 +132,28 @@ describe('the life of a control plane', () => {
     const { reader, close } = connectApi({ kubeconfig: path })
     expect(await reader.ready()).toEqual({ ready: false, why: 'there is no kubeconfig yet' })
     writeFileSync(path, '{')
-    await expect(reader.version()).rejects.toMatchObject({ code: 'kubeconfig-unreadable' })
+    // A person’s own is theirs to mend.
+    await expect(reader.version()).rejects.toMatchObject({
+      code: 'kubeconfig-unreadable',
+      remedy: expect.stringContaining(`kubectl --kubeconfig ${path} config view`),
+    })
     await close()
+  })
+
+  test('a kubeconfig of the run’s own that was cut off is fetched again', async () => {
+    const path = cluster.world.path('cut-off.kubeconfig')
+    for (const text of ['{', 'apiVersion: v1\nkind: Config\n']) {
+      writeFileSync(path, text)
+      const { reader, close } = connectApi({ kubeconfig: path, fetched: true })
+      const why = `the kubeconfig ${path} cannot be read`
+      expect(await reader.ready()).toEqual({ ready: false, why })
+      await expect(reader.version()).rejects.toMatchObject({
+        code: 'kubeconfig-unreadable',
+        remedy: expect.stringContaining('recover resume'),
+      })
+      writeFileSync(path, readFileSync(cluster.kubeconfig))
+      expect(await reader.ready()).toEqual({ ready: true, why: 'ok' })
+      await close()
+    }
   })
 })
