@@ -6,10 +6,13 @@ import { blocked, done, due } from '../../src/runbook/step.ts'
 import { whichClusterItWas } from '../evidence/former-cluster.ts'
 import { keepHostFiles } from '../evidence/survey-hosts.ts'
 import { step } from '../kit.ts'
+import { checkApplications } from '../preflight/check-applications.ts'
 import { checkArchive } from '../preflight/check-archive.ts'
+import { checkBootstrap } from '../preflight/check-bootstrap.ts'
 import { checkDisk } from '../preflight/check-disk.ts'
 import { checkIgnitions } from '../preflight/check-ignition.ts'
 import { checkImages } from '../preflight/check-images.ts'
+import { checkK0sctl } from '../preflight/check-k0sctl.ts'
 import { checkLadder } from '../preflight/check-ladder.ts'
 import { checkManifests } from '../preflight/check-manifests.ts'
 import { checkSecrets } from '../preflight/check-secrets.ts'
@@ -29,7 +32,10 @@ export const bringUpInstaller = step({
     checkLadder,
     checkDisk,
     checkTang,
+    checkK0sctl,
     checkManifests,
+    checkBootstrap,
+    checkApplications,
     checkSecrets,
     checkArchive,
     fenceVolume,

@@ -20,6 +20,7 @@ export const checkApplications = step({
   title: 'Check what applications take from elsewhere',
   byHand:
     'Render each application as Argo CD would (`kustomize build --enable-helm`, `helm template`) and look for claims in it.',
+  serves: ['bootstrap', 'volumes', 'applications'],
   danger: 'reads',
   bounds: { expected: '30s', limit: '20m' },
   output: z.strictObject({ rendered: z.record(z.string(), z.string()) }),

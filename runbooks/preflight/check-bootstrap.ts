@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { namedWhere } from '../../src/cluster/named-where.ts'
+import { type Entry, namedWhere } from '../../src/cluster/named-where.ts'
 import { adminIsOff, ciliumApiHosts, replacesKubeProxy } from '../../src/kubernetes/bootstrap-dangers.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { done } from '../../src/runbook/step.ts'
@@ -22,6 +22,7 @@ export const checkBootstrap = step({
   byHand:
     'See that Cilium’s k8sServiceHost is an address, or a name that resolves without the cluster; that Argo CD’s admin may log in; that no OnePasswordItem is named like 1Password Connect’s own Secrets.',
   needs: [checkManifests],
+  serves: ['bootstrap'],
   danger: 'reads',
   bounds: { expected: '2s', limit: '2m' },
   output: z.strictObject({ apiHosts: z.array(z.string()) }),
@@ -36,7 +37,10 @@ export const checkBootstrap = step({
       const hosts = ciliumApiHosts(objects)
       apiHosts.push(...hosts.map(h => h.host))
       for (const { host } of hosts) {
-        const at = whereIn(cluster, part, host)
+        const at = whereIn(cluster, part, [
+          { name: 'KUBERNETES_SERVICE_HOST', value: host },
+          { k8sServiceHost: host },
+        ])
         const problem = await apiHostProblem(host, at, cluster, names)
         if (problem?.refuse) wrong.push(problem.told)
         else if (problem) warnings.push(problem.told)
@@ -44,7 +48,7 @@ export const checkBootstrap = step({
       if (hosts.length === 0 && replacesKubeProxy(objects) && kubeProxyIsOff(cluster))
         wrong.push(noApiHost(cluster, part))
       wrong.push(...unknownDeliveries(cluster, objects).map(what => startsApplications(part.name, what)))
-      if (adminIsOff(objects)) warnings.push(adminOff(whereIn(cluster, part, 'admin.enabled')))
+      if (adminIsOff(objects)) warnings.push(adminOff(whereIn(cluster, part, [{ 'admin.enabled': 'false' }])))
     }
     warnings.push(...pruningTraps(cluster, all))
     const [first, ...others] = wrong
@@ -96,10 +100,18 @@ function apiCircular(at: string, host: string, remedy: string): Told {
 }
 
 function noApiHost(cluster: Readers['cluster'], part: Part): Told {
+  const at = whereIn(
+    cluster,
+    part,
+    ['true', 'strict'].flatMap(value => [
+      { 'kube-proxy-replacement': value },
+      { kubeProxyReplacement: value },
+    ]),
+  )
   return {
     code: 'cilium-api-unknown',
     blame: 'operator',
-    message: `${whereIn(cluster, part, 'kube-proxy-replacement')}: Cilium is to do kube-proxy’s work, which ${cluster.entry.k0sctl} switches off, and is not told where the API is: it would look for the Service that it alone can make work`,
+    message: `${at}: Cilium is to do kube-proxy’s work, which ${cluster.entry.k0sctl} switches off, and is not told where the API is: it would look for the Service that it alone can make work`,
     remedy: `Set k8sServiceHost (${cluster.k0sctl.apiAddress ?? 'the address of a controller'}) and k8sServicePort in Cilium’s values, and render it again`,
   }
 }
@@ -144,8 +156,8 @@ function ownsCredentials(at: string, name: string): Told {
   }
 }
 
-function whereIn(cluster: Readers['cluster'], part: Part, text: string): string {
+function whereIn(cluster: Readers['cluster'], part: Part, entries: readonly Entry[]): string {
   const root = cluster.resolve(cluster.entry.gitops.repository)
   const place = 'folder' in part.from ? part.from.folder : part.from.file
-  return namedWhere(text, place, root) ?? `the bootstrap’s part ${part.name}`
+  return namedWhere(entries, place, root) ?? `the bootstrap’s part ${part.name}`
 }

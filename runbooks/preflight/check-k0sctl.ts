@@ -13,6 +13,7 @@ export const checkK0sctl = step({
   id: 'preflight/check-k0sctl',
   title: 'Check k0sctl and k0sctl.yaml',
   byHand: '`k0sctl version`; in k0sctl.yaml spec.k0s.version must be exact, and no file may come from a URL.',
+  serves: ['kubernetes'],
   danger: 'reads',
   bounds: { expected: '1s', limit: '1m' },
   output: z.strictObject({ version: z.string() }),

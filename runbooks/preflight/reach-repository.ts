@@ -14,6 +14,7 @@ export const reachRepository = step({
   id: 'preflight/reach-repository',
   title: 'Reach the Git repositories',
   byHand: '`git ls-remote URL` for each repository that Argo CD or Flux reads.',
+  serves: ['volumes', 'applications'],
   danger: 'reads',
   bounds: { expected: '3s', limit: '5m' },
   output: z.strictObject({ repositories: z.array(z.string()) }),

@@ -38,6 +38,10 @@ async function checked(home: Home, names: Record<string, string[]> = {}) {
 test('an address of the API that the cluster itself must bring is refused, with its place', async context => {
   const home = homeOf(context)
   expect(await checked(home)).toMatchObject({ state: 'done', output: { apiHosts: ['192.0.2.11'] } })
+  // A line that only speaks of it comes before.
+  edit(home, 'bootstrap/cilium.yaml', text =>
+    text.replace(/^( *)kube-proxy-replacement: /m, '$1asked-at: 192.0.2.11:6443\n$&'),
+  )
   for (const [host, why] of [
     ['kubernetes.default.svc.cluster.local', 'a name of the cluster’s own DNS'],
     ['grafana.example.net', 'which an Ingress of this cluster serves'],
@@ -46,10 +50,12 @@ test('an address of the API that the cluster itself must bring is refused, with 
     const before = loadCluster(home.file).bootstrap[0]!.from.objects
     const [known] = JSON.stringify(before).match(/(?<="KUBERNETES_SERVICE_HOST","value":")[^"]+/) ?? []
     edit(home, 'bootstrap/cilium.yaml', text => text.replaceAll(known!, host))
+    const lines = readFileSync(join(home.file, '../bootstrap/cilium.yaml'), 'utf8').split('\n')
+    const line = lines.findIndex(l => l.includes('name: KUBERNETES_SERVICE_HOST')) + 1
     expect(await checked(home)).toMatchObject({
       state: 'blocked',
       code: 'cilium-api-circular',
-      reason: expect.stringMatching(new RegExp(`bootstrap/cilium.yaml:\\d+:\\d+: .*${host}, ${why}`)),
+      reason: expect.stringMatching(new RegExp(`bootstrap/cilium.yaml:${line}:\\d+: .*${host}, ${why}`)),
     })
   }
   expect(await checked(home, { 'api.home.example.net': ['192.0.2.11'] })).toMatchObject({

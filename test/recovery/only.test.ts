@@ -1,9 +1,36 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { fromScratch } from '../../runbooks/from-scratch.ts'
+import { onlyPhases } from '../../src/runbook/only-phases.ts'
 import { applied, homeOf, journalPath, recordsNow, rehearseAt, resumeAt, writesOn } from './home.ts'
 
 const time = { timeout: 60_000 }
+
+test.each([
+  ['preflight/check-k0sctl', 'kubernetes'],
+  ['preflight/check-bootstrap', 'bootstrap'],
+  ['preflight/check-applications', 'bootstrap'],
+  ['preflight/reach-repository', 'applications'],
+])('%s belongs to a run of %s, and to none of the hosts alone', (check, phase) => {
+  const steps = (phases: string[]) => onlyPhases(fromScratch, phases).steps.map(step => step.id)
+  expect(steps([phase])).toContain(check)
+  expect(steps(['hosts', phase])).toContain(check)
+  expect(steps(['hosts'])).not.toContain(check)
+})
+
+test('what a later phase cannot work with is refused before a disk is written', time, async context => {
+  const home = homeOf(context)
+  const manifests = join(home.file, '../bootstrap/cilium.yaml')
+  const text = readFileSync(manifests, 'utf8')
+  writeFileSync(manifests, text.replaceAll('192.0.2.11', 'kubernetes.default.svc'))
+  const { result } = await rehearseAt(home, { only: ['hosts', 'kubernetes', 'bootstrap'] })
+  expect(result?.state).toBe('failed')
+  expect(result?.failures).toMatchObject([
+    { step: 'preflight/check-bootstrap', fault: { code: 'cilium-api-circular' } },
+  ])
+  expect([...writesOn(home, 'lithium'), ...writesOn(home, 'hydrogen')]).toEqual([0, 0, 0, 0])
+})
 
 test(
   '--only hosts: machines and nothing else, stopped in the middle and resumed as what it was',
