@@ -18,6 +18,7 @@ import { connectApi } from '../src/kubernetes/api.ts'
 import { connectExec } from '../src/kubernetes/exec.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { Fault } from '../src/runbook/fault.ts'
+import type { Limited } from '../src/runbook/time.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 import { type BackupPlace, type ResticSnapshot, resticFields } from '../src/volumes/restic.ts'
 import { connectIgnition } from './connect-ignition.ts'
@@ -63,7 +64,7 @@ export interface Whereabouts {
   /** Scales every wait; 1 in real life. */
   pace: number
   /** Changes every limit; absent in real life. */
-  scaleLimit?: (limitMs: number) => number
+  scaleLimit?: (limitMs: number, of: Limited) => number
 }
 
 /** A key, the agent that holds it, or both. */

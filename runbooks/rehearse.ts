@@ -16,6 +16,7 @@ import { milliseconds } from '../src/runbook/duration.ts'
 import type { RunEvent } from '../src/runbook/events.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import type { Plan } from '../src/runbook/plan.ts'
+import type { Limited } from '../src/runbook/time.ts'
 import { openSecrets } from '../src/secrets/resolve.ts'
 import type { Whereabouts } from './connect.ts'
 import { inEarnest } from './in-earnest.ts'
@@ -56,10 +57,11 @@ const agreeing: ConsentDesk = async () => ({ by: 'the rehearsal', how: 'rehearse
 const pace = 0.02
 
 /**
- * What would take half an hour to be given up is given up after half a minute, and what may take a day after two minutes;
- * a slow computer still gets there.
+ * What would be waited for in vain for half an hour is given up after half a minute, and what may take a day after two
+ * minutes. What is at work has ten: on a slow computer four volumes at once take longer than half a minute.
  */
-const scaleLimit = (limitMs: number) => Math.min(limitMs, Math.max(30_000, Math.min(120_000, limitMs / 60)))
+const scaleLimit = (limitMs: number, of: Limited) =>
+  Math.min(limitMs, of === 'work' ? 600_000 : Math.max(30_000, Math.min(120_000, limitMs / 60)))
 
 /** Rehearses the main job on a person's own cluster file, or on the example, against a lab of its own. */
 export async function rehearse(where: string, options: RehearsalOptions): Promise<RunResult> {

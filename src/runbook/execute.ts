@@ -13,7 +13,7 @@ import { type ActingHooks, look, notSo, surroundings } from './lookaround.ts'
 import type { Claim, Claims } from './replay.ts'
 import type { Runbook } from './runbook.ts'
 import type { Observation, StepFailure, Victim } from './step.ts'
-import { type Deadline, Deadlines, pause, Stopped, waiter } from './time.ts'
+import { type Deadline, Deadlines, type Limited, pause, Stopped, waiter } from './time.ts'
 
 export interface ExecuteOptions<R extends object, W extends R> {
   run: string
@@ -37,8 +37,11 @@ export interface ExecuteOptions<R extends object, W extends R> {
   pace?: number
   /** Limits that a person changed, by step id, milliseconds. */
   limitsOf?: Readonly<Record<string, number>>
-  /** Changes every limit, milliseconds to milliseconds; a rehearsal need not wait for hours. */
-  scaleLimit?: (limitMs: number) => number
+  /**
+   * Changes every limit, milliseconds to milliseconds: a rehearsal need not wait for hours. What is at work may take longer
+   * than what is waited for: a slow computer is no fault.
+   */
+  scaleLimit?: (limitMs: number, of: Limited) => number
   /** Steps that a person wants done again although they were done and the world moved. */
   redo?: ReadonlySet<string>
   /** Called around every effect; tests end the process here. */
@@ -288,12 +291,10 @@ class Executor<R extends object, W extends R> {
     began: number,
   ): Promise<Seen> {
     const { step, id } = instance
-    const limit = this.deadlines.begin(
-      this.scaled(this.o.limitsOf?.[step.id] ?? milliseconds(step.bounds.limit)),
-      instance.title,
-    )
+    const limitMs = this.o.limitsOf?.[step.id] ?? milliseconds(step.bounds.limit)
+    const limit = this.deadlines.begin(this.scaled(limitMs, 'work'), instance.title)
     const signal = () => limit.signal()
-    const hooks = () => this.hooks(id, instance.key ?? '', limit)
+    const hooks = () => this.hooks(id, instance.key ?? '', limit, this.scaled(limitMs, 'wait'))
     const reading = surroundings(this.o.readers, instance, this.graph, signal)
     const observe = () => limit.within(this.observe(instance, reading))
     try {
@@ -327,7 +328,7 @@ class Executor<R extends object, W extends R> {
     }
   }
 
-  private hooks(id: string, subject: string, limit: Deadline): ActingHooks {
+  private hooks(id: string, subject: string, limit: Deadline, waitMs: number): ActingHooks {
     return {
       note: text => {
         this.emit({ code: 'step-note', step: id, text })
@@ -340,13 +341,13 @@ class Executor<R extends object, W extends R> {
         this.o.stop,
         this.pace,
         (what, limitMs) => this.emit({ code: 'step-waiting', step: id, what, limitMs }),
-        ms => this.scaled(ms),
+        own => (own === undefined ? waitMs : this.scaled(milliseconds(own), 'wait')),
       ),
     }
   }
 
-  private scaled(limitMs: number): number {
-    return this.o.scaleLimit ? this.o.scaleLimit(limitMs) : limitMs
+  private scaled(limitMs: number, of: Limited): number {
+    return this.o.scaleLimit ? this.o.scaleLimit(limitMs, of) : limitMs
   }
 
   private async observe(instance: Instance, reading: object): Promise<Observation<unknown>> {

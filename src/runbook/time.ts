@@ -169,23 +169,28 @@ export function pause(ms: number, signals: AbortSignal[]): Promise<void> {
   })
 }
 
-/** Builds a step's `wait`: looks again and again, bounded, telling what for. Faults that pass by themselves count as "not yet". */
+/** What a limit is for: a whole attempt, or one thing that is waited for. */
+export type Limited = 'work' | 'wait'
+
+/**
+ * Builds a step's `wait`: looks again and again, bounded, telling what for. Faults that pass by themselves count as "not yet".
+ * @param longestMs milliseconds for a wait, by its own limit where it has one
+ */
 export function waiter(
   limit: Deadline,
   stop: AbortSignal,
   pace: number,
   tell: (what: string, limitMs: number) => void,
-  scale: (limitMs: number) => number = ms => ms,
+  longestMs: (own: Duration | undefined) => number,
 ) {
   return async <T>(
     what: string,
     probe: () => Promise<T | undefined>,
     options: WaitOptions = {},
   ): Promise<T> => {
-    const own = options.limit === undefined ? Number.POSITIVE_INFINITY : scale(milliseconds(options.limit))
     // A little less than the step has left: a look may be under way at the end, and who waited can say best for what.
     const left = limit.left()
-    const limitMs = Math.min(own, left - Math.min(10_000, left / 20))
+    const limitMs = Math.min(longestMs(options.limit), left - Math.min(10_000, left / 20))
     const end = performance.now() + limitMs
     const every = milliseconds(options.every ?? ('1s' satisfies Duration)) * pace
     let last: Fault | undefined

@@ -12,7 +12,10 @@ test('the person’s own checks decide the end: one that is answered wrongly fai
 `
   writeFileSync(home.file, `${text}${own}`)
   const run = await rehearseAt(home, {
-    where: where => ({ ...where, scaleLimit: ms => (ms <= 3_000 ? 1_500 : (where.scaleLimit?.(ms) ?? ms)) }),
+    where: where => ({
+      ...where,
+      scaleLimit: (ms, of) => (ms <= 3_000 ? 1_500 : (where.scaleLimit?.(ms, of) ?? ms)),
+    }),
   })
   expect(failuresOf(run)).toEqual({
     'applications/check[cat /data/README.txt in photos/app=photos]': 'check-answers-wrong',

@@ -166,6 +166,40 @@ describe('lies', () => {
     expect(result.failures[0]?.fault).toMatchObject({ code: 'step-timed-out' })
   })
 
+  test('what is waited for in vain is given up sooner than what is at work, where limits are scaled', async () => {
+    const isOver = new Set<string>()
+    const book = runbook('slow', 'Slow', [
+      phase('a', 'A', [
+        step({
+          ...common,
+          id: 'a/wait',
+          observe: async () => due('wait'),
+          apply: ({ wait }) => wait('what never comes', async () => undefined, { every: '1ms' }),
+        }),
+        step({
+          ...common,
+          id: 'a/work',
+          observe: async () => (isOver.has('work') ? done({}, 'worked') : due('work')),
+          async apply() {
+            await new Promise(resolve => setTimeout(resolve, 40))
+            isOver.add('work')
+          },
+        }),
+      ]),
+    ])
+    const result = await runPart(
+      join(scratch('journal'), 'journal.ndjson'),
+      book,
+      {},
+      {},
+      {
+        scaleLimit: (ms, of) => (of === 'wait' ? 10 : ms),
+      },
+    )
+    expect(result.failures).toMatchObject([{ step: 'a/wait', fault: { code: 'wait-timed-out' } }])
+    expect([...isOver]).toEqual(['work'])
+  })
+
   test('an output that is not what the step promises', async () => {
     const result = await alone({
       ...common,
