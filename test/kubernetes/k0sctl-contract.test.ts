@@ -194,6 +194,8 @@ function onPath(name: string): string | undefined {
 
 // Where the output of a real one lies beside the checkout.
 const recorded = fileURLToPath(new URL('../../../shared/k0sctl/outputs', import.meta.url))
+// And the commands that it sent to a controller (h1) and a worker (h2), in order.
+const transcripts = join(recorded, '..')
 
 describe.skipIf(!existsSync(recorded))(
   'the stand-in says what a real k0sctl was heard to say (skipped where its output is not beside the checkout)',
@@ -282,8 +284,74 @@ describe.skipIf(!existsSync(recorded))(
       expect(filesOf('helium')['/etc/lab/d.txt']).toMatchObject({ text: 'inline\n', mode: '0600' })
       expect(readFileSync(out, 'utf8')).toMatch(/^apiVersion: v1\n[\s\S]*xxxx$/)
     })
+
+    test('and does to machines what a real one was seen to do to them, in the same order', async () => {
+      const seen = (scenario: string) =>
+        ordered(
+          readFileSync(join(transcripts, `${scenario}.commands.txt`), 'utf8')
+            .split('\n')
+            .map(changeOf),
+        )
+      const done: string[] = []
+      const { countMutation } = world
+      world.countMutation = (emulator, what) => {
+        done.push(what)
+        countMutation.call(world, emulator, what)
+      }
+      try {
+        const of = (host: string) =>
+          ordered(done.map(what => (what.startsWith(`${host}: `) ? what.slice(host.length + 2) : undefined)))
+        expect((await run(standIn, ['reset', '--force'], await both())).code).toBe(0)
+        expect(seen('reset-force.h2').length).toBeGreaterThan(5)
+        expect(of('helium')).toEqual(seen('reset-force.h2'))
+        done.length = 0
+        expect((await run(standIn, ['apply', '--no-wait'], await both())).code).toBe(0)
+        for (const [host, scenario] of [
+          ['lithium', 'fresh-controller-worker-nowait.h1'],
+          ['helium', 'fresh-controller-worker-nowait.h2'],
+        ] as const) {
+          expect(seen(scenario).length).toBeGreaterThan(12)
+          expect(of(host)).toEqual(seen(scenario))
+        }
+        done.length = 0
+        expect((await run(standIn, ['kubeconfig'], await both())).code).toBe(0)
+        expect(of('lithium')).toEqual(seen('kubeconfig.h1'))
+      } finally {
+        world.countMutation = countMutation
+      }
+    })
   },
 )
+
+/** What a command of a transcript changes, in the lab's words; undefined where it only looks, or did not succeed. */
+function changeOf(line: string): string | undefined {
+  const [, command = ''] = /^0\s+(?:SUDO ')?(.*?)(?:'(?: {2}<stdin>)?)?$/.exec(line) ?? []
+  const file = command.split(' ').at(-1) ?? ''
+  const k0s = /^\/opt\/bin\/k0s (install \w+|reset)/.exec(command)?.[1]
+  const unit = /^systemctl ((?:start|stop|restart) \S+)$/.exec(command)?.[1]
+  if (k0s !== undefined) return `k0s ${k0s}`
+  if (unit !== undefined) return unit
+  if (/^rm -f /.test(command)) return `rm ${file}`
+  if (/^dd /.test(command)) return `write ${/ of=(\S+)/.exec(command)?.[1]}`
+  if (/^(?:mktemp|mv|chmod|install (?!-d)) ?/.test(command)) return `write ${file}`
+  return undefined
+}
+
+/**
+ * Changes in their order, with names that are made up in the place of each. Folders, which are everywhere in a lab, and the
+ * file on which a real k0sctl tries what `touch` can do are left out.
+ */
+function ordered(changes: (string | undefined)[]): string[] {
+  return changes
+    .flatMap(change => change ?? [])
+    .filter(change => !/rigfs-touch-test| \/opt\/bin$/.test(change))
+    .map(change =>
+      change
+        .replace(/\.upload-\w+/, '.upload')
+        .replace(/k0s\.tmp\.\w+/, 'k0s.tmp')
+        .replace(/ \/tmp\/\w+/, ' /tmp/T'),
+    )
+}
 
 /** What a dry run would do, whichever host comes first. */
 function wouldDo(stdout: string): string[] {

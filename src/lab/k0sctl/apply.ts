@@ -3,7 +3,19 @@ import { basename, dirname, join } from 'node:path'
 import { stringify } from 'yaml'
 import { cleanUp } from './clean-up.ts'
 import { DryRunPlan } from './dry-run.ts'
-import { type Cluster, type Config, Failed, type Host, must, on, say, sudo, upload, where } from './host.ts'
+import {
+  type Cluster,
+  type Config,
+  Failed,
+  type Host,
+  must,
+  on,
+  say,
+  sudo,
+  temporary,
+  upload,
+  where,
+} from './host.ts'
 import { becomesReady, reachesApi } from './join.ts'
 import { adminKubeconfig } from './kubeconfig.ts'
 import { restore } from './restore.ts'
@@ -163,6 +175,7 @@ class Apply {
       on(host, `uploading k0s binary to ${to}`)
       await this.sudo(host, 'install -d -m 0755 /opt/bin')
       await upload(this.session.line(host), host, this.version(), to)
+      await this.sudo(host, `chmod 0755 ${to}`)
     }
   }
 
@@ -209,7 +222,15 @@ class Apply {
 
   private async configure(controllers: Host[]): Promise<void> {
     const config = this.cluster.spec.k0s.config ?? {}
-    for (const host of controllers) on(host, 'validating configuration')
+    const write = (host: Host) => temporary(this.session.line(host), host, JSON.stringify(config))
+    for (const host of controllers) {
+      on(host, 'validating configuration')
+      // In a dry run a real one asks the k0s that it has uploaded, which no machine of a lab can run.
+      if (this.options.dryRun) continue
+      const path = await write(host)
+      await this.sudo(host, `/opt/bin/k0s config validate --config="${path}"`)
+      await this.sudo(host, `rm -f ${path}`)
+    }
     this.session.phase('Configure k0s')
     for (const host of controllers)
       await this.does(
@@ -224,7 +245,9 @@ class Apply {
         ],
         async () => {
           on(host, 'installing new configuration')
-          await this.sudo(host, 'install -D -m 0600 /dev/stdin /etc/k0s/k0s.yaml', JSON.stringify(config))
+          const path = await write(host)
+          await this.sudo(host, `mv -f ${path} /etc/k0s/k0s.yaml`)
+          await this.sudo(host, 'chmod 0600 /etc/k0s/k0s.yaml')
           if (!this.is(host).running) return
           // As an ordinary user it cannot read the file that it wrote, takes it for changed, and restarts k0s every time.
           on(host, 'restarting k0s service')
@@ -298,7 +321,7 @@ class Apply {
         async () => {
           on(host, 'writing join token to /etc/k0s/k0stoken')
           await this.sudo(host, 'install -D -m 0600 /dev/stdin /etc/k0s/k0stoken', token)
-          await reachesApi(session.line(host), host)
+          await reachesApi(session.line(host), host, token)
           if (!this.is(host).running) return
           on(host, 'stopping service')
           await this.sudo(host, 'systemctl stop k0sworker')

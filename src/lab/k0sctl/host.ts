@@ -92,7 +92,16 @@ export async function upload(
   const folder = dirname(to)
   const path = (await must(line, host, sudo(`mktemp -- ${folder}/.upload-XXXXXX`))).trim()
   await must(line, host, sudo(`dd if=/dev/stdin of=${path} bs=60 seek=0 conv=notrunc`), content)
+  await must(line, host, sudo(`chmod 0600 ${path}`))
   await must(line, host, sudo(`mv -f ${path} ${to}`))
+  await must(line, host, sudo(`rm -f ${path}`))
+}
+
+/** A file of a random name, made by the user who logs in and written as root. */
+export async function temporary(line: SshConnection, host: Host, content: string): Promise<string> {
+  const path = (await must(line, host, 'mktemp -- /tmp/XXXXXX')).trim()
+  await must(line, host, sudo(`install -D -m 0600 /dev/stdin ${path}`), content)
+  return path
 }
 
 /** A fault of the lab strikes the program itself. */

@@ -1,12 +1,14 @@
+import { gunzipSync } from 'node:zlib'
 import type { SshConnection } from '../../hosts/ssh.ts'
-import { Failed, forever, type Host, must, on, sudo } from './host.ts'
+import { Failed, forever, type Host, must, on, sudo, temporary } from './host.ts'
 import { isReady } from './session.ts'
 
-/** From the worker itself, with the way in that its token holds. */
-export async function reachesApi(line: SshConnection, host: Host): Promise<void> {
+/** From the worker itself, with the way in that its token holds: a kubeconfig, packed. */
+export async function reachesApi(line: SshConnection, host: Host, token: string): Promise<void> {
   on(host, 'validating api connection using join token')
-  const temporary = (await must(line, host, 'mktemp -- /tmp/XXXXXX')).trim()
-  const command = sudo(`/opt/bin/k0s kubectl get --raw=/version --kubeconfig=${temporary}`)
+  const kubeconfig = gunzipSync(Buffer.from(token.trim(), 'base64')).toString()
+  const path = await temporary(line, host, kubeconfig)
+  const command = sudo(`/opt/bin/k0s kubectl get --raw=/version --kubeconfig=${path}`)
   const end = Date.now() + patienceMs
   for (;;) {
     const { code, stderr } = await line.run(command, { timeoutMs: forever })
@@ -18,7 +20,7 @@ export async function reachesApi(line: SshConnection, host: Host): Promise<void>
       )
     await new Promise(resolve => setTimeout(resolve, 200))
   }
-  await must(line, host, sudo(`rm -f ${temporary}`))
+  await must(line, host, sudo(`rm -f ${path}`))
 }
 
 // Two minutes with the real one; nothing in a lab gets ready by waiting longer.

@@ -22,8 +22,10 @@ export async function reset(
     await session.connect(options.patienceMs)
     await session.detect()
     session.phase('Acquire exclusive host lock')
-    for (const host of hosts)
-      await run(host, 'install -m 0600 /dev/stdin /tmp/k0sctl.lock', `lab-${process.pid}`)
+    for (const host of hosts) {
+      await run(host, 'install -m 0600 /dev/null /tmp/k0sctl.lock')
+      await run(host, 'dd if=/dev/stdin of=/tmp/k0sctl.lock bs=1 count=8 seek=0 conv=notrunc', 'lab-lock')
+    }
     await session.facts()
     await session.k0sFacts(true)
     await all(
