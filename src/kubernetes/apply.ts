@@ -24,7 +24,7 @@ export interface ApplyOptions {
  * APIServices come last. Kinds that nobody serves yet wait for the operator that brings them, for which all the rest is
  * applied first. What passes by itself (throttling, a server that restarts, a webhook that is not up) is tried again
  * for three minutes, and once for each further object when that did not help; what is refused is told for each object at
- * the end of its group.
+ * the end of its group, and not to be asked for again at once.
  *
  * Throws Fault `objects-refused` for several, `kind-not-brought`, `field-conflict` under the policy `stop`, and what
  * {@link KubernetesWriter.apply} throws.
@@ -233,12 +233,12 @@ async function whoBrings(kubernetes: KubernetesWriter, all: readonly KubernetesO
 
 function allRefused(refused: { object: string; fault: Fault }[]): Fault {
   const [only, ...others] = refused
-  if (only && others.length === 0) return only.fault
+  // Whatever passes by itself was waited for: a step that began again would wait as long once more.
+  if (only && others.length === 0) return only.fault.waitedOut()
   return new Fault({
     code: 'objects-refused',
     blame: 'operator',
     message: `${refused.length} objects were refused: ${refused.map(r => r.fault.message).join('; ')}`,
     remedy: [...new Set(refused.map(r => r.fault.remedy))].join('; '),
-    transient: refused.every(r => r.fault.transient),
   })
 }

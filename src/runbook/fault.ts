@@ -39,6 +39,18 @@ export class Fault extends Error {
     this.at = text.at
   }
 
+  /** The same for whoever has waited until it should have passed: it is not transient any more. */
+  waitedOut(): Fault {
+    return new Fault({
+      code: this.code,
+      blame: this.blame,
+      message: this.message,
+      remedy: this.remedy,
+      ...(this.at === undefined ? {} : { at: this.at }),
+      cause: this.cause,
+    })
+  }
+
   /** The form in journals, events and `--json`. Causes are reduced to their message. */
   toJSON(): FaultJson {
     return {
