@@ -48,7 +48,7 @@ export const releaseApplication = step({
         throw boundToAnother(claim, binding.state === 'bound' ? binding.handle : 'none', wanted.handle)
     }
     await applyOver(kubernetes, cluster.applicationManifest(name), note)
-    await untilWell(application, kubernetes, { wait, note })
+    await untilWell(application, kubernetes, { wait, note }, () => noStrangers(act))
     await noStrangers(act)
   },
 })

@@ -26,6 +26,9 @@ export async function lookAt(
 /** What Argo CD does not do by itself is asked of it so many times. */
 const pushesAtMost = 3
 
+/** Two seconds lie between two looks. */
+const looksPerAlarm = 5
+
 /** How each push is told. */
 function told(who: string, push: Push): string {
   if (push === 'terminate') return 'its sync is of an older commit than Git has now: ended'
@@ -36,21 +39,27 @@ function told(who: string, push: Push): string {
  * Waits until an application is Synced and Healthy. Asks Argo CD for what it does not do by itself: to sync again what
  * failed or what does not sync on its own, to render again what could not be rendered, to end a sync of an older commit. When
  * that does not help, or time is over, the Fault names what is wrong with which object, in its own words.
+ *
+ * @param alarm asked every ten seconds meanwhile; what it throws ends the wait at once
  */
 export async function untilWell(
   application: Named,
   kubernetes: KubernetesWriter,
   { wait, note }: Pick<Acting, 'wait' | 'note'>,
+  alarm: () => Promise<void> = async () => {},
 ): Promise<void> {
   const { name, namespace, by } = application
   const delivery = deliveryBy(by)
   const ref = { ...delivery.kind, namespace, name }
   const pushes = new Pushes()
+  let looks = 0
   let last: { ailment: Ailment; state: ApplicationState } | undefined
   try {
     await wait(
       `${name} to be Synced and Healthy`,
       async () => {
+        looks += 1
+        if (looks % looksPerAlarm === 0) await alarm()
         const live = await kubernetes.get(ref)
         if (!live) return undefined
         const state = delivery.state(live)

@@ -161,6 +161,14 @@ export const faults: LabFault[] = [
       'A machine that stands in no file logs in to the claim’s old disk as soon as its target is on. The target is switched off again and nothing is written.',
   },
   {
+    name: 'disk-made-anew',
+    target: 'namespace/claim',
+    needsTarget: true,
+    strikes: lasting,
+    explains:
+      'Once the claim’s application runs, somebody has a new, empty disk made under the claim’s name, as an operator that begins anew would. The run stops within seconds; the old disk is untouched.',
+  },
+  {
     name: 'api-away',
     target: 'kubernetes',
     strikes: 12,

@@ -30,7 +30,7 @@ export interface ApiSeam {
 /** What machines and the CSI emulation need of the NAS. */
 export interface NasSeam {
   lun(
-    uuid: string,
+    uuidOrName: string,
   ): { uuid: string; name: string; sizeBytes: number; description: string; fsType: string | null } | undefined
   /** LUN, target and mapping as the CSI driver makes them; the name decides (`k8s-csi-<pv>`), repeating is harmless. Throws when full or at a limit. */
   createVolume(volume: { name: string; sizeBytes: number; description: string }): { uuid: string }

@@ -80,6 +80,10 @@ const endings: Record<
     target: 'photos/library',
     ends: { 'volumes/adopt[photos/library]': 'old-writer-alive' },
   },
+  'disk-made-anew': {
+    target: 'grafana/data',
+    ends: { 'applications/release[grafana]': 'empty-disk-made' },
+  },
   'api-away': { ends: 'by itself' },
   'api-throttled': { ends: 'by itself' },
   'kubeconfig-expired': { ends: 'by itself' },

@@ -63,6 +63,27 @@ test('sick applications are told with their causes, hold nobody else up, and a r
   expect(damageOf(home)).toEqual([])
 })
 
+test('a disk made anew under a claim’s name ends the wait for its application at once', async context => {
+  const home = homeOf(context)
+  // Sick besides, so that the wait would not end by itself before its limit.
+  const first = await rehearseAt(home, {
+    faults: [
+      { name: 'application-never-healthy', target: 'grafana' },
+      { name: 'disk-made-anew', target: 'grafana/data' },
+    ],
+  })
+  expect(failuresOf(first)).toMatchObject({ 'applications/release[grafana]': 'empty-disk-made' })
+  expect(faultsOf(first).map(f => f.message)).toContainEqual(
+    expect.stringMatching(
+      /^somebody had a new disk made for grafana\/data \(k8s-csi-pvc-anew-grafana-data, /,
+    ),
+  )
+  const second = await resumeAt(home)
+  expect(failuresOf(second)).toEqual({})
+  expect(second.result?.state).toBe('finished')
+  expect(damageOf(home)).toEqual([])
+})
+
 test('a volume whose content differs holds its own application back, and no other', async context => {
   const home = homeOf(context)
   const first = await rehearseAt(home, {

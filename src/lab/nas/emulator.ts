@@ -205,10 +205,16 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 function seamOf(store: NasStore): NasSeam {
   const targetOf = (uuid: string) => store.state.targets.find(t => t.mappings.some(m => m.lun === uuid))
   return {
-    lun(uuid) {
-      const lun = store.state.luns.find(l => l.uuid === uuid)
+    lun(uuidOrName) {
+      const lun = store.state.luns.find(l => l.uuid === uuidOrName || l.name === uuidOrName)
       return (
-        lun && { uuid, name: lun.name, sizeBytes: lun.size, description: lun.description, fsType: lun.fsType }
+        lun && {
+          uuid: lun.uuid,
+          name: lun.name,
+          sizeBytes: lun.size,
+          description: lun.description,
+          fsType: lun.fsType,
+        }
       )
     },
     createVolume({ name, sizeBytes, description }) {

@@ -8,7 +8,7 @@ import { fluxKustomizations, fluxSources } from './flux.ts'
 import { garbage } from './garbage.ts'
 import { onePasswordOperator } from './onepassword.ts'
 import { pods } from './pods.ts'
-import { binder, protection } from './storage.ts'
+import { beginnersAnew, binder, protection } from './storage.ts'
 import { workloads } from './workloads.ts'
 
 const controllers: Controller[] = [
@@ -18,6 +18,7 @@ const controllers: Controller[] = [
   workloads,
   binder,
   protection,
+  beginnersAnew,
   onePasswordOperator,
   pods,
   workloads,

@@ -36,6 +36,19 @@ export const binder: Controller = controlled => {
   for (const pv of store.all('PersistentVolume')) settle(controlled, pv)
 }
 
+/** Fault `disk-made-anew`: an operator that begins anew beside the data that is there, until it is told not to. */
+export const beginnersAnew: Controller = ({ store, world, nas }) => {
+  for (const { claim, sizeBytes } of world.blueprint.nas.luns) {
+    const [namespace] = claim.split('/')
+    const running = ['Deployment', 'StatefulSet'].some(kind => store.all(kind, namespace).length > 0)
+    const name = `k8s-csi-pvc-anew-${claim.replace('/', '-')}`
+    const made = nas.lun(name)
+    if (world.suffers('disk-made-anew', claim)) {
+      if (running && !made) nas.createVolume({ name, sizeBytes, description: claim })
+    } else if (made) nas.deleteVolume(made.uuid)
+  }
+}
+
 /** A class may make and bind disks only for pods that are there; a claim that names its volume need not wait. */
 function waitsForPod(store: ObjectStore, claim: Stored): boolean {
   if (dig(claim, 'spec', 'volumeName') !== undefined) return false
