@@ -2,9 +2,12 @@ import { z } from 'zod'
 import { otherFlatcarDisk } from '../../src/hosts/install/release-disk.ts'
 import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { fingerprintOfText } from '../../src/hosts/ssh.ts'
+import { Fault } from '../../src/runbook/fault.ts'
 import { blocked, done, due } from '../../src/runbook/step.ts'
 import { whichClusterItWas } from '../evidence/former-cluster.ts'
-import { keepHostFiles } from '../evidence/survey-hosts.ts'
+import { laterData } from '../evidence/later-data.ts'
+import { surveyed } from '../evidence/survey.ts'
+import { keepHostFiles, surveyHost } from '../evidence/survey-hosts.ts'
 import { step } from '../kit.ts'
 import { checkApplications } from '../preflight/check-applications.ts'
 import { checkArchive } from '../preflight/check-archive.ts'
@@ -39,6 +42,7 @@ export const bringUpInstaller = step({
     checkSecrets,
     checkArchive,
     fenceVolume,
+    surveyHost,
     keepHostFiles,
     whichClusterItWas,
   ],
@@ -110,7 +114,21 @@ export const bringUpInstaller = step({
     }
     return due(first.says)
   },
-  async apply({ host, hosts, signal, note, askHand, progress, wait }) {
+  async apply({ host, hosts, cluster, output, signal, note, askHand, progress, wait }) {
+    // The last moment in which somebody can see into its file systems.
+    const { seen } = await hosts.situation(host.name, signal)
+    if (seen) {
+      const { found } = await surveyed(cluster, hosts, host.name, signal)
+      const entry = cluster.entry.hosts[host.name]!
+      const later = laterData(output(surveyHost), found, seen.facts, entry, host.name)
+      if (later.length > 0)
+        throw new Fault({
+          code: 'data-appeared',
+          blame: 'operator',
+          message: `there is data on ${host.name} that was not there when you were asked what may be lost: ${later.join('; ')}; nothing was changed`,
+          remedy: `Save it, or stop what writes it, and start a new run: it asks about what is there then`,
+        })
+    }
     await hosts.climb(host.name, { signal, note, askHand, progress, wait })
   },
 })

@@ -9,6 +9,8 @@ import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
 import { hostVictims } from '../../src/hosts/victims.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { blocked, done, due } from '../../src/runbook/step.ts'
+import { withLaterData } from '../evidence/later-data.ts'
+import { surveyed } from '../evidence/survey.ts'
 import { surveyHost } from '../evidence/survey-hosts.ts'
 import { type HostsReader, step } from '../kit.ts'
 import { bringUpInstaller } from './bring-up-installer.ts'
@@ -70,7 +72,13 @@ export const installFlatcar = step({
   },
   async victims({ host, hosts, cluster, output, signal }) {
     const facts = await hosts.anyone(host.name, signal, h => h.facts(signal))
-    return hostVictims(facts, cluster.entry.hosts[host.name]!, host.name, output(surveyHost))
+    const before = output(surveyHost)
+    // A system that makes the new one of itself runs until then, and may have written since it was surveyed.
+    const survey =
+      (await hosts.firstRung(host.name, signal)) === 'flatcar-reset'
+        ? withLaterData(before, (await surveyed(cluster, hosts, host.name, signal)).found)
+        : before
+    return hostVictims(facts, cluster.entry.hosts[host.name]!, host.name, survey)
   },
   async apply({ host, hosts, cluster, run, ignition, output, signal, note, askHand, progress, wait }) {
     const { name } = host

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { surveyHost } from '../../../runbooks/evidence/survey-hosts.ts'
+import { installFlatcar } from '../../../runbooks/hosts/install-flatcar.ts'
 import { Away } from '../../../src/hosts/install/away.ts'
 import { groundFor } from './ground.ts'
 import { redfish } from './ladder-at.ts'
@@ -90,4 +92,34 @@ test('a BMC of another machine is not touched', async context => {
   })
   expect(ground.world.mutations.hosts).toBe(before)
   expect(ground.model().system).toBe('off')
+})
+
+test('data that came after the person was asked: no way to install is begun, and a reset asks for it by name', async context => {
+  const late = '/opt/local-path-provisioner/pvc-9_photos_late/picture'
+  for (const install of [['kexec'], ['flatcar-reset']]) {
+    const ground = await groundFor(context, { install })
+    const acting = () => ground.acting() as never
+    const survey = await surveyHost.observe(acting())
+    if (survey.state !== 'done') throw new Error(survey.state)
+    ground.outputs.set('evidence/survey-hosts', survey.output)
+    const { files } = ground.emulator(ground.host).state
+    const victims = async () =>
+      (await installFlatcar.victims!(acting())).filter(v => v.kind === 'data').map(v => v.name)
+    if (install[0] === 'kexec') {
+      files[late] = { text: 'a picture', mode: '0644' }
+      await expect(ground.bringUp()).rejects.toMatchObject({
+        code: 'data-appeared',
+        message: expect.stringContaining('hydrogen /opt/local-path-provisioner (pvc-9_photos_late)'),
+      })
+      delete files[late]
+      expect(await ground.bringUp()).toMatchObject({ state: 'done', output: { way: 'installer' } })
+      expect(await victims()).toEqual([])
+    } else {
+      expect(await ground.bringUp()).toMatchObject({ output: { way: 'flatcar-reset' } })
+      expect(await victims()).toEqual([])
+      files[late] = { text: 'a picture', mode: '0644' }
+      expect(await victims()).toEqual(['hydrogen /opt/local-path-provisioner'])
+    }
+    expect(ground.writes()).toEqual([0, 0])
+  }
 })
