@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -12,7 +12,7 @@ import { scratch } from '../runbook/harness.ts'
 const tangd = ['/usr/libexec/tangd', '/usr/lib/x86_64-linux-gnu/tangd'].find(existsSync)
 const missing = [
   ...(tangd === undefined ? ['tang'] : []),
-  ...['jose', 'socat'].filter(program => spawnSync(program, ['-V']).error),
+  ...['clevis', 'cryptsetup', 'jose', 'socat'].filter(program => spawnSync(program, ['-V']).error),
 ]
 const why = missing.length === 0 ? '' : ` (skipped: ${missing.join(', ')} not installed)`
 
@@ -55,7 +55,47 @@ describe.skipIf(missing.length > 0)(`a real Tang server${why}`, () => {
     expect(pinProblem(url, signing('S1')[0], has)).toBeUndefined()
   })
 
-  test('after its keys were rotated the old pin is refused, and the new ones are named', async () => {
+  const disk = join(scratch('luks'), 'disk')
+  const slotKey = `${disk}.key`
+  /** Binds the volume as Ignition has clevis do it: by URL and thumbprint, so that nobody is asked whether to trust. */
+  const bind = (thp: string) =>
+    spawnSync(
+      'clevis',
+      ['luks', 'bind', '-f', '-d', disk, '-k', slotKey, 'tang', JSON.stringify({ url, thp })],
+      {
+        encoding: 'utf8',
+      },
+    )
+  /** What clevis gets out of a slot, put to the volume. No device mapper is needed to see whether it opens. */
+  const opens = (slot: number) => {
+    const pass = spawnSync('clevis', ['luks', 'pass', '-d', disk, '-s', String(slot)])
+    if (pass.status !== 0) return false
+    const args = ['open', '--test-passphrase', '--key-slot', String(slot), '--key-file', '-', disk]
+    return spawnSync('cryptsetup', args, { input: pass.stdout }).status === 0
+  }
+
+  test('a LUKS volume that clevis binds to it opens; clevis takes the thumbprint that the preflight takes, and no other', async () => {
+    writeFileSync(disk, '')
+    truncateSync(disk, 32 << 20)
+    writeFileSync(slotKey, 'a key of the person', { mode: 0o600 })
+    const luks = ['--type', 'luks2', '--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000']
+    execFileSync('cryptsetup', ['-q', 'luksFormat', ...luks, disk, slotKey])
+    const has = await tang.advertisement(url, never)
+    for (const wrong of [has.exchange[0]!, 'A'.repeat(43)]) {
+      expect(pinProblem(url, wrong, has)).toMatchObject({ code: 'tang-thumbprint-differs' })
+      expect(bind(wrong).status, wrong).not.toBe(0)
+    }
+    const [pinned] = has.signing
+    expect(pinProblem(url, pinned, has)).toBeUndefined()
+    const bound = bind(pinned!)
+    expect(bound.status, bound.stderr).toBe(0)
+    expect(execFileSync('clevis', ['luks', 'list', '-d', disk], { encoding: 'utf8' })).toMatch(
+      /^1: tang .*url/,
+    )
+    expect(opens(1)).toBe(true)
+  })
+
+  test('after its keys were rotated the old pin is refused, by clevis and by us, and the new ones are named', async () => {
     const [old] = signing('S256')
     execFileSync(`${tangd}-rotate-keys`, ['-d', keys])
     const has = await tang.advertisement(url, never)
@@ -64,6 +104,12 @@ describe.skipIf(missing.length > 0)(`a real Tang server${why}`, () => {
       code: 'tang-thumbprint-differs',
       message: expect.stringContaining(signing('S256')[0]!),
     })
+    // What was bound before opens as long as the old keys are kept; nothing new is bound to them.
+    expect(opens(1)).toBe(true)
+    expect(bind(old!).status).not.toBe(0)
+    expect(bind(has.signing[0]!).status).toBe(0)
+    for (const name of readdirSync(keys).filter(n => n.startsWith('.'))) rmSync(join(keys, name))
+    expect([opens(1), opens(2)]).toEqual([false, true])
   })
 
   test('the lab’s Tang is one to jose, too, as clevis asks it', async () => {
