@@ -22,9 +22,9 @@ export interface ApplyOptions {
 /**
  * Applies objects in the order of their kinds: definitions are established before anything of their kind, webhooks and
  * APIServices come last. Kinds that nobody serves yet wait for the operator that brings them, for which all the rest is
- * applied first. What passes by itself (throttling, a server that restarts, a webhook that is not up) is tried again
- * for three minutes, and once for each further object when that did not help; what is refused is told for each object at
- * the end of its group, and not to be asked for again at once.
+ * applied first. What passes by itself (throttling, a server that restarts, a webhook whose pod comes by a slow line) is
+ * tried again for ten minutes, and once for each further object when that did not help; what is refused is told for each
+ * object at the end of its group, and not to be asked for again at once.
  *
  * Throws Fault `objects-refused` for several, `kind-not-brought`, `field-conflict` under the policy `stop`, and what
  * {@link KubernetesWriter.apply} throws.
@@ -46,7 +46,7 @@ export async function applyAll(
       try {
         applied.push(
           await wait(`the API to take ${shown}`, () => applyOne(kubernetes, object, options), {
-            limit: patient ? '3m' : '1s',
+            limit: patient ? '10m' : '1s',
           }),
         )
       } catch (thrown) {

@@ -270,7 +270,7 @@ test('a webhook that is away is waited for with the first object that it keeps o
       /2 objects.* apply kept-out-1, since the admission webhook rules\.example\.net .* apply kept-out-2, since/,
     ),
   })
-  expect(limits).toEqual(['3m', '1s', '1s'])
+  expect(limits).toEqual(['10m', '1s', '1s'])
   expect(
     await writer.get({ apiVersion: 'v1', kind: 'ConfigMap', namespace: ns, name: 'let-in' }),
   ).toBeDefined()
