@@ -17,7 +17,7 @@ export function formerRuns(input: string, mode: string): (FormerRun & { folder: 
         return []
       const volumes = found.data.volumes.flatMap(({ claim, lun }) => {
         if (!lun) return []
-        const made = ['clone', 'copy'].flatMap(way => {
+        const made = ['clone', 'copy', 'host-copy'].flatMap(way => {
           const output = disk.safeParse(steps.get(`volumes/${way}[${claim}]`)?.checkpoint?.output)
           return output.success ? [output.data.handle] : []
         })

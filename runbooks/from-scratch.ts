@@ -45,8 +45,10 @@ import { snapshotVolume } from './protect/snapshot.ts'
 import { adoptVolume } from './volumes/adopt.ts'
 import { cloneVolume } from './volumes/clone.ts'
 import { copyVolume } from './volumes/copy.ts'
+import { copyOnHost } from './volumes/copy-on-host.ts'
 import { dropClone } from './volumes/drop-clone.ts'
 import { dropRestore } from './volumes/drop-restore.ts'
+import { adoptHostCopy } from './volumes/host-copy.ts'
 import { letThrough } from './volumes/let-through.ts'
 import { measureVolume } from './volumes/measure.ts'
 import { restoreVolume } from './volumes/restore.ts'
@@ -90,11 +92,13 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     holdApplication,
   ]),
   phase('volumes', 'Volumes', [
+    copyOnHost,
     letThrough,
     measureVolume,
     adoptVolume,
     cloneVolume,
     copyVolume,
+    adoptHostCopy,
     restoreVolume,
     verifyVolume,
     dropClone,

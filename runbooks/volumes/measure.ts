@@ -12,6 +12,7 @@ import { parseMeasurement } from '../../src/volumes/programs.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
 import { type Readers, step, type Writers } from '../kit.ts'
 import { snapshotVolume } from '../protect/snapshot.ts'
+import { copyOnHost } from './copy-on-host.ts'
 import { diskOf } from './disk.ts'
 import { letThrough } from './let-through.ts'
 import { sourceOf } from './source.ts'
@@ -29,7 +30,8 @@ export const measureVolume = step({
     'Clone the snapshot in SAN Manager, give the clone a PersistentVolume (mountOptions: [ro]) and a claim, mount it in a Job and run `find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum`.',
   each: eachVolume,
   only: volume => volume.lun !== undefined,
-  needs: [snapshotVolume, letThrough],
+  // A machine that copies from a clone of its own has let it go: two of one file system are no good on one machine.
+  needs: [snapshotVolume, letThrough, copyOnHost],
   danger: 'changes',
   bounds: { expected: '1m', limit: '12h' },
   retry: { times: 4, delay: '5s' },

@@ -3,7 +3,7 @@ import { strangerFault, strangers } from '../../src/volumes/strangers.ts'
 import { mapTheVolumes } from '../evidence/map-volumes.ts'
 import type { Readers } from '../kit.ts'
 import { bindingOf } from './binding.ts'
-import { keptCloneName } from './source.ts'
+import { hostCopyOf, keptCloneName } from './source.ts'
 
 /**
  * Raises the alarm when somebody had an empty disk made for a claim whose data lies elsewhere. Asked before and while
@@ -23,9 +23,9 @@ export async function noStrangers({
       .filter(v => v.lun !== undefined)
       .map(async volume => {
         // This run has new disks made for what it copies: whatever such a claim is bound to is its own.
-        const copied = volume.strategy !== 'adopt' && volume.strategy !== 'clone'
+        const copied = volume.strategy === 'copy'
         const binding = copied ? await bindingOf(kubernetes, volume.claim) : undefined
-        const kept = luns.find(l => l.name === keptCloneName(volume, run))
+        const own = [keptCloneName(volume, run), hostCopyOf(volume, run).disk]
         const [namespace = '', name = ''] = volume.claim.split('/')
         const live = await kubernetes.get({
           apiVersion: 'v1',
@@ -38,7 +38,7 @@ export async function noStrangers({
           ...(live?.metadata.uid === undefined ? {} : { uid: live.metadata.uid }),
           known: [
             volume.lun!.uuid,
-            ...(kept ? [kept.uuid] : []),
+            ...luns.filter(l => own.includes(l.name)).map(l => l.uuid),
             ...(binding?.state === 'bound' ? [binding.handle] : []),
           ],
           // Between the making of its disk and its being bound a copy's claim cannot be told from a stranger's.

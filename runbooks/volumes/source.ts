@@ -22,6 +22,18 @@ export function sourceOf(volume: MappedVolume, run: { id: string }) {
   }
 }
 
+/** The disks of a copy that a machine makes, and its unit there; the same in every process of a run. */
+export function hostCopyOf(volume: MappedVolume, run: { id: string }) {
+  const id = shortId(volume.claim)
+  return {
+    id,
+    /** Name of the new disk, which the CSI driver looks at for its beginning. */
+    disk: `k8s-csi-copy-${id}-${run.id}`,
+    clone: cloneName(run.id, `${id}-host`),
+    unit: `recover-copy-${id}`,
+  }
+}
+
 /** The Job that restores a backup into a claim, and what opens the repository for it. */
 export function restoreOf(volume: MappedVolume, run: { id: string }) {
   const id = shortId(volume.claim)

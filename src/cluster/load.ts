@@ -327,6 +327,10 @@ function crossChecks(
       const meant = nearest(name, names)
       wrong(['hosts', name], `${entry.k0sctl} has no such host${meant ? `; did you mean ${meant}?` : ''}`)
     }
+  if (entry.copyOn !== undefined && !names.includes(entry.copyOn)) {
+    const meant = nearest(entry.copyOn, names)
+    wrong(['copyOn'], `${entry.k0sctl} has no such host${meant ? `; did you mean ${meant}?` : ''}`)
+  }
   const disks = Object.entries(entry.hosts).map(([name, host]) => ({
     name,
     id: host.disk.serial ?? host.disk.wwn,

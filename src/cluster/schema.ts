@@ -5,7 +5,7 @@ import { nas } from './nas-schema.ts'
 import { duration, fingerprint, path, sha256, text } from './schema-texts.ts'
 
 /** How a volume comes back. */
-export const strategies = ['adopt', 'clone', 'copy', 'restore', 'new'] as const
+export const strategies = ['adopt', 'clone', 'copy', 'host-copy', 'restore', 'new'] as const
 export type Strategy = (typeof strategies)[number]
 
 /** The rungs of the install ladder, by name. */
@@ -15,7 +15,7 @@ export type RungName = (typeof rungs)[number]
 const strategy = z
   .enum(strategies)
   .describe(
-    'adopt: the old disk itself; clone: a clone of it, made on the NAS; copy: its files to a new one; restore: a backup of them to a new one; new: an empty disk',
+    'adopt: the old disk itself; clone: a clone of it, made on the NAS; copy: its files to a new one, by a Job; host-copy: the same on a machine, without the cluster; restore: a backup of them to a new one; new: an empty disk',
   )
 
 const mac = z
@@ -189,6 +189,9 @@ export const clusterFile = z
       .object({ default: strategy })
       .catchall(strategy)
       .describe('How each volume comes back: namespace/claim to a strategy'),
+    copyOn: text
+      .optional()
+      .describe('Host that copies what comes back by host-copy; the last one in k0sctl.yaml by default'),
     luns: z
       .record(text, text)
       .optional()

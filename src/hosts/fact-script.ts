@@ -21,6 +21,10 @@ export const factTools = [
   'lvm',
   'mdadm',
   'iscsiadm',
+  'rsync',
+  'mkfs.ext4',
+  'mkfs.xfs',
+  'mkfs.btrfs',
   'k0s',
 ] as const
 

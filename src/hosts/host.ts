@@ -37,6 +37,8 @@ export interface HostReader {
   fetchFiles(paths: string[], signal?: AbortSignal): Promise<Map<string, Buffer>>
   /** A file's text, or undefined when it is not there. */
   readFile(path: string, signal?: AbortSignal): Promise<string | undefined>
+  /** The last bytes of a file that may be long; undefined when it is not there. */
+  readTail(path: string, bytes: number, signal?: AbortSignal): Promise<string | undefined>
   unit(name: string, signal?: AbortSignal): Promise<UnitState>
   /** Boot entries of an EFI firmware, as `efibootmgr -v` prints them. */
   efiBootEntries(signal?: AbortSignal): Promise<string>
@@ -132,6 +134,12 @@ export function quote(word: string): string {
 }
 
 function readerOn(name: string, ssh: SshConnection): HostReader {
+  const read = async (command: string, path: string, signal: AbortSignal | undefined) => {
+    const result = await ssh.run(`sudo -n ${command}`, signal ? { signal } : {})
+    if (result.code === 0) return result.stdout
+    if (/No such file/.test(result.stderr)) return undefined
+    throw refused(name, `read ${path}`, result)
+  }
   return {
     name,
     hostKey: ssh.hostKey,
@@ -157,12 +165,8 @@ function readerOn(name: string, ssh: SshConnection): HostReader {
       })
       return parseFetched(stdout, name)
     },
-    async readFile(path, signal) {
-      const result = await ssh.run(`sudo -n cat -- ${quote(path)}`, signal ? { signal } : {})
-      if (result.code === 0) return result.stdout
-      if (/No such file/.test(result.stderr)) return undefined
-      throw refused(name, `read ${path}`, result)
-    },
+    readFile: (path, signal) => read(`cat -- ${quote(path)}`, path, signal),
+    readTail: (path, bytes, signal) => read(`tail -c ${bytes} -- ${quote(path)}`, path, signal),
     async k0s({ dataDir, api }, signal) {
       const given = [dataDir, api ?? ''].map(quote).join(' ')
       const { stdout } = await ssh.run(`sh -c ${quote(factShell)} sh ${given}`, {

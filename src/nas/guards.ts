@@ -66,6 +66,17 @@ export function mustBeCloneOf(lun: Lun, original: Lun): void {
   })
 }
 
+/** Throws Fault `nas-name-taken` where the LUN of a new one's name is none that a run made for itself. */
+export function mustBeNew(lun: Lun, wanted: Parameters<NasWriter['createLun']>[0]): void {
+  if (lun.parent === undefined && lun.sizeBytes >= wanted.sizeBytes) return
+  throw new Fault({
+    code: 'nas-name-taken',
+    blame: 'operator',
+    message: `the NAS has a LUN ${lun.name} that is not the new one of ${wanted.sizeBytes} bytes; it was left alone`,
+    remedy: 'Find out whose it is; rename or delete it on the NAS, then run `recover resume`',
+  })
+}
+
 /** The NAS reported success, and what it should have made is not there. */
 export function notMade(nas: string, what: string): Fault {
   return new Fault({

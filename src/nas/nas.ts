@@ -125,6 +125,11 @@ export interface NasWriter extends NasReader {
   setTargetEnabled(target: number, enabled: boolean): Promise<Target>
   /** A copy of a LUN (or of one of its snapshots) without moving data, with a target of its own. Waits until it is usable. */
   clone(source: { lun: string; snapshot?: string }, as: { name: string; description: string }): Promise<Lun>
+  /**
+   * An empty LUN beside another, with a target of its own; one of that name that is there already is returned, also a larger
+   * one. Throws Fault `nas-name-taken` where that one is smaller, or was cloned from another.
+   */
+  createLun(lun: { name: string; description: string; sizeBytes: number; beside: string }): Promise<Lun>
   /** Says in a LUN's description whose it is; the LUN itself is not touched. */
   describeLun(lun: string, description: string): Promise<void>
   /**

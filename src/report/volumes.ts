@@ -18,7 +18,7 @@ export type Proof = 'same' | 'differs' | 'missing' | 'begins-empty' | 'from-back
 export interface VolumeReport {
   /** `namespace/name`. */
   claim: string
-  /** What was intended: adopt, copy, clone, restore, new. */
+  /** What was intended: adopt, copy, host-copy, clone, restore, new. */
   strategy?: string
   sizeBytes?: number
   /** The disk that held its data before. */
@@ -49,10 +49,10 @@ const compared = z.object({ before: content.nullish(), after: content.nullish() 
 const snapshot = z.object({ name: z.string() })
 
 /** The ways a volume comes back, each a step `volumes/WAY[CLAIM]`. */
-const ways = ['adopt', 'copy', 'clone', 'restore', 'new']
+const ways = ['adopt', 'copy', 'host-copy', 'clone', 'restore', 'new']
 
 /** Steps of one volume, the last word last. */
-const steps = ['measure', ...ways, 'verify']
+const steps = ['copy-on-host', 'measure', ...ways, 'verify']
 
 /** Every claim that the journal knows of, in the map's order, and the disks that belong to none; `standing`: failures by step. */
 export function volumesOf(
@@ -76,7 +76,10 @@ export function volumesOf(
       proof: 'missing',
     })
   for (const step of story.traces.keys()) {
-    const claim = /^volumes\/(?:measure|verify|adopt|copy|clone|restore|new)\[(.*)\]$/.exec(step)?.[1]
+    const claim =
+      /^volumes\/(?:copy-on-host|measure|verify|adopt|copy|host-copy|clone|restore|new)\[(.*)\]$/.exec(
+        step,
+      )?.[1]
     if (claim !== undefined && !volumes.has(claim))
       volumes.set(claim, { claim, sources: [], proof: 'missing' })
   }

@@ -39,6 +39,7 @@ export function backWords(volume: VolumeReport): string {
   const past: Record<string, string> = {
     adopt: 'adopted',
     copy: 'copied',
+    'host-copy': 'copied on a host',
     clone: 'cloned',
     restore: 'restored',
     new: 'made new',

@@ -6,7 +6,7 @@ import type { VolumeSource } from './sources/volume-source.ts'
 export const mappedVolume = z.strictObject({
   /** `namespace/name`. */
   claim: z.string(),
-  strategy: z.enum(['adopt', 'clone', 'copy', 'restore', 'new']),
+  strategy: z.enum(['adopt', 'clone', 'copy', 'host-copy', 'restore', 'new']),
   sizeBytes: z.number(),
   storageClass: z.string(),
   /** The disk that holds its data; absent for one that is restored or begins empty. */

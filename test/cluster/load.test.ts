@@ -101,12 +101,14 @@ describe('what is wrong is said with its place', () => {
         t
           .replace('  hydrogen:\n', '  hydrogn:\n')
           .replace('S4EVNX0M654321', 'S4EVNX0M123456')
-          .replace('grafana/data: copy', 'grafana/dta: copy'),
+          .replace('grafana/data: copy', 'grafana/dta: copy')
+          .replace('volumes:\n', 'copyOn: lithum\nvolumes:\n'),
       ),
     )
     expect(found).toEqual([
       expect.stringContaining('hydrogen stands in ./k0sctl.yaml and has no entry here'),
       expect.stringContaining('hosts.hydrogn: ./k0sctl.yaml has no such host; did you mean hydrogen?'),
+      'recover.yaml:32:1 copyOn: ./k0sctl.yaml has no such host; did you mean lithium?',
       expect.stringContaining('names the same disk as lithium'),
       expect.stringContaining('volumes.grafana/dta: no such claim in .; did you mean grafana/data?'),
     ])

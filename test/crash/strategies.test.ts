@@ -24,6 +24,7 @@ test.for([
   { strategy: 'adopt', luns: 4, on: 4, held: [] },
   { strategy: 'clone', luns: 7, on: 4, held: claims },
   { strategy: 'copy', luns: 7, on: 4, held: claims },
+  { strategy: 'host-copy', luns: 7, on: 4, held: claims },
   // What is restored has nothing to do with the old disks: they stay as they are, whatever ails them.
   { strategy: 'restore', luns: 7, on: 7, held: claims },
 ])(
@@ -61,6 +62,8 @@ test('a class that makes disks only for pods that are there gets its pod', async
 test.for([
   { strategy: 'clone', effects: 18 },
   { strategy: 'copy', effects: 18 },
+  // The copying on a host besides.
+  { strategy: 'host-copy', effects: 21 },
   // The restoring and its Job's end, of three volumes.
   { strategy: 'restore', effects: 6 },
 ])(

@@ -89,6 +89,35 @@ export function nasContract(title: string, open: () => Promise<ContractNas>): vo
       expect(await writer.luns()).toHaveLength(1)
     })
 
+    test('makes an empty LUN with a target of its own once, and takes none for it that is smaller or a clone', async () => {
+      const nas = await open()
+      const { writer, lun } = nas
+      const wanted = {
+        name: 'k8s-csi-copy-photos',
+        description: 'photos/library',
+        sizeBytes: lun.sizeBytes,
+        beside: lun.uuid,
+      }
+      const made = await writer.createLun(wanted)
+      const { name, description, sizeBytes } = wanted
+      expect(made).toMatchObject({ name, description, sizeBytes, status: 'normal', locked: false })
+      expect(made.parent).toBeUndefined()
+      for (const again of [wanted, { ...wanted, sizeBytes: sizeBytes / 2 }])
+        expect(await writer.createLun(again)).toEqual(made)
+      await writer.clone({ lun: lun.uuid }, { name: cloneName(run, 'photos'), description: '' })
+      for (const taken of [{ sizeBytes: sizeBytes + 1 }, { name: cloneName(run, 'photos') }])
+        await expect(writer.createLun({ ...wanted, ...taken })).rejects.toMatchObject({
+          code: 'nas-name-taken',
+        })
+      expect((await writer.targets()).find(t => t.name === name)).toMatchObject({
+        enabled: true,
+        mappings: [{ lun: made.uuid, index: 1 }],
+      })
+      expect(await writer.luns()).toHaveLength(3)
+      expect(await nas.login(made.uuid, 'iqn.2026-01.test:new')).toBe(true)
+      await nas.logout(made.uuid, 'iqn.2026-01.test:new')
+    })
+
     test('drops a clone of this run, and no other LUN', async () => {
       const { writer, lun } = await open()
       const refused = { code: 'not-our-clone' }

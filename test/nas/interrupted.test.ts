@@ -21,19 +21,27 @@ function strikeAt(world: { strikes(fault: string, target: string): boolean }, fa
 const run = 'r1'
 const name = cloneName(run, 'photos')
 
-/** Snapshot, clone with its target, and the clone dropped again: all that a volume's proof asks of a NAS. */
+/** Snapshot, clone and new LUN with their targets, both dropped again: all that a volume's proof and its copy ask of a NAS. */
 async function everything({ writer, lun }: Awaited<ReturnType<typeof connectedNas>>) {
   const snapshot = await writer.takeSnapshot(lun.uuid, `recover-${run}`, '')
   const clone = await writer.clone(
     { lun: lun.uuid, snapshot: snapshot.uuid },
     { name, description: `recover run ${run}` },
   )
+  const sizeBytes = lun.sizeBytes / 2
+  const fresh = await writer.createLun({
+    name: 'k8s-csi-copy-photos',
+    description: 'photos',
+    sizeBytes,
+    beside: lun.uuid,
+  })
   const made = {
     snapshots: await writer.snapshots(lun.uuid),
     luns: await writer.luns(),
     targets: await writer.targets(),
   }
   await writer.dropOwnClone({ uuid: clone.uuid, name, parent: lun.uuid, run })
+  await writer.deleteLun(fresh)
   return { made, left: { luns: await writer.luns(), targets: await writer.targets() } }
 }
 
@@ -70,8 +78,10 @@ test.each([
       expect(faults.length, `${fault} at request ${nth}: ${faults}`).toBeLessThanOrEqual(repeats)
       const { made, left } = value
       expect(made.snapshots).toHaveLength(1)
-      expect(made.luns.map(l => l.name).sort()).toEqual([`k8s-csi-${nas.lun.pv}`, name].sort())
-      expect(made.targets).toHaveLength(2)
+      expect(made.luns.map(l => l.name).sort()).toEqual(
+        ['k8s-csi-copy-photos', `k8s-csi-${nas.lun.pv}`, name].sort(),
+      )
+      expect(made.targets).toHaveLength(3)
       expect(left.luns.map(l => l.uuid)).toEqual([nas.lun.uuid])
       expect(left.targets).toHaveLength(1)
       await nas.writer.deleteSnapshot({ ...made.snapshots[0]!, lun: nas.lun.uuid })

@@ -128,6 +128,10 @@ const flatcars = [
   'flatcar-reset',
   'kexec',
   'iscsiadm',
+  'rsync',
+  'mkfs.ext4',
+  'mkfs.xfs',
+  'mkfs.btrfs',
 ]
 /** What each system brings along. */
 const tools: Record<MachineState['system'], string[]> = {

@@ -9,6 +9,7 @@ import { type ApiSeam, type BootTarget, killsItsCaller, type NasSeam } from '../
 import type { World } from '../world.ts'
 import { machineFacts } from './facts.ts'
 import { bootFromMedia, bootFromNetwork, configInInitrd, type Given } from './firmware.ts'
+import { runHostCopy } from './host-copy.ts'
 import { filesOf } from './ignition-files.ts'
 import { type Input, inputOf } from './input.ts'
 import { type K0sSurroundings, k0s, startK0s } from './k0s.ts'
@@ -373,6 +374,13 @@ export class Machine {
         const file = path === '/proc/cmdline' ? { text: `${this.state.commandLine ?? ''}\n` } : files[path]
         return file ? said(file.text) : failed(1, `cat: ${path}: No such file or directory`)
       }
+      case 'tail': {
+        const path = args.at(-1) ?? ''
+        const file = files[path]
+        return file
+          ? said(file.text.slice(-Number(args[1])))
+          : failed(1, `tail: cannot open '${path}' for reading: No such file or directory`)
+      }
       case 'rm': {
         const paths = args.filter(a => !a.startsWith('-'))
         const below = args.some(a => /^-\w*r/.test(a))
@@ -574,6 +582,15 @@ export class Machine {
       // As a shell says whether there is a program.
       case 'command':
         return this.state.system === 'installer' ? 0 : 1
+      case 'exec': {
+        const script = this.state.files[args[1] ?? '']?.text ?? ''
+        const nas = this.nas()
+        const { address } = this.world
+        const copied = nas && runHostCopy(script, nas, this.initiator(), address, this.state.files)
+        if (copied === undefined) return 127
+        this.changed('copy a disk')
+        return copied
+      }
       case 'flatcar-install':
         return this.flatcarInstall(args)
       case 'flatcar-reset':

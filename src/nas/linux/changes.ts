@@ -15,6 +15,18 @@ if ! test -e "$to"; then
 fi
 `
 
+/** A file full of holes, whole or not at all. */
+export const makeEmpty = `
+if ! test -e "$to"; then
+  rm -f "$to.part"
+  truncate -s "$bytes" "$to.part"
+  chmod 0600 "$to.part"
+  printf 'uuid=%s\\nparent=\\ndescription=%s\\n' "$uuid" "$description" > "$to.recover"
+  mv "$to.part" "$to"
+  sync "$to" "$to.recover"
+fi
+`
+
 /** What stands beside a file, whole or not at all. */
 export const describeFile = `
 printf 'uuid=%s\\nparent=%s\\ndescription=%s\\n' "$uuid" "$parent" "$description" > "$to.note"

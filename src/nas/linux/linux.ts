@@ -4,6 +4,7 @@ import {
   mustBeAgreed,
   mustBeCloneOf,
   mustBeIdle,
+  mustBeNew,
   mustBeOwnClone,
   mustBeOwnSnapshot,
   notMade,
@@ -12,6 +13,7 @@ import {
 import { cloneName, type NasDescription, type NasReader, type NasWriter } from '../nas.ts'
 import {
   describeFile,
+  makeEmpty,
   makeTarget,
   removeLun,
   removeSnapshot,
@@ -122,6 +124,20 @@ function changesOf(
     if (lun === undefined) throw notMade(box, `the LUN ${uuid}`)
     return lun
   }
+  /** Gives a file a target of its own. */
+  const shown = async (name: string, file: LinuxLun) => {
+    await change(`the target ${name}`, makeTarget, {
+      name,
+      iqn: `iqn.2026-01.dev.recover:${name}`,
+      file: file.path,
+      uuid: file.uuid,
+    })
+    const found = await look()
+    const leads = found.targets.find(t => t.name === name)?.mappings.some(m => m.lun === file.uuid)
+    if (!leads) throw notMade(box, `the mapped LUN ${name}`)
+    const { path: _, ...lun } = lunOf(found, file.uuid)
+    return lun
+  }
   const dropTarget = async (name: string) => {
     const target = (await look()).targets.find(t => t.name === name)
     if (target && target.mappings.length === 0 && target.sessions.length === 0)
@@ -201,17 +217,24 @@ function changesOf(
       }
       const clone = there ?? named(await look())
       if (!clone) throw notMade(box, `the clone ${name}`)
-      await change(`the target ${name}`, makeTarget, {
-        name,
-        iqn: `iqn.2026-01.dev.recover:${name}`,
-        file: clone.path,
-        uuid: clone.uuid,
-      })
-      const made = await look()
-      const mapped = made.targets.find(t => t.name === name)?.mappings.some(m => m.lun === clone.uuid)
-      if (!mapped) throw notMade(box, `the mapped clone ${name}`)
-      const { path: _, ...lun } = lunOf(made, clone.uuid)
-      return lun
+      return shown(name, clone)
+    },
+
+    async createLun(wanted) {
+      const name = asFileName(wanted.name)
+      const named = (found: LinuxLook) => found.luns.find(l => l.name === name && l.location === folder)
+      const there = named(await look())
+      if (there) mustBeNew(there, wanted)
+      else
+        await change(`the LUN ${name}`, makeEmpty, {
+          to: `${folder}/${name}.img`,
+          bytes: wanted.sizeBytes,
+          uuid: randomUUID(),
+          description: oneLine(wanted.description),
+        })
+      const made = there ?? named(await look())
+      if (!made) throw notMade(box, `the LUN ${name}`)
+      return shown(name, made)
     },
 
     async describeLun(uuid, description) {

@@ -3,6 +3,7 @@ import {
   mustBeAgreed,
   mustBeCloneOf,
   mustBeIdle,
+  mustBeNew,
   mustBeOwnClone,
   mustBeOwnSnapshot,
   notMade,
@@ -198,6 +199,31 @@ function changesOf(
     return made
   }
 
+  /** A target of the LUN's own name that leads to it alone, and the LUN as it is listed then. */
+  const mapped = async (uuid: string, name: string) => {
+    const target = await unless(
+      () => targetNamed(name),
+      async () => {
+        const { hostname } = await reader.describe()
+        const iqn = `iqn.2000-01.com.synology:${hostname}.${name.replace(/^k8s-csi-/, '')}`
+        return session.call('SYNO.Core.ISCSI.Target', 'create', 1, {
+          name,
+          iqn: iqn.replaceAll('_', '-').slice(0, 128),
+          auth_type: 0,
+          max_sessions: 1,
+        })
+      },
+      'the target',
+      name,
+    )
+    if (!target.mappings.some(m => m.lun === uuid))
+      await session.call('SYNO.Core.ISCSI.LUN', 'map_target', 1, { uuid, target_ids: [target.id] })
+    const made = (await reader.luns()).find(l => l.uuid === uuid)
+    const leads = (await targetNamed(name))?.mappings.some(m => m.lun === uuid)
+    if (!made || !leads) throw missing('the mapped LUN', name)
+    return made
+  }
+
   return {
     takeSnapshot(lun, name, description) {
       return unless(
@@ -258,30 +284,32 @@ function changesOf(
       // DSM gives clones no description; ours names the run, and dropOwnClone insists on it.
       if (lun.description !== as.description)
         await session.call('SYNO.Core.ISCSI.LUN', 'set', 1, { uuid: lun.uuid, description: as.description })
-      const target = await unless(
-        () => targetNamed(as.name),
-        async () => {
-          const { hostname } = await reader.describe()
-          const iqn = `iqn.2000-01.com.synology:${hostname}.${as.name.replace(/^k8s-csi-/, '')}`
-          return session.call('SYNO.Core.ISCSI.Target', 'create', 1, {
-            name: as.name,
-            iqn: iqn.replaceAll('_', '-').slice(0, 128),
-            auth_type: 0,
-            max_sessions: 1,
-          })
-        },
-        'the target',
-        as.name,
+      return mapped(lun.uuid, as.name)
+    },
+
+    async createLun(wanted) {
+      const { name, description, sizeBytes, beside } = wanted
+      const other = (await reader.luns()).find(l => l.uuid === beside)
+      if (!other) throw missing('the LUN', beside)
+      const { volumes } = await reader.describe()
+      const lun = await unless(
+        () => lunNamed(name),
+        () =>
+          session.call('SYNO.Core.ISCSI.LUN', 'create', 1, {
+            name,
+            size: sizeBytes,
+            // Thin, as the CSI driver makes them: which kind that is depends on the volume's own file system.
+            type: volumes.find(v => v.path === other.location)?.fileSystem === 'ext4' ? 'ADV' : 'BLUN',
+            location: other.location,
+            description,
+            dev_attribs: [],
+          }),
+        'the LUN',
+        name,
       )
-      if (!target.mappings.some(m => m.lun === lun.uuid))
-        await session.call('SYNO.Core.ISCSI.LUN', 'map_target', 1, {
-          uuid: lun.uuid,
-          target_ids: [target.id],
-        })
-      const made = (await reader.luns()).find(l => l.uuid === lun.uuid)
-      const mapped = (await targetNamed(as.name))?.mappings.some(m => m.lun === lun.uuid)
-      if (!made || !mapped) throw missing('the mapped clone', as.name)
-      return made
+      mustBeNew(lun, wanted)
+      await unlocked(reader, name, access)
+      return mapped(lun.uuid, name)
     },
 
     async describeLun(uuid, description) {
@@ -332,7 +360,7 @@ function changesOf(
   }
 }
 
-/** Waits until the NAS has finished a clone; large ones take minutes, and nothing may touch them meanwhile. */
+/** Waits until the NAS has finished a LUN; large clones take minutes, and nothing may touch them meanwhile. */
 async function unlocked(reader: NasReader, name: string, access: SynologyAccess): Promise<void> {
   const end = performance.now() + 10 * 60_000
   for (let wait = 1_000; ; wait = Math.min(5_000, wait * 1.5)) {
@@ -342,7 +370,7 @@ async function unlocked(reader: NasReader, name: string, access: SynologyAccess)
       throw new Fault({
         code: 'nas-clone-unfinished',
         blame: 'host',
-        message: `the NAS at ${access.url} has worked on the clone ${name} for 10 minutes`,
+        message: `the NAS at ${access.url} has worked on ${name} for 10 minutes`,
         remedy: 'Run `recover resume` once the NAS shows it as ready; it is found by its name',
         transient: true,
       })

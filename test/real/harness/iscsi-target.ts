@@ -19,7 +19,7 @@ export interface IscsiTarget {
   /** Shows a file as a disk behind an IQN of its own. */
   share(disk: { iqn: string; file: string; serial: string }): void
   /** Shows a file to everybody, without a password, and gives what takes it away again. */
-  shareOpenly(disk: { iqn: string; file: string }): () => void
+  shareOpenly(disk: { iqn: string; file: string; serial?: string }): () => void
   /** Ends a target by its number, with whoever is logged in. */
   forget(target: number): void
   /** Initiators that are logged in to an IQN now. */
@@ -57,6 +57,11 @@ export async function startIscsiTarget(address: string, chap: Chap): Promise<Isc
   })
   tgtadm('--op', 'new', '--mode', 'account', '--user', chap.user, '--password', chap.password)
   const numbers = new Map<string, string>()
+  /** A number that no target has. */
+  const free = () => {
+    const used = [...tgtadm('--op', 'show', '--mode', 'target').matchAll(/^Target (\d+):/gm)]
+    return String(Math.max(0, ...used.map(([, id]) => Number(id))) + 1)
+  }
   const forget = (tid: number) => {
     tgtadm('--op', 'delete', '--mode', 'target', '--tid', String(tid), '--force')
   }
@@ -64,11 +69,13 @@ export async function startIscsiTarget(address: string, chap: Chap): Promise<Isc
     portal,
     control: Number(control),
     forget,
-    shareOpenly({ iqn, file }) {
-      const used = [...tgtadm('--op', 'show', '--mode', 'target').matchAll(/^Target (\d+):/gm)]
-      const tid = String(Math.max(0, ...used.map(([, id]) => Number(id))) + 1)
+    shareOpenly({ iqn, file, serial }) {
+      const tid = free()
+      numbers.set(iqn, tid)
       tgtadm('--op', 'new', '--mode', 'target', '--tid', tid, '-T', iqn)
-      tgtadm('--op', 'new', '--mode', 'logicalunit', '--tid', tid, '--lun', '1', '-b', file)
+      const lun = ['--mode', 'logicalunit', '--tid', tid, '--lun', '1']
+      tgtadm('--op', 'new', ...lun, '-b', file)
+      if (serial !== undefined) tgtadm('--op', 'update', ...lun, '--params', `scsi_sn=${serial}`)
       tgtadm('--op', 'bind', '--mode', 'target', '--tid', tid, '-I', 'ALL')
       return () => {
         if (tgtadm('--op', 'show', '--mode', 'target').includes(`Target ${tid}: ${iqn}\n`))
@@ -76,7 +83,7 @@ export async function startIscsiTarget(address: string, chap: Chap): Promise<Isc
       }
     },
     share({ iqn, file, serial }) {
-      const tid = String(numbers.size + 1)
+      const tid = free()
       numbers.set(iqn, tid)
       const lun = ['--mode', 'logicalunit', '--tid', tid, '--lun', '1']
       tgtadm('--op', 'new', '--mode', 'target', '--tid', tid, '-T', iqn)

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HostFacts } from '../../../src/hosts/facts.ts'
-import { connectReader } from '../../../src/hosts/host.ts'
+import { connectReader, connectWriter, type HostWriter } from '../../../src/hosts/host.ts'
 import { run, runWith } from './commands.ts'
 import { place } from './place.ts'
 
@@ -24,25 +24,36 @@ export function makeLogin(): Login {
 export interface Answering {
   /** Facts of whatever answers, whichever host key it shows. */
   look(): Promise<HostFacts>
+  /** Changes it as the runbook's steps do, on a line of its own. */
+  change<T>(act: (host: HostWriter) => Promise<T>): Promise<T>
   /** Runs a script as root, logged in as a person is: by OpenSSH's own client. Gives what it printed. */
   ssh(script: string, timeoutMs?: number): string
 }
 
 /** Logs in anew each time: what answers may be another system by then. */
 export function answering({ name, address }: { name: string; address: string }, login: Login): Answering {
+  const access = {
+    name,
+    address,
+    port: 22,
+    user: 'core',
+    privateKey: login.private,
+    pins: 'first-use' as const,
+    connectTimeoutMs: 20_000,
+  }
   return {
     async look() {
-      const line = await connectReader({
-        name,
-        address,
-        port: 22,
-        user: 'core',
-        privateKey: login.private,
-        pins: 'first-use',
-        connectTimeoutMs: 20_000,
-      })
+      const line = await connectReader(access)
       try {
         return await line.host.facts()
+      } finally {
+        line.close()
+      }
+    },
+    async change(act) {
+      const line = await connectWriter(access)
+      try {
+        return await act(line.host)
       } finally {
         line.close()
       }

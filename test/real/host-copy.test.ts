@@ -1,0 +1,149 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { copyInUnit } from '../../runbooks/volumes/copy-on-host.ts'
+import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
+import { hostCopyFolder, parseHostCopyVerdict } from '../../src/volumes/host-copy.ts'
+import { run, runWith, until } from './harness/commands.ts'
+import { type IscsiTarget, startIscsiTarget } from './harness/iscsi-target.ts'
+import { bootLiveMachine, type LiveMachine } from './harness/live-machine.ts'
+import { describeReal, place } from './harness/place.ts'
+
+describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
+  const own = { id: '0123abcd', unit: 'recover-copy-0123abcd', disk: 'fresh' }
+  const folder = hostCopyFolder(own.id)
+  let live: LiveMachine
+  let target: IscsiTarget
+  let luns: Record<'original' | 'clone' | 'fresh', { iqn: string; file: string; uuid: string }>
+
+  beforeAll(async () => {
+    const at = mkdtempSync(join(place().folder, 'luns-'))
+    const lun = (name: string) => ({
+      iqn: `iqn.2000-01.com.synology:nas.${name}`,
+      file: join(at, name),
+      uuid: randomUUID(),
+    })
+    luns = { original: lun('original'), clone: lun('clone'), fresh: lun('fresh') }
+    pullThePlug(luns.original.file)
+    copyFileSync(luns.original.file, luns.clone.file)
+    writeFileSync(luns.fresh.file, '')
+    truncateSync(luns.fresh.file, 256 * 2 ** 20)
+    live = await bootLiveMachine('neon', 14)
+    target = await startIscsiTarget(live.network.own, { user: 'nobody', password: 'only-in-this-test' })
+    for (const { iqn, file, uuid } of Object.values(luns)) target.shareOpenly({ iqn, file, serial: uuid })
+    live.ssh('modprobe -a iscsi_tcp sd_mod btrfs')
+  }, 900_000)
+  afterAll(async () => {
+    await live?.close()
+    await target?.close()
+  })
+
+  const heard: number[] = []
+  const copy = (runId: string) =>
+    live.change(machine =>
+      copyInUnit(
+        machine,
+        'photos/library',
+        own,
+        {
+          run: runId,
+          portal: target.portal,
+          from: luns.clone,
+          to: luns.fresh,
+          fsType: 'btrfs',
+          formatOptions: '--nodiscard',
+        },
+        {
+          note: () => {},
+          progress: done => heard.push(done),
+          signal: new AbortController().signal,
+          wait: (what, probe) => until(what, 600_000, probe, { everyMs: 300 }),
+        },
+      ),
+    )
+  const loggedIn = () => Object.values(luns).flatMap(({ iqn }) => target.sessions(iqn))
+
+  test('killed in the middle of a file and begun again, it brings everything from a dirty ext4 to a new btrfs', async () => {
+    const before = sha256(luns.original.file)
+    // No word reaches it: neither its own traps nor rsync's come to anything.
+    live.ssh(
+      `systemd-run --quiet sh -c 'until ls ${folder}/dst/.large* >/dev/null 2>&1; do sleep 0.2; done; systemctl kill -s KILL ${own.unit}'`,
+    )
+    expect(await copy('run-1')).toMatchObject({ code: 'host-copy-failed', transient: true })
+    expect(live.ssh(`ls -A ${folder}`)).not.toContain('verdict')
+    expect(live.ssh(`ls -A ${folder}/dst`)).toMatch(/^\.large/m)
+    expect(loggedIn()).toHaveLength(2)
+
+    expect(await copy('run-1')).toBeUndefined()
+    expect(heard.length).toBeGreaterThan(0)
+    const verdict = parseHostCopyVerdict(live.ssh(`cat ${folder}/verdict`), luns.fresh.uuid)
+    expect(loggedIn()).toEqual([])
+    expect(live.ssh(`grep ${folder} /proc/mounts || true; iscsiadm -m node 2>&1 || true`)).toMatch(
+      /^iscsiadm: No records found\s*$/,
+    )
+
+    expect(sha256(luns.original.file)).toBe(before)
+    // What the new disk holds is read by another kernel, with what a hash of contents does not see.
+    const whole = (at: string) => ({
+      entries: runWith({ cwd: at }, 'sh', '-c', describeTree).split('\n').sort(),
+      content: measureFolder(at),
+    })
+    const kept = mounted(luns.fresh.file, 'ro', whole)
+    expect(kept).toEqual(mounted(luns.clone.file, 'ro', whole))
+    expect(kept.entries.some(line => line.includes('written last'))).toBe(true)
+    expect(kept.content.files).toBe(verdict?.files)
+  }, 900_000)
+
+  test('what another run finds on the new disk is not its own, and is left as it is', async () => {
+    mounted(luns.fresh.file, 'rw', at => writeFileSync(join(at, 'written last'), 'changed'))
+    expect(await copy('run-2')).toMatchObject({ code: 'copy-destination-not-ours' })
+    const left = (at: string) => readFileSync(join(at, 'written last'), 'utf8')
+    expect(mounted(luns.fresh.file, 'ro', left)).toBe('changed')
+    expect(loggedIn()).toEqual([])
+  }, 600_000)
+
+  test('a target that is away is told with what iscsiadm says, and nobody stays logged in', async () => {
+    target.forget(2)
+    const fault = await copy('run-1')
+    expect(fault).toMatchObject({ code: 'iscsi-login-failed', transient: true })
+    expect(fault?.message).toMatch(/could not log in to iqn\.2000-01\.com\.synology:nas\.clone .*exit \d+/)
+    expect(live.ssh('iscsiadm -m session 2>&1 || true')).toContain('No active sessions')
+  }, 600_000)
+})
+
+/** Type, mode, owner, links, size and time of everything. */
+const describeTree = `find . -mindepth 1 ! -path './lost+found*' \\( -type d -printf '%p %y %m %U:%G\\n' -o -printf '%p %y %m %U:%G %n %s %T@ %l\\n' \\)`
+
+/** Fills a new ext4, and takes its blocks away while the last write is in its journal alone. */
+function pullThePlug(file: string): void {
+  writeFileSync(file, '')
+  truncateSync(file, 64 * 2 ** 20)
+  run('mkfs.ext4', '-q', '-F', file)
+  mounted(file, 'commit=600', at => {
+    mkdirSync(join(at, 'photos'))
+    for (let i = 0; i < 20; i += 1) writeFileSync(join(at, 'photos', `${i}.jpg`), `picture ${i}\n`.repeat(40))
+    run('ln', join(at, 'photos/1.jpg'), join(at, 'the same picture'))
+    // Of a size that a machine can be found in the middle of.
+    run('dd', 'if=/dev/urandom', `of=${at}/large`, 'bs=1M', 'count=24', 'status=none')
+    run('sync', '-f', at)
+    runWith({ input: 'the last entry\n' }, 'dd', `of=${at}/written last`, 'conv=fsync', 'status=none')
+    copyFileSync(file, `${file}.pulled`)
+  })
+  run('mv', `${file}.pulled`, file)
+}
+
+/** Mounts a file system that lies in a file, for as long as something is done with it. */
+function mounted<T>(file: string, options: string, action: (at: string) => T): T {
+  const at = mkdtempSync(join(place().folder, 'mounted-'))
+  run('mount', '-o', `loop,${options}`, file, at)
+  try {
+    return action(at)
+  } finally {
+    run('umount', at)
+  }
+}
+
+function sha256(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex')
+}
