@@ -1,7 +1,35 @@
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { hostReader, hostWriter } from '../../src/hosts/host.ts'
+import { verifyArtifact } from '../../src/hosts/install/artifact.ts'
+import { findInstaller } from '../../src/hosts/install/find-installer.ts'
+import { climb } from '../../src/hosts/install/ladder.ts'
 import { releaseOf } from '../../src/hosts/install/release-disk.ts'
+import type { Guidance, Hands, Situation } from '../../src/hosts/install/rung.ts'
+import { writeDisk } from '../../src/hosts/install/write-disk.ts'
+import { mintHostKey } from '../../src/hosts/keys.ts'
+import { keepLines } from '../../src/hosts/line.ts'
+import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
+import type { SshAccess } from '../../src/hosts/ssh.ts'
+import { run as program, until } from './harness/commands.ts'
 import { bootLiveMachine, type LiveMachine } from './harness/live-machine.ts'
-import { describeReal } from './harness/place.ts'
+import { describeReal, place } from './harness/place.ts'
+import { hashOf } from './harness/virtual-machine.ts'
+
+const never = new AbortController().signal
+
+/** An image with nothing on it but the partition on which flatcar-install leaves the config. */
+function smallImage(): { file: string; sha256: string } {
+  const image = join(mkdtempSync(join(place().folder, 'small-image-')), 'image')
+  const script =
+    'truncate -s 16M "$1" && echo "start=1MiB, size=8MiB, type=L, name=OEM" | sfdisk --quiet --label gpt "$1" &&' +
+    ' mke2fs -q -F -t ext4 -L OEM "$1.oem" 8M && dd if="$1.oem" of="$1" bs=1M seek=1 conv=notrunc status=none && lbzip2 -1 -k "$1"'
+  program('sh', '-c', script, '-', image)
+  const file = `${image}.bz2`
+  return { file, sha256: createHash('sha256').update(readFileSync(file)).digest('hex') }
+}
 
 // Kernels of machines for continuous integration have no device mapper and no arrays; a virtual machine's has.
 describeReal('disks of a real kernel', () => {
@@ -11,7 +39,7 @@ describeReal('disks of a real kernel', () => {
     live = await bootLiveMachine(
       'hydrogen',
       12,
-      ['EMPTY', 'LVM-A', 'LVM-B', 'CRYPT', 'RAID-A', 'RAID-B', 'USED'].map(serial => ({
+      ['NAMED', 'EMPTY', 'LVM-A', 'LVM-B', 'CRYPT', 'RAID-A', 'RAID-B', 'USED'].map(serial => ({
         serial,
         megabytes: serial === 'USED' ? 160 : 64,
       })),
@@ -28,6 +56,69 @@ describeReal('disks of a real kernel', () => {
     expect(found.disks.map(d => d.serial).sort()).toEqual(live.machine.disks.map(d => d.serial).sort())
     expect(found.disks.every(d => d.content.length === 0 && !d.mounted && !d.boot)).toBe(true)
   })
+
+  test.each(['ssh', 'by-hand'] as const)(
+    '%s: the system in memory is found, flatcar-install writes the disk that is named, and no byte of another',
+    async way => {
+      const { machine, login } = live
+      const others = machine.disks.filter(d => d.serial !== 'NAMED')
+      const named = machine.disks.find(d => d.serial === 'NAMED')!
+      const [before, was] = [others.map(hashOf), hashOf(named)]
+      const [run, host, disk] = [`run-${way}`, machine.name, { serial: named.serial }]
+      const at = { name: host, address: machine.address, port: 22, user: 'core', privateKey: login.private }
+      const lines = keepLines({ pace: 0.1 })
+      const guidance: Guidance = {
+        signal: never,
+        note: () => {},
+        askHand: () => {},
+        wait: (what, probe) => until(what, 120_000, probe),
+      }
+      const found = () =>
+        findInstaller(
+          {
+            run,
+            host,
+            disk,
+            pinned: { ...at, pins: [mintHostKey(Buffer.alloc(32, 1), host).publicKey] },
+            anyone: { ...at, pins: 'first-use' },
+            look: (to, signal, look) => lines.use(to, signal, ssh => look(hostReader(to, ssh)), true),
+          },
+          never,
+        )
+      try {
+        const situation = async () => ({ host, disk }) as Situation
+        expect(await climb([way], situation, () => ({ found }) as unknown as Hands, guidance)).toBe(way)
+        const installer = (await found())!
+        const to: SshAccess = { ...at, pins: [installer.hostKey] }
+        const image = smallImage()
+        await lines.use(to, never, async ssh => {
+          const writer = hostWriter(to, ssh)
+          const facts = await writer.facts()
+          await writeDisk(
+            // What is on the disk is looked at here; the machine has more tests before it.
+            { ...writer, reboot: async () => {} },
+            {
+              run,
+              disk: resolveDisk(facts, disk, host),
+              disks: facts.disks,
+              image,
+              ignition: { text: `{"made for":"${run}"}`, sha256: '' },
+              verify: () => verifyArtifact('small image', image, { file: undefined }),
+            },
+            guidance,
+          )
+        })
+      } finally {
+        await lines.close()
+      }
+      const oem = '/dev/disk/by-label/OEM'
+      expect(live.ssh(`udevadm settle; mount -o ro ${oem} /mnt; cat /mnt/config.ign; umount /mnt`)).toBe(
+        `{"made for":"${run}"}`,
+      )
+      expect(hashOf(named)).not.toBe(was)
+      expect(others.map(hashOf)).toEqual(before)
+    },
+  )
 
   test('LVM over two disks, LUKS, an array and a mounted file system are all seen', async () => {
     live.ssh(

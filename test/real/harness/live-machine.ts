@@ -11,6 +11,7 @@ import { makeVirtualMachine, type VirtualMachine } from './virtual-machine.ts'
 export interface LiveMachine extends Answering {
   network: Network
   machine: VirtualMachine
+  login: Login
   close(): Promise<void>
 }
 
@@ -33,6 +34,7 @@ export async function bootLiveMachine(
   return {
     network,
     machine,
+    login,
     ...there,
     async close() {
       machine.press('off')
