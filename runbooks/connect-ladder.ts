@@ -251,12 +251,12 @@ export function connectLadder(
             config: await config(networks),
           }
         },
-        async cd() {
+        async cd(macs) {
           const { iso, arguments: more } = needed()
           const server = netboot()
           if (!iso || !server) throw new Error('no CD image in recover.yaml')
           const { file } = await verified('installer’s CD image', iso)
-          const secretConfig = await server.serveOnce('config.ign', await config())
+          const secretConfig = await server.serveOnce('config.ign', await config(), macs)
           const patches = await argumentsIntoCd(
             file,
             `${installerArguments(run, more)} ignition.config.url=${secretConfig.url}`,

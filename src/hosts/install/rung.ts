@@ -92,8 +92,11 @@ export interface Hands {
   netboot: Netboot | undefined
   /** What the installer of this run is booted with; its files verified. */
   installer(networks?: StaticNetwork[]): Promise<InstallerBoot>
-  /** The installer as a CD, verified, with this run's name and config on its command line, served from here. */
-  cd(): Promise<{ url: string; withdraw(): void }>
+  /**
+   * The installer as a CD, verified, with this run's name and config on its command line, served from here.
+   * @param macs of all interfaces by which the machine may fetch its config; undefined where they are not known
+   */
+  cd(macs: readonly string[] | undefined): Promise<{ url: string; withdraw(): void }>
   /** Looks whether an installer runs from which the disk can be written. */
   found(): Promise<FoundInstaller | undefined>
   /** Looks what answers now, for telling that the old system came back. */

@@ -1,7 +1,8 @@
 import { Fault } from '../../runbook/fault.ts'
+import { assertSameMachine, macsOf } from '../power/identity.ts'
+import type { MachineIdentity } from '../power/power.ts'
 import { awaitInstaller } from './awaited.ts'
-import { provenPower } from './proven-power.ts'
-import type { InstallerRung } from './rung.ts'
+import type { InstallerRung, Situation } from './rung.ts'
 
 /** Boots our installer from a CD that the machine's BMC fetches from here: for networks in which nothing can be booted. */
 export const virtualMedia: InstallerRung = {
@@ -22,8 +23,9 @@ export const virtualMedia: InstallerRung = {
     const { power } = hands
     const { signal, note } = guidance
     if (!power) throw new Error(`${host} has no virtual drive`)
-    note(await provenPower(power, situation, signal))
-    const cd = await hands.cd()
+    const seen = await power.identity(signal)
+    note(assertSameMachine(host, power.where, seen, situation.known, situation.vouched))
+    const cd = await hands.cd(interfacesOf(seen, situation))
     try {
       await hands.leave('media')
       await power.insertMedia(cd.url, signal)
@@ -55,4 +57,13 @@ export const virtualMedia: InstallerRung = {
       )
     }
   },
+}
+
+/**
+ * MAC addresses of the machine, by one of which it fetches its config. Undefined unless somebody has told all of them: Ignition
+ * gives the boot up when it is refused, so that one too few would keep the machine from booting.
+ */
+function interfacesOf(told: MachineIdentity, { seen, known }: Situation): string[] | undefined {
+  const all = macsOf([...told.macs, ...(known.macs ?? [])])
+  return told.macs.length > 0 || seen ? all : undefined
 }

@@ -21,8 +21,8 @@ export interface Offering {
   content: FileContent | { text: (peer: string) => string | Buffer }
   /** It holds a secret: given whole once, then no more. */
   once?: boolean
-  /** MAC address of the machine that may have it; anybody who knows the address, when absent. */
-  mac?: string | undefined
+  /** MAC addresses of the machine that may have it, in lower case; anybody who knows the address, when absent. */
+  macs?: readonly string[] | undefined
   /** Network address of the machine that may have it. */
   peer?: string | undefined
 }
@@ -148,8 +148,11 @@ export class FileServer {
     const entry = this.entries.get(path)
     // A machine that nobody expects boots what it has: `exit` lets its firmware go on with the next device.
     if (!entry) return path.endsWith('.ipxe') ? plain(200, '#!ipxe\nexit\n') : plain(404, 'nothing here\n')
-    const mac = entry.mac === undefined ? undefined : await this.macOf(peer)
-    if ((mac !== undefined && mac !== entry.mac) || (entry.peer !== undefined && entry.peer !== peer))
+    const mac = entry.macs === undefined ? undefined : await this.macOf(peer)
+    if (
+      (mac !== undefined && !entry.macs?.includes(mac)) ||
+      (entry.peer !== undefined && entry.peer !== peer)
+    )
       return plain(403, 'not for this machine\n')
     if (entry.once && entry.given > 0) {
       response.setHeader('retry-after', '5')

@@ -34,8 +34,8 @@ export interface Netboot {
     files: Pick<Offering, 'name' | 'content'>[],
     token?: string,
   ): Promise<{ base: string; withdraw(): void }>
-  /** Serves a text with a secret in it once. */
-  serveOnce(name: string, text: string, peer?: string): Promise<Offered>
+  /** Serves a text with a secret in it once; only to a machine with one of these MAC addresses, as far as it is a neighbour. */
+  serveOnce(name: string, text: string, macs?: readonly string[]): Promise<Offered>
   /** Ends what a killed process of this run left armed. */
   forget(): Promise<void>
   close(): Promise<void>
@@ -74,22 +74,23 @@ export function openNetboot({ address, port, dhcp, macOf }: NetbootOptions): Net
         })
       await server.listen()
       const { mac } = order
+      const macs = [mac]
       const files = server.offerTree([
-        { name: 'kernel', content: { file: order.kernel }, mac },
-        { name: 'initrd', content: { file: order.initrd }, mac },
+        { name: 'kernel', content: { file: order.kernel }, macs },
+        { name: 'initrd', content: { file: order.initrd }, macs },
       ])
       const config = cpioArchive([{ path: configInInitrd, content: order.config, mode: 0o600 }])
       let once: Offered | undefined
       let given = 0
       const script = server.offer({
         name: 'boot.ipxe',
-        mac,
+        macs,
         content: {
           // Each boot gets the config under an address of its own, which works once.
           text: peer => {
             given += once?.given ?? 0
             once?.withdraw()
-            once = server.offer({ name: 'config', content: { text: () => config }, once: true, mac, peer })
+            once = server.offer({ name: 'config', content: { text: () => config }, once: true, macs, peer })
             return scriptFor(order.arguments, files[0]!.url, files[1]!.url, once.url)
           },
         },
@@ -127,9 +128,9 @@ export function openNetboot({ address, port, dhcp, macOf }: NetbootOptions): Net
         },
       }
     },
-    async serveOnce(name, text, peer) {
+    async serveOnce(name, text, macs) {
       await server.listen()
-      return server.offer({ name, content: { text: () => text }, once: true, peer })
+      return server.offer({ name, content: { text: () => text }, once: true, macs })
     },
     // What this process answers is taken down by whoever put it up: another machine may be booting by it.
     forget: async () => {

@@ -107,8 +107,8 @@ function serialOf(text: string | undefined): string | undefined {
   return plain && !filler.test(plain) ? plain : undefined
 }
 
-/** MAC addresses that a network card can have: not empty, not broadcast. */
-function macsOf(macs: readonly string[]): string[] {
+/** MAC addresses that a network card can have, in one spelling: not empty, not broadcast. */
+export function macsOf(macs: readonly string[]): string[] {
   return macs
     .map(mac => mac.trim().toLowerCase().replaceAll('-', ':'))
     .filter(mac => /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/.test(mac) && !/^(?:00:){5}00$|^(?:ff:){5}ff$/.test(mac))

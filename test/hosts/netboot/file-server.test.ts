@@ -69,10 +69,15 @@ test('a secret is given once; asked again it is 503 while it is offered, never 4
   expect((await get(offered.url)).status).toBe(404)
 })
 
-test('only the machine that is meant gets it', async () => {
-  const http = await server(async () => '52:54:00:00:00:99')
-  const { url } = http.offer({ name: 'config', content: { text: () => 'x' }, mac: '52:54:00:00:00:31' })
+test('only the machine that is meant gets it, by any of its interfaces; who else asks uses nothing up', async () => {
+  let asks = '52:54:00:00:00:99'
+  const http = await server(async () => asks)
+  const macs = ['52:54:00:00:00:31', '52:54:00:00:00:32']
+  const { url } = http.offer({ name: 'config', content: { text: () => 'x' }, macs, once: true })
   expect((await get(url)).status).toBe(403)
+  asks = '52:54:00:00:00:32'
+  expect((await get(url)).status).toBe(200)
+  expect((await get(url)).status).toBe(503)
   const other = http.offer({ name: 'config', content: { text: () => 'x' }, peer: '192.0.2.7' })
   expect((await get(other.url)).status).toBe(403)
 })
