@@ -216,6 +216,13 @@ export const faults: LabFault[] = [
       'k0sctl is killed while it restores the control plane from an archive (where recover.yaml names one). The run stops; `resume` removes what was restored and restores again.',
   },
   {
+    name: 'workloads-return',
+    target: 'nothing',
+    strikes: lasting,
+    explains:
+      'What ran in the cluster whose archive is restored comes back with it and starts at once (where recover.yaml names one). The run holds it, and stops before a disk is bound; scaled to no replicas, `resume` goes on.',
+  },
+  {
     name: 'k0s-left-running',
     target: 'host',
     strikes: lasting,

@@ -23,7 +23,12 @@ export interface Blueprint {
   /** Kinds that are served from the beginning, without anybody acting on them. */
   kinds?: { apiVersion: string; kind: string; namespaced: boolean }[]
   /** An archive of `k0s backup`, known by its hash, and the objects that come out when a machine's k0s restores it. */
-  backup?: { sha256: string; objects: KubernetesObject[] }
+  backup?: {
+    sha256: string
+    objects: KubernetesObject[]
+    /** What ran in that cluster; it comes out, too, where the fault `workloads-return` wants it. */
+    workloads?: KubernetesObject[]
+  }
   /** 1Password: item path (`vaults/home/items/grafana`) to its fields. */
   items: Record<string, Record<string, string>>
   /** Milliseconds that each emulator takes for one request, install, sync or copy. All zero by default. */

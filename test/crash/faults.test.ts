@@ -1,13 +1,16 @@
 import { appendFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { faults } from '../../runbooks/rehearsal/faults.ts'
 import { ladderAt, redfish } from '../hosts/install/ladder-at.ts'
+import { connectBy } from '../lab/kubernetes/cluster.ts'
 import {
   applied,
   damageOf,
   failuresOf,
   faultsOf,
   homeOf,
+  journalPath,
   type Part,
   rehearseAt,
   resumeAt,
@@ -27,6 +30,8 @@ const endings: Record<
     writes?: number
     /** The control plane comes back from an archive. */
     restores?: boolean
+    /** Workloads that a person has to scale to nothing before it goes on: path of each in the API. */
+    scaled?: string[]
     /** A step whose wait would otherwise be sat out for half a minute. */
     hastens?: string
   }
@@ -95,6 +100,21 @@ const endings: Record<
     restores: true,
     ends: { 'kubernetes/restore[./k0s_backup.tar.gz]': 'k0sctl-killed' },
   },
+  'workloads-return': {
+    restores: true,
+    ends: {
+      'bootstrap/hold-application[grafana]': 'hold-too-late',
+      'bootstrap/hold-application[miniflux]': 'hold-too-late',
+      'bootstrap/hold-application[photos]': 'hold-too-late',
+      'bootstrap/hold-application[scratch]': 'hold-too-late',
+    },
+    scaled: [
+      'grafana/deployments/grafana',
+      'miniflux/statefulsets/postgres',
+      'photos/deployments/photos',
+      'scratch/deployments/scratch',
+    ],
+  },
   'k0s-left-running': { target: 'lithium', ends: { 'kubernetes/controllers': 'k0s-running-uninstalled' } },
   'clock-skew': { target: 'hydrogen', ends: { 'kubernetes/check-hosts': 'clock-skew' } },
   'old-control-plane': { target: 'lithium', ends: { 'kubernetes/check-hosts': 'old-control-plane-found' } },
@@ -138,7 +158,7 @@ test('every fault of the lab is rehearsed here', () => {
 })
 
 test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, context) => {
-  const { target, ends, writes = 1, hastens, install, restores } = endings[name]!
+  const { target, ends, writes = 1, hastens, install, restores, scaled = [] } = endings[name]!
   const home = homeOf(context)
   if (install) {
     ladderAt(home.file, install, { power: redfish })
@@ -159,7 +179,8 @@ test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, conte
     expect(run.result?.left).toBeGreaterThan(0)
     if (name === 'wrong-disk' || name === 'zombie-host') expect(writesOn(home, target!)).toEqual([0, 0])
   }
-  const last: Part = ends === 'by itself' ? run : await resumeAt(home)
+  const atFirst = () => scaleToNothing(scaled)
+  const last: Part = ends === 'by itself' ? run : await resumeAt(home, { atFirst })
   expect(failuresOf(last)).toEqual({})
   expect(last.result?.state).toBe('finished')
   expect(damageOf(home, restores ? [] : undefined)).toEqual([])
@@ -167,6 +188,19 @@ test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, conte
   expect(writesOn(home, 'lithium')).toEqual([writes, 0])
   expect(writesOn(home, 'hydrogen')).toEqual([1, 0])
 })
+
+/** What a person does about workloads that keep data and are there too early. */
+async function scaleToNothing(paths: string[]): Promise<void> {
+  if (paths.length === 0) return
+  const { ask, close } = connectBy(join(dirname(journalPath()), 'kubeconfig'))
+  for (const path of paths) {
+    const [namespace = '', ...workload] = path.split('/')
+    const place = `/apis/apps/v1/namespaces/${namespace}/${workload.join('/')}`
+    const { status } = await ask('PATCH', place, { spec: { replicas: 0 } }, 'application/merge-patch+json')
+    expect(status, path).toBe(200)
+  }
+  await close()
+}
 
 /** A program that only knows its version, and is content. */
 const idle = `if (process.argv.includes('version')) console.log('version: v0.32.2')`

@@ -12,6 +12,20 @@ import { runInPod } from './pod-programs.ts'
 import { ApiServer } from './server.ts'
 import { ObjectStore } from './store.ts'
 
+/** What the archive's own objects do not hold already; definitions and namespaces first, without which there is nothing else. */
+function bringBack(store: ObjectStore, workloads: readonly KubernetesObject[]): void {
+  const first = ['CustomResourceDefinition', 'Namespace']
+  const rank = ({ kind }: KubernetesObject) => (first.includes(kind) ? first.indexOf(kind) : first.length)
+  for (const object of workloads.toSorted((a, b) => rank(a) - rank(b))) {
+    const resource = store.type(object.apiVersion, object.kind)
+    const { name, namespace } = object.metadata
+    if (!resource || name === undefined) continue
+    const place = resource.namespaced ? { namespace: namespace ?? 'default' } : {}
+    if (!store.find({ resource, name, ...place }))
+      store.putBack(resource, { ...object, metadata: { ...object.metadata, ...place } })
+  }
+}
+
 /** A schema that takes any object, as charts write it whose kinds are to be taken on trust. */
 const anything = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }
 
@@ -92,11 +106,14 @@ export class KubernetesEmulator {
     if (this.open?.epoch === epoch) return this.open.store
     const store = new ObjectStore(this.world, epoch)
     this.open = { epoch, store }
-    if (epoch.startsWith(restoredMark) && store.all('Namespace').length === 0)
-      for (const object of this.world.blueprint.backup?.objects ?? []) {
+    if (epoch.startsWith(restoredMark) && store.all('Namespace').length === 0) {
+      const { objects = [], workloads = [] } = this.world.blueprint.backup ?? {}
+      for (const object of objects) {
         const resource = store.type(object.apiVersion, object.kind)
         if (resource) store.putBack(resource, object)
       }
+      if (this.world.suffers('workloads-return', 'the archive')) bringBack(store, workloads)
+    }
     for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease']) {
       const ref = { resource: store.kind('Namespace'), name }
       if (!store.find(ref))
