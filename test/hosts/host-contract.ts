@@ -227,6 +227,8 @@ function changesContract(name: string, start: () => HostUnderContract | Promise<
       writeFileSync(file, 'from this computer')
       await act(host => host.putFile('/run/recover/sent', { file }, 0o600))
       expect(await act(host => host.readFile('/run/recover/sent'))).toBe('from this computer')
+      expect(await act(host => host.readTail('/run/recover/sent', 8))).toBe('computer')
+      expect(await act(host => host.readTail('/run/recover/not-sent', 8))).toBeUndefined()
     })
 
     test('a line that is cut under a file leaves what stood there, and no half of the new one', async () => {
