@@ -4,12 +4,8 @@ import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import type { Strategy } from '../src/cluster/schema.ts'
 import { byName, type ListedVolume, listVolumes } from '../src/volumes/listing.ts'
 import { ownedIn, possibleOnShare } from '../src/volumes/map.ts'
-import {
-  isShare,
-  type Protocol,
-  protocolOf,
-  type VolumeSource,
-} from '../src/volumes/sources/volume-source.ts'
+import { isShare, type Protocol, protocolOf } from '../src/volumes/protocol.ts'
+import type { VolumeSource } from '../src/volumes/sources/volume-source.ts'
 import { connectNas } from './connect-nas.ts'
 import { shareRemedy } from './evidence/map-volumes.ts'
 import { inEarnest } from './in-earnest.ts'
@@ -209,13 +205,14 @@ function ownerlessOf(
   rows: readonly ListedVolume[],
   sources: readonly VolumeSource[],
 ): Ownerless[] {
+  const owned = ownedIn(rows)
   const deleted = sources.flatMap(s => s.testimonies.filter(t => t.deleted && t.claim !== ''))
   return [
     ...now.luns.map(l => ({ ...l, kind: 'lun' as const, protocol: 'iscsi' as const })),
     // Of shared folders only those of the CSI driver are volumes.
     ...now.shares.filter(s => s.name.startsWith('k8s-csi')).map(s => ({ ...s, kind: 'share' as const })),
   ]
-    .filter(disk => !ownedIn(rows, disk.uuid))
+    .filter(disk => !owned.has(disk.uuid))
     .map(({ uuid, name, kind, protocol, sizeBytes, description, ...disk }) => ({
       lun: uuid,
       name,

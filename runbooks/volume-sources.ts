@@ -4,12 +4,13 @@ import type { Cluster } from '../src/cluster/load.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
 import type { NasReader } from '../src/nas/nas.ts'
 import { Fault, toFault } from '../src/runbook/fault.ts'
+import { protocolOf } from '../src/volumes/protocol.ts'
 import { readGitHistory } from '../src/volumes/sources/git-history.ts'
 import { resolveTargets } from '../src/volumes/sources/iscsi-records.ts'
 import { readCluster } from '../src/volumes/sources/living-cluster.ts'
 import { readSource, sourceKinds } from '../src/volumes/sources/named-source.ts'
 import { readNasListing } from '../src/volumes/sources/nas-listing.ts'
-import { person, protocolOf, type VolumeSource } from '../src/volumes/sources/volume-source.ts'
+import { person, type VolumeSource } from '../src/volumes/sources/volume-source.ts'
 
 /** Everything that the volume map goes by of a NAS, at one moment. */
 export interface NasNow {
@@ -56,11 +57,13 @@ async function fromRepository(
   { volumes, claims }: Pick<Inventory, 'volumes' | 'claims'>,
   signal: AbortSignal,
 ): Promise<VolumeSource> {
+  const claimOf = new Map(claims.map(c => [c.id, c]))
+  const naming = new Map(claims.map(c => [c.volume, c.id]))
   const testimonies = volumes.flatMap(v => {
     // A volume that names no claim is that of the claim that names it.
-    const claim = v.claim ?? claims.find(c => c.volume === v.name)?.id
+    const claim = v.claim ?? naming.get(v.name)
     if (claim === undefined || v.path !== undefined || v.handle === '') return []
-    const owner = claims.find(c => c.id === claim)?.owners[0]
+    const owner = claimOf.get(claim)?.owners[0]
     const protocol = protocolOf(v.attributes)
     return [
       {

@@ -66,6 +66,9 @@ export const mapTheVolumes = step({
       ],
       now,
     )
+    const leading = new Map<string, number[]>()
+    for (const { id, mappings } of now.targets)
+      for (const { lun } of mappings) leading.set(lun, [...(leading.get(lun) ?? []), id])
     const map = mapVolumes(
       cluster.inventory.claims.map(c => ({
         id: c.id,
@@ -78,7 +81,7 @@ export const mapTheVolumes = step({
         uuid: l.uuid,
         name: l.name,
         sizeBytes: l.sizeBytes,
-        targets: now.targets.filter(t => t.mappings.some(m => m.lun === l.uuid)).map(t => t.id),
+        targets: leading.get(l.uuid) ?? [],
       })),
       now.shares,
     )

@@ -12,7 +12,7 @@ import type {
   ShareBlueprint,
 } from '../../src/lab/blueprint.ts'
 import { ownAddress } from '../../src/lab/world.ts'
-import { isShare, protocolOf } from '../../src/volumes/sources/volume-source.ts'
+import { isShare, protocolOf } from '../../src/volumes/protocol.ts'
 import { sqlCommand } from '../applications/ask.ts'
 import { madeUpBackup } from './backups.ts'
 import { standIns } from './stand-ins.ts'
@@ -120,28 +120,29 @@ function disksOf(
   { inventory, entry, k0sctl, strategy }: Cluster,
   id: (name: string) => string,
 ): { luns: LunBlueprint[]; shares: ShareBlueprint[] } {
-  const disks = inventory.claims
-    .filter(claim => strategy(claim.id) !== 'new')
-    .map(claim => {
-      const volume = inventory.volumes.find(v => v.claim === claim.id || v.name === claim.volume)
-      const named = inventory.storageClasses.find(c => c.name === claim.storageClass)
-      return {
-        protocol: protocolOf(volume?.attributes) ?? protocolOf(named?.parameters),
-        uuid: entry.luns?.[claim.id] ?? (volume?.handle || id(`lun ${claim.id}`)),
-        pv: volume?.name ?? `pvc-${id(`claim ${claim.id}`)}`,
-        claim: claim.id,
-        sizeBytes: Math.max(claim.sizeBytes, 2 ** 30),
-        files: seedFiles(claim.id),
-      }
-    })
+  const disks = inventory.claims.flatMap(claim => {
+    const volume = inventory.volumes.find(v => v.claim === claim.id || v.name === claim.volume)
+    const named = inventory.storageClasses.find(c => c.name === claim.storageClass)
+    const protocol = protocolOf(volume?.attributes) ?? protocolOf(named?.parameters)
+    // One that begins empty has none; a share that Git itself leads to is there whatever is said of the claim.
+    if (strategy(claim.id) === 'new' && !(volume && isShare(protocol))) return []
+    const disk = {
+      uuid: entry.luns?.[claim.id] ?? (volume?.handle || id(`lun ${claim.id}`)),
+      pv: volume?.name ?? `pvc-${id(`claim ${claim.id}`)}`,
+      claim: claim.id,
+      sizeBytes: Math.max(claim.sizeBytes, 2 ** 30),
+      files: seedFiles(claim.id),
+    }
+    return [{ protocol, disk }]
+  })
   const nodes = k0sctl.hosts.map(({ name }) => entry.hosts[name]?.address ?? name)
   return {
     luns: disks
       .filter(d => !isShare(d.protocol))
-      .map(({ protocol: _, ...disk }) => ({ ...disk, described: true, fsType: 'btrfs' as const })),
+      .map(({ disk }) => ({ ...disk, described: true, fsType: 'btrfs' as const })),
     shares: disks
       .filter(d => isShare(d.protocol))
-      .map(({ protocol, ...disk }) => ({ ...disk, clients: protocol === 'nfs' ? nodes : [] })),
+      .map(({ protocol, disk }) => ({ ...disk, clients: protocol === 'nfs' ? nodes : [] })),
   }
 }
 

@@ -34,8 +34,17 @@ export interface NasSeam {
   ): { uuid: string; name: string; sizeBytes: number; description: string; fsType: string | null } | undefined
   /** LUN, target and mapping as the CSI driver makes them; the name decides (`k8s-csi-<pv>`), repeating is harmless. Throws when full or at a limit. */
   createVolume(volume: { name: string; sizeBytes: number; description: string }): { uuid: string }
+  /** A shared folder as the CSI driver makes one; its name is cut off at 32 characters and decides, repeating is harmless. */
+  createShare(share: { name: string; sizeBytes: number }): { uuid: string; name: string; location: string }
+  /** A LUN or a share. */
   deleteVolume(uuid: string): void
-  /** The folder with the LUN's real files. */
+  /**
+   * Mounts a shared folder as the driver does by a volume's attributes: by NFS every node of the cluster is let in, and
+   * nobody else any more, by SMB a user. Resolves with the uuid of what is mounted, whichever the volume's handle names.
+   * Throws an Error with the driver's words.
+   */
+  mountShare(by: Record<string, string>, nodes: string[], user: string | undefined): { uuid: string }
+  /** The folder with the real files of a LUN or share. */
   filesOf(uuid: string): string
   /** iSCSI login by a machine. Throws an Error with iscsiadm's words when the target is disabled, unmapped or at max_sessions. */
   login(uuid: string, initiator: string, ip: string): void

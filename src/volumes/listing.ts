@@ -1,10 +1,5 @@
-import {
-  kindOf,
-  type Protocol,
-  person,
-  type VolumeSource,
-  type VolumeTestimony,
-} from './sources/volume-source.ts'
+import type { Protocol } from './protocol.ts'
+import { kindOf, person, type VolumeSource, type VolumeTestimony } from './sources/volume-source.ts'
 
 /** What the sources come to for one claim. Only what is settled may ever be written to. */
 export type Verdict =

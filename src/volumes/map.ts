@@ -61,8 +61,11 @@ export function mapVolumes(
 ): VolumeMap {
   const map: VolumeMap = { volumes: [], open: [], onShares: [], homeless: [], ownerless: [] }
   const rows = listVolumes(sources, new Set([...luns, ...shares].map(d => d.uuid)))
+  const rowOf = new Map(rows.map(r => [r.claim, r]))
+  const lunOf = new Map(luns.map(l => [l.uuid, l]))
+  const shareOf = new Map(shares.map(s => [s.uuid, s]))
   for (const claim of claims) {
-    const row = rows.find(r => r.claim === claim.id)
+    const row = rowOf.get(claim.id)
     const common = {
       claim: claim.id,
       strategy: claim.strategy,
@@ -70,8 +73,8 @@ export function mapVolumes(
       storageClass: claim.storageClass ?? '',
     }
     const [named] = row?.luns ?? []
-    const lun = luns.find(l => l.uuid === named?.lun)
-    const share = shares.find(s => s.uuid === named?.lun)
+    const lun = named && lunOf.get(named.lun)
+    const share = named && shareOf.get(named.lun)
     if (claim.strategy === 'new' || claim.strategy === 'restore') map.volumes.push({ ...common, sources: [] })
     else if (row?.verdict === 'contradiction' || row?.verdict === 'one-source') map.open.push(row)
     else if (share) map.onShares.push({ claim: claim.id, strategy: claim.strategy, share: share.name })
@@ -83,8 +86,9 @@ export function mapVolumes(
         sources: [...named.sources].sort(),
       })
   }
+  const owned = ownedIn(rows)
   map.ownerless = [...luns, ...shares.filter(s => s.name.startsWith('k8s-csi'))]
-    .filter(l => !ownedIn(rows, l.uuid) && !l.name.startsWith('k8s-csi-recover-'))
+    .filter(l => !owned.has(l.uuid) && !l.name.startsWith('k8s-csi-recover-'))
     .map(({ uuid, name }) => ({ uuid, name }))
   return map
 }
@@ -94,7 +98,7 @@ export function possibleOnShare(strategy: MappedVolume['strategy']): boolean {
   return strategy === 'new' || strategy === 'restore'
 }
 
-/** Whether some claim has a LUN now, by any source. */
-export function ownedIn(rows: readonly ListedVolume[], lun: string): boolean {
-  return rows.some(r => r.claim !== undefined && r.luns.some(l => l.lun === lun))
+/** The LUNs and shares that some claim has now, by any source. */
+export function ownedIn(rows: readonly ListedVolume[]): ReadonlySet<string> {
+  return new Set(rows.filter(r => r.claim !== undefined).flatMap(r => r.luns.map(l => l.lun)))
 }

@@ -141,7 +141,8 @@ export async function labNow(home: Home): Promise<KeptLab> {
   return lab
 }
 
-function labFolder(home: Home): string {
+/** The world of the newest run's lab. */
+export function labFolder(home: Home): string {
   const runs = join(home.state, 'recover', 'runs')
   return join(runs, names(runs).at(-1) ?? 'none', 'lab')
 }

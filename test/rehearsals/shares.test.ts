@@ -1,9 +1,11 @@
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { listVolumesFrom } from '../../runbooks/list-volumes.ts'
+import type { NasState } from '../../src/lab/nas/store.ts'
+import { World } from '../../src/lab/world.ts'
 import { showVolumes } from '../../src/views/volumes.ts'
-import { applied, failuresOf, type Home, homeOf, rehearseAt } from '../recovery/home.ts'
+import { applied, failuresOf, type Home, homeOf, labFolder, rehearseAt } from '../recovery/home.ts'
 
 const uuid = '77f97c58-1111-4222-8333-444455556666'
 const pv = 'pvc-77f97c58-db4d-4205-8a11-444455556666'
@@ -107,4 +109,25 @@ test('a run stops at a claim on a shared folder before anything is changed, and 
   })
   // What the machines know is kept, on this computer.
   expect(applied(run).filter(step => !step.startsWith('evidence/keep-host-files'))).toEqual([])
+})
+
+test('the way out: left to Git, the claim has its share again with every file, and one of that class without a share gets a new one', async context => {
+  const home = homeOf(context)
+  withPhotosOnNfs(home)
+  withVolumeInGit(home)
+  const told = readFileSync(home.file, 'utf8').replace('cache: new', 'cache: new\n  photos/library: new')
+  writeFileSync(home.file, told)
+  const cache = join(home.file, '..', 'applications/scratch/claim.yaml')
+  writeFileSync(cache, readFileSync(cache, 'utf8').replace('synology-iscsi', 'synology-nfs'))
+  const run = await rehearseAt(home)
+  // Among its checks: what photos answers and has in its pod is what was on the share.
+  expect([failuresOf(run), run.result?.state]).toEqual([{}, 'finished'])
+  const world = World.open(labFolder(home))
+  const { shares = [] } = world.read<NasState>('nas')!
+  expect(shares.map(s => [s.uuid === uuid, s.rules.length])).toEqual([
+    [true, 2],
+    [false, 2],
+  ])
+  const filesOf = (of: string) => readdirSync(world.path('nas', 'luns', of)).sort()
+  expect(shares.map(s => filesOf(s.uuid))).toEqual([['README.txt', 'data'], ['initialised.txt']])
 })

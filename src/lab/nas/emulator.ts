@@ -229,7 +229,45 @@ function seamOf(store: NasStore): NasSeam {
       store.save()
       return { uuid: lun.uuid }
     },
+    createShare({ name, sizeBytes }) {
+      const short = name.slice(0, 32)
+      const share =
+        store.shares().find(s => s.name === short) ??
+        store.createShare(short, {
+          volume: store.world.blueprint.nas.volumePath,
+          description: 'Created by Synology K8s CSI',
+          quota: Math.ceil(sizeBytes / 2 ** 20),
+          recycleBin: true,
+          adminOnly: true,
+        })
+      store.save()
+      return { uuid: share.uuid, name: share.name, location: share.volume }
+    },
+    mountShare({ protocol, source = '', dsm = '', baseDir = '' }, nodes, user) {
+      const [, host, name] = /^\/\/([^/]+)\/([^/]+)$/.exec(source) ?? []
+      if (host === undefined) throw new Error('Failed to parse dsmIp and shareName from source path')
+      if (protocol === 'smb' && user === undefined) throw new Error('Missing secrets for node staging volume')
+      const staged = store.shares().find(s => s.name === name)
+      if (!staged) throw new Error(`Failed to set privilege, source: ${source}, err: no such share`)
+      if (protocol === 'smb') {
+        const others = staged.permissions.filter(p => p.name !== user)
+        staged.permissions = [...others, { name: user ?? '', of: 'local_user' }]
+        store.save()
+        return { uuid: staged.uuid }
+      }
+      staged.rules = nodes.map(client => ({ client, privilege: 'rw', root_squash: 'root' }))
+      store.save()
+      if (dsm === '' || baseDir === '')
+        throw new Error('Invalid inputs: server(dsm) and baseDir are required.')
+      // What is mounted is the folder that the attributes name, by whatever rules that one has.
+      const share = store.shares().find(s => `${s.volume}/${s.name}` === baseDir)
+      if (!share || share.rules.length === 0)
+        throw new Error(`mount.nfs: access denied by server while mounting ${dsm}:${baseDir}`)
+      return { uuid: share.uuid }
+    },
     deleteVolume(uuid) {
+      const share = store.shares().find(s => s.uuid === uuid)
+      if (share) store.deleteShare(share)
       const target = targetOf(uuid)
       const lun = store.state.luns.find(l => l.uuid === uuid)
       if (lun) store.deleteLun(lun)

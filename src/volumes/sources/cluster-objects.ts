@@ -1,6 +1,7 @@
 import { parseSize } from '../../cluster/size.ts'
 import type { KubernetesObject } from '../../kubernetes/kubernetes.ts'
-import { protocolOf, type VolumeTestimony } from './volume-source.ts'
+import { protocolOf } from '../protocol.ts'
+import type { VolumeTestimony } from './volume-source.ts'
 
 /** An object of a cluster, dead or alive. */
 export interface ClusterObject {

@@ -1,4 +1,5 @@
-import type { Protocol, VolumeSource, VolumeTestimony } from './volume-source.ts'
+import type { Protocol } from '../protocol.ts'
+import type { VolumeSource, VolumeTestimony } from './volume-source.ts'
 
 /** What a NAS tells of itself, as far as the map goes by it. */
 export interface NasListing {

@@ -1,5 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isShare, protocolOf } from '../../../volumes/protocol.ts'
 import type { ObjectStore } from '../store.ts'
 import type { Stored } from '../stored.ts'
 import {
@@ -93,9 +94,15 @@ function start(controlled: Controlled, pod: Stored): boolean {
       'FailedMount',
       'driver name csi.san.synology.com not found in the list of registered CSI drivers',
     )
+  const mounted = new Map<PodVolume, string>()
   for (const volume of csi)
     try {
-      nas.login(volume.handle as string, machine.initiator, machine.address)
+      if (!isShare(protocolOf(volume.attributes)))
+        nas.login(volume.handle as string, machine.initiator, machine.address)
+      else {
+        const nodes = machines.nodes().map(m => m.address)
+        mounted.set(volume, nas.mountShare(volume.attributes, nodes, userOf(store, volume)).uuid)
+      }
     } catch (error) {
       return waiting(
         'FailedMount',
@@ -116,7 +123,8 @@ function start(controlled: Controlled, pod: Stored): boolean {
       if (volume.readOnly) return waiting('FailedMount', `wrong fs type, bad superblock on ${lun.name}`)
       nas.format(lun.uuid, volume.fsType)
     }
-    for (const path of volume.paths) mounts[path] = nas.filesOf(volume.handle as string)
+    for (const path of volume.paths)
+      mounts[path] = nas.filesOf(mounted.get(volume) ?? (volume.handle as string))
   }
   const job = pod.metadata.ownerReferences?.[0]?.kind === 'Job'
   const crashes = ['application-never-healthy', 'application-degraded']
@@ -146,7 +154,7 @@ function start(controlled: Controlled, pod: Stored): boolean {
   }
   // An application that finds nothing where its data should be begins anew: the very thing that must not happen.
   for (const volume of csi) {
-    const folder = nas.filesOf(volume.handle as string)
+    const folder = nas.filesOf(mounted.get(volume) ?? (volume.handle as string))
     if (!volume.readOnly && readdirSync(folder).length === 0)
       writeFileSync(join(folder, 'initialised.txt'), `${namespace}/${pod.metadata.name} began anew\n`)
   }
@@ -267,6 +275,8 @@ interface PodVolume {
   pv: string | undefined
   handle: string | undefined
   fsType: string
+  attributes: Record<string, string>
+  secret: { name: string; namespace: string } | undefined
   readOnly: boolean
   paths: string[]
 }
@@ -288,6 +298,8 @@ export function volumesOf(store: ObjectStore, pod: Stored): PodVolume[] {
         pv,
         handle: dig(volumeObject, 'spec', 'csi', 'volumeHandle'),
         fsType: dig(volumeObject, 'spec', 'csi', 'fsType') ?? 'ext4',
+        attributes: dig(volumeObject, 'spec', 'csi', 'volumeAttributes') ?? {},
+        secret: dig(volumeObject, 'spec', 'csi', 'nodeStageSecretRef'),
         readOnly: (dig<string[]>(volumeObject, 'spec', 'mountOptions') ?? []).includes('ro'),
         paths: digList(pod, 'spec', 'containers').flatMap(c =>
           digList(c, 'volumeMounts')
@@ -297,6 +309,14 @@ export function volumesOf(store: ObjectStore, pod: Stored): PodVolume[] {
       },
     ]
   })
+}
+
+/** Who mounts a share by SMB, as its secret says. */
+function userOf(store: ObjectStore, { secret }: PodVolume): string | undefined {
+  if (secret === undefined) return undefined
+  const found = store.find({ resource: store.kind('Secret'), ...secret })
+  const username = dig<string>(found, 'data', 'username')
+  return username === undefined ? undefined : Buffer.from(username, 'base64').toString()
 }
 
 /** A disk can be attached to one node at a time: pods that share one go where it is. */

@@ -1,4 +1,6 @@
 import { parseSize } from '../../../cluster/size.ts'
+import { isShare, protocolOf } from '../../../volumes/protocol.ts'
+import type { NasSeam } from '../../seams.ts'
 import { inUse, type ObjectStore } from '../store.ts'
 import type { Stored } from '../stored.ts'
 import { type Controlled, type Controller, dig, digList, refOf, runs } from './context.ts'
@@ -169,13 +171,12 @@ function provision(controlled: Controlled, claim: Stored): void {
   if (storageClass?.provisioner !== driver || !runs(store, /synology-csi-controller/)) return
   const name = `pvc-${claim.metadata.uid}`
   const size = String(dig(claim, 'spec', 'resources', 'requests', 'storage'))
-  let uuid: string
+  const parameters = dig<Record<string, string>>(storageClass, 'parameters') ?? {}
+  let csi: object
   try {
-    uuid = nas.createVolume({
-      name: `k8s-csi-${name}`,
-      sizeBytes: parseSize(size, ''),
-      description: `${claim.metadata.namespace}/${claim.metadata.name}`,
-    }).uuid
+    csi = isShare(protocolOf(parameters))
+      ? shareFor(nas, name, parseSize(size, ''), parameters)
+      : lunFor(nas, name, parseSize(size, ''), claim, parameters)
   } catch (error) {
     store.setStatus(refOf(store, claim), {
       phase: 'Pending',
@@ -203,20 +204,54 @@ function provision(controlled: Controlled, claim: Stored): void {
             name: claim.metadata.name,
             uid: claim.metadata.uid,
           },
-          csi: {
-            driver,
-            volumeHandle: uuid,
-            fsType: dig(storageClass, 'parameters', 'fsType') ?? 'ext4',
-            volumeAttributes: {
-              dsm: dig(storageClass, 'parameters', 'dsm') ?? '',
-              protocol: 'iscsi',
-              source: '',
-            },
-          },
+          csi,
         },
       },
       'csi-provisioner',
     )
+}
+
+function lunFor(
+  nas: NasSeam,
+  pv: string,
+  sizeBytes: number,
+  { metadata: { namespace, name } }: Stored,
+  { dsm = '', fsType = 'ext4' }: Record<string, string>,
+): object {
+  const { uuid } = nas.createVolume({
+    name: `k8s-csi-${pv}`,
+    sizeBytes,
+    description: `${namespace}/${name}`,
+  })
+  return {
+    driver,
+    volumeHandle: uuid,
+    fsType,
+    volumeAttributes: { dsm, protocol: 'iscsi', source: '' },
+  }
+}
+
+function shareFor(nas: NasSeam, pv: string, sizeBytes: number, parameters: Record<string, string>): object {
+  const { dsm = '', mountPermissions = '' } = parameters
+  const protocol = protocolOf(parameters)
+  const { uuid, name, location } = nas.createShare({ name: `k8s-csi-${pv}`, sizeBytes })
+  const secret = {
+    name: parameters['csi.storage.k8s.io/node-stage-secret-name'],
+    namespace: parameters['csi.storage.k8s.io/node-stage-secret-namespace'],
+  }
+  return {
+    driver,
+    volumeHandle: uuid,
+    ...(secret.name === undefined ? {} : { nodeStageSecretRef: secret }),
+    volumeAttributes: {
+      dsm,
+      protocol,
+      source: `//${dsm}/${name}`,
+      baseDir: protocol === 'nfs' ? `${location}/${name}` : '',
+      formatOptions: '',
+      mountPermissions,
+    },
+  }
 }
 
 /** Gives a volume its phase, and has the driver delete the disk of one that is Released and not to be kept. */
