@@ -13,18 +13,22 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { copyProgram, parseCopyVerdict } from '../../src/volumes/programs.ts'
+import { measureVolumePlan, type VolumePlanTimes } from './volume-plan.ts'
 
 /**
  * A copy with its verification, by the program that recover runs in Jobs, against what a person would type: `rsync -aHAXS`
- * and then `rsync -c`. Run as dist/test/bench/volumes.js; says why it measures nothing where rsync is missing.
+ * and then `rsync -c`; and the plan for many volumes against OpenTofu's. Run as dist/test/bench/volumes.js; says why it
+ * measures nothing where rsync or OpenTofu is missing.
  */
 const { values: flags } = parseArgs({
   options: {
     json: { type: 'string' },
-    /** Small files; each has 24 KiB. */
+    /** Small files; each has 24 KiB. 0 copies nothing. */
     files: { type: 'string', default: '20000' },
     /** Large files of 1 GiB each, of which 140 MiB are data and the rest holes. */
     sparse: { type: 'string', default: '4' },
+    /** Volumes that are planned; 0 plans none. */
+    volumes: { type: 'string', default: '10000' },
     /** How often each is measured, in turns; the best counts. */
     rounds: { type: 'string', default: '3' },
     /** Where source and destination lie. */
@@ -32,11 +36,38 @@ const { values: flags } = parseArgs({
   },
 })
 const everything = ['-aHAXS', '--numeric-ids']
+const best = (all: number[]) => Math.min(...all)
+const show = (all: number[]) => all.map(s => s.toFixed(1)).join(', ')
 
 function main(): void {
+  const copies = Number(flags.files) > 0 ? measureCopies() : undefined
+  const plan = Number(flags.volumes) > 0 ? measurePlan() : undefined
+  const json = `${JSON.stringify({ node: process.version, ...copies, ...(plan ? { plan } : {}) }, null, 2)}\n`
+  if (flags.json === undefined) process.stdout.write(`\n${json}`)
+  else writeFileSync(flags.json, json)
+}
+
+function measurePlan(): (VolumePlanTimes & { ratio: number }) | undefined {
+  const times = measureVolumePlan(Number(flags.volumes), Number(flags.rounds))
+  if (typeof times === 'string') {
+    process.stdout.write(`skipped: plans against OpenTofu: ${times}\n`)
+    return undefined
+  }
+  const { count, entries, ours, theirs } = times
+  const ratio = Math.round((best(theirs) / best(ours)) * 100) / 100
+  process.stdout.write(
+    `Plan for ${count} volumes, ${availableParallelism()} cores\n` +
+      `recover, a whole recovery, ${entries} steps  ${show(ours)} s\n` +
+      `tofu plan, ${count} terraform_data         ${show(theirs)} s\n` +
+      `best against best: ${ratio} times faster\n`,
+  )
+  return { ...times, ratio }
+}
+
+function measureCopies() {
   if (spawnSync('rsync', ['--version']).status !== 0) {
     process.stdout.write('skipped: copies against rsync: it is not installed\n')
-    return
+    return undefined
   }
   const folder = mkdtempSync(join(flags.dir, 'recover-bench-'))
   try {
@@ -51,7 +82,7 @@ function main(): void {
       ours.push(timed(folder, to => copyByRecover(folder, source, to)))
       theirs.push(timed(folder, to => copyByHand(source, to)))
     }
-    tell({ bytes, ours, theirs })
+    return tell({ bytes, ours, theirs })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -118,19 +149,15 @@ function fill(source: string, files: number, sparse: number): number {
   return files * small.length + sparse * 140 * chunk.length
 }
 
-function tell({ bytes, ours, theirs }: { bytes: number; ours: number[]; theirs: number[] }): void {
-  const best = (all: number[]) => Math.min(...all)
+function tell({ bytes, ours, theirs }: { bytes: number; ours: number[]; theirs: number[] }) {
   const ratio = Math.round((best(ours) / best(theirs)) * 100) / 100
-  const show = (all: number[]) => all.map(s => s.toFixed(1)).join(', ')
   process.stdout.write(
     `Copy with verification, ${Math.round(bytes / 2 ** 20)} MiB in ${flags.files} small files and ${flags.sparse} sparse ones, ${availableParallelism()} cores, ${flags.dir}\n` +
       `recover's program                    ${show(ours)} s\n` +
       `rsync -aHAXS, then rsync -c, sync    ${show(theirs)} s\n` +
       `best against best: ${ratio} x\n`,
   )
-  const json = `${JSON.stringify({ bytes, files: Number(flags.files), ours, theirs, ratio, node: process.version }, null, 2)}\n`
-  if (flags.json === undefined) process.stdout.write(`\n${json}`)
-  else writeFileSync(flags.json, json)
+  return { bytes, files: Number(flags.files), ours, theirs, ratio }
 }
 
 main()

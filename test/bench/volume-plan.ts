@@ -1,0 +1,91 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** Seconds that planning takes, process and all: once for each round. */
+export interface VolumePlanTimes {
+  count: number
+  /** Steps of recover's plan. */
+  entries: number
+  ours: number[]
+  theirs: number[]
+}
+
+const openTofu = { module: 'github.com/opentofu/opentofu', version: 'v1.12.6' }
+
+/**
+ * The plan of a recovery with `count` volumes against OpenTofu's plan of as many `terraform_data` resources, in turns. A text
+ * says why nothing is measured. OpenTofu is made from its Go module when it is not in the cache yet, which takes an hour of
+ * one core.
+ */
+export function measureVolumePlan(count: number, rounds: number): VolumePlanTimes | string {
+  const tofu = tofuAt()
+  if (typeof tofu !== 'object') return tofu
+  const folder = mkdtempSync(join(tmpdir(), 'recover-bench-plan-'))
+  try {
+    writeFileSync(
+      join(folder, 'main.tf'),
+      `resource "terraform_data" "volume" {\n  count = ${count}\n  input = "claim-\${count.index}"\n}\n`,
+    )
+    // Neither asks anybody anything: terraform_data is OpenTofu's own.
+    must(tofu.path, ['init', '-input=false', '-no-color'], folder)
+    const times: VolumePlanTimes = { count, entries: 0, ours: [], theirs: [] }
+    for (let round = 0; round < rounds; round += 1) {
+      const child = fileURLToPath(new URL('./volume-plan-child.js', import.meta.url))
+      const ours = must(process.execPath, [child, String(count), folder], folder)
+      times.entries = (JSON.parse(ours.stdout) as { entries: number }).entries
+      times.ours.push(ours.seconds)
+      const theirs = must(tofu.path, ['plan', '-input=false', '-no-color', '-out=plan'], folder)
+      if (!theirs.stdout.includes(`Plan: ${count} to add`))
+        throw new Error(`OpenTofu plans something else: ${theirs.stdout.slice(-300)}`)
+      times.theirs.push(theirs.seconds)
+    }
+    return times
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** OpenTofu's program, or why there is none. */
+function tofuAt(): { path: string } | string {
+  const { module, version } = openTofu
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'recover-ci')
+  const path = join(cache, `opentofu-${version}`, 'tofu')
+  if (existsSync(path)) return { path }
+  if (spawnSync('go', ['version']).status !== 0) return 'there is no OpenTofu, and no Go to make it with'
+  mkdirSync(cache, { recursive: true })
+  const work = mkdtempSync(join(cache, 'opentofu-'))
+  try {
+    process.stdout.write(`making OpenTofu ${version} from its Go module …\n`)
+    const found = spawnSync('go', ['mod', 'download', '-json', `${module}@${version}`], {
+      cwd: work,
+      encoding: 'utf8',
+    })
+    if (found.status !== 0) return `there is no OpenTofu, and its Go module cannot be had: ${found.stderr}`
+    // Its go.mod replaces a module, which `go install` of a version does not take: it is built where it lies.
+    const { Dir } = JSON.parse(found.stdout) as { Dir: string }
+    const flags = ['-trimpath', '-mod=readonly', '-ldflags', '-s -w', '-o', join(work, 'tofu'), './cmd/tofu']
+    const built = spawnSync('nice', ['-n', '19', 'go', 'build', ...flags], {
+      cwd: Dir,
+      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '' },
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+    })
+    if (built.status !== 0) return `there is no OpenTofu, and it cannot be built: ${built.stderr.slice(-500)}`
+    // There whole or not at all.
+    mkdirSync(join(path, '..'), { recursive: true })
+    renameSync(join(work, 'tofu'), path)
+    return { path }
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+function must(program: string, args: string[], cwd: string): { stdout: string; seconds: number } {
+  const began = performance.now()
+  const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 28 })
+  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr}`)
+  return { stdout, seconds: (performance.now() - began) / 1000 }
+}
