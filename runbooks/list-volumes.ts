@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import type { Strategy } from '../src/cluster/schema.ts'
+import { mayWrite } from '../src/nas/nas.ts'
 import { byName, type ListedVolume, listVolumes } from '../src/volumes/listing.ts'
 import { ownedIn, possibleOnShare } from '../src/volumes/map.ts'
 import { isShare, type Protocol, protocolOf } from '../src/volumes/protocol.ts'
@@ -28,6 +29,8 @@ export interface VolumeRow extends ListedVolume {
   strategy?: Strategy
   /** What to answer before anything is written; absent when nothing is open. */
   question?: string
+  /** Of a share that is on the NAS, who may write to it by NFS, as its rules say. Who has it mounted no NAS tells. */
+  mayWrite?: string[]
   /** One sentence: what a recovery would do with it. */
   says: string
 }
@@ -92,7 +95,7 @@ export async function listVolumesFrom(question: VolumesQuestion): Promise<Volume
   const silent = wanted
     .filter(c => !volumes.some(v => v.claim === c.id))
     .map((c): ListedVolume => ({ claim: c.id, luns: [], formerly: [], verdict: 'no-lun', doubts: [] }))
-  const rows = [...volumes, ...silent].map(volume => rowOf(volume, cluster, sources))
+  const rows = [...volumes, ...silent].map(volume => rowOf(volume, cluster, sources, nas?.now))
   return {
     volumes: rows.sort(byName),
     ...(nas?.now ? { ownerless: ownerlessOf(nas.now, all, sources) } : {}),
@@ -129,6 +132,7 @@ function rowOf(
   volume: ListedVolume,
   cluster: Cluster | undefined,
   sources: readonly VolumeSource[],
+  now: NasNow | undefined,
 ): VolumeRow {
   const claim = cluster?.inventory.claims.find(c => c.id === volume.claim)
   const strategy = claim && cluster?.strategy(claim.id)
@@ -140,12 +144,14 @@ function rowOf(
   const named = cluster?.inventory.storageClasses.find(c => c.name === claim?.storageClass)
   const protocol = volume.protocol ?? protocolOf(named?.parameters)
   const told = { ...volume, ...(protocol === undefined ? {} : { protocol }) }
+  const share = now?.shares.find(s => s.uuid === volume.luns[0]?.lun)
   const { says, question } = saysOf(told, strategy, cluster !== undefined, removed?.where)
   return {
     ...told,
     ...(size === undefined ? {} : { sizeBytes: size }),
     ...(claim?.owners[0] === undefined ? {} : { owner: claim.owners[0] }),
     ...(strategy === undefined ? {} : { strategy }),
+    ...(share?.protocol === 'nfs' ? { mayWrite: mayWrite(share) } : {}),
     ...(question === undefined ? {} : { question }),
     says,
   }

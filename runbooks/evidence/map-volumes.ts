@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { claimsOutOfNowhere } from '../../src/cluster/application-claims.ts'
-import type { NasReader } from '../../src/nas/nas.ts'
+import { mayWrite, type NasReader } from '../../src/nas/nas.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import type { ListedVolume } from '../../src/volumes/listing.ts'
 import { mappedVolume, mapVolumes } from '../../src/volumes/map.ts'
@@ -94,7 +94,7 @@ export const mapTheVolumes = step({
         map.onShares
           .map(
             ({ claim, strategy, share }) =>
-              `${claim} is on the shared folder ${share} of the NAS, which is no LUN and cannot come back by ${strategy}`,
+              `${claim} is on the shared folder ${share.name} of the NAS, which is no LUN and cannot come back by ${strategy}${writersOf(share.uuid, now)}`,
           )
           .join('; '),
         shareRemedy,
@@ -176,6 +176,12 @@ async function oneSource(open: ListedVolume[], sources: VolumeSource[], { luns }
     `two sources must agree before a disk is written to, or Git and the NAS, and there is one: ${open.map(v => `${v.claim}: ${v.doubts.join('; ')}`).join('; ')}${unread.length > 0 ? ` (${unread.join('; ')})` : ''}`,
     `${goOn}Is that right? Then say so in recover.yaml: \`luns: { ${answer} }\`. Or name a second source there: \`evidence: [kine:PATH]\`, a controller’s database, an archive of k0s backup, or what an earlier run kept of a machine (\`kubelet:\` in the folder evidence of its run)`,
   )
+}
+
+/** Whom a share's rules let write, by NFS, as the end of a sentence. */
+function writersOf(uuid: string, { shares }: NasNow): string {
+  const writers = mayWrite(shares.find(s => s.uuid === uuid))
+  return writers.length === 0 ? '' : `; by its NFS rules ${writers.join(', ')} may write to it`
 }
 
 /** Every claim that comes back. */

@@ -55,6 +55,11 @@ export interface ShareClient {
   may: 'write' | 'read' | 'nothing'
 }
 
+/** Clients that a share's rules let write by NFS; nobody where there is no such share. */
+export function mayWrite(share: Pick<Share, 'clients'> | undefined): string[] {
+  return (share?.clients ?? []).filter(c => c.may === 'write').map(c => c.client)
+}
+
 export interface Snapshot {
   uuid: string
   name: string

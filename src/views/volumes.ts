@@ -14,6 +14,7 @@ interface ShownVolume {
   question?: string
   says: string
   strategy?: string
+  mayWrite?: string[]
 }
 
 /** A LUN or share that no claim has. */
@@ -84,6 +85,13 @@ export function showVolumes(
     ])
     lines.push(showTable(titles, rows, page).trimEnd())
   }
+  const shared = map.volumes.filter(v => v.mayWrite !== undefined)
+  if (shared.length > 0)
+    lines.push(
+      '',
+      'Who may write to shares by their NFS rules (who has one mounted no NAS tells):',
+      ...shared.map(v => wrap(`  ${nameOf(v)}: ${v.mayWrite?.join(', ') || 'nobody'}`, page.columns, 4)),
+    )
   if (map.ownerless && map.ownerless.length > 0)
     lines.push(
       '',

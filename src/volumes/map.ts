@@ -35,13 +35,18 @@ export interface KnownLun {
   targets: number[]
 }
 
+export interface KnownShare {
+  uuid: string
+  name: string
+}
+
 /** The map, and everything about it that a person must hear before anything is written. */
 export interface VolumeMap {
   volumes: MappedVolume[]
   /** Claims of which the sources contradict each other, or of which only one knows anything: never written to. */
   open: ListedVolume[]
   /** Claims whose data is on a shared folder, by a strategy that shared folders do not have. */
-  onShares: { claim: string; strategy: MappedVolume['strategy']; share: string }[]
+  onShares: { claim: string; strategy: MappedVolume['strategy']; share: KnownShare }[]
   /** Claims that need their data and for which no source names a disk. */
   homeless: string[]
   /** LUNs, and shares of the CSI driver, that no claim owns. */
@@ -57,7 +62,7 @@ export function mapVolumes(
   sources: readonly VolumeSource[],
   luns: readonly KnownLun[],
   /** Shares of the NAS, which are there and are no LUNs. */
-  shares: readonly { uuid: string; name: string }[] = [],
+  shares: readonly KnownShare[] = [],
 ): VolumeMap {
   const map: VolumeMap = { volumes: [], open: [], onShares: [], homeless: [], ownerless: [] }
   const rows = listVolumes(sources, new Set([...luns, ...shares].map(d => d.uuid)))
@@ -77,7 +82,7 @@ export function mapVolumes(
     const share = named && shareOf.get(named.lun)
     if (claim.strategy === 'new' || claim.strategy === 'restore') map.volumes.push({ ...common, sources: [] })
     else if (row?.verdict === 'contradiction' || row?.verdict === 'one-source') map.open.push(row)
-    else if (share) map.onShares.push({ claim: claim.id, strategy: claim.strategy, share: share.name })
+    else if (share) map.onShares.push({ claim: claim.id, strategy: claim.strategy, share })
     else if (!named || !lun) map.homeless.push(claim.id)
     else
       map.volumes.push({

@@ -6,54 +6,7 @@ import type { NasState } from '../../src/lab/nas/store.ts'
 import { World } from '../../src/lab/world.ts'
 import { showVolumes } from '../../src/views/volumes.ts'
 import { applied, failuresOf, type Home, homeOf, labFolder, rehearseAt } from '../recovery/home.ts'
-
-const uuid = '77f97c58-1111-4222-8333-444455556666'
-const pv = 'pvc-77f97c58-db4d-4205-8a11-444455556666'
-
-/** The example with its photos on a shared folder, as the CSI driver makes one for a class of NFS. */
-function withPhotosOnNfs(home: Home): void {
-  const at = (path: string) => join(home.file, '..', 'applications', path)
-  const claim = readFileSync(at('photos/claim.yaml'), 'utf8')
-  writeFileSync(at('photos/claim.yaml'), claim.replace('synology-iscsi', 'synology-nfs'))
-  appendFileSync(
-    at('synology-csi/storage-class.yaml'),
-    `---
-apiVersion: storage.k8s.io/v1
-kind: StorageClass
-metadata:
-  name: synology-nfs
-provisioner: csi.san.synology.com
-parameters: { dsm: 192.0.2.17, location: /volume1, protocol: nfs, mountPermissions: '0755' }
-reclaimPolicy: Retain
-`,
-  )
-}
-
-/** Git says which share it is. */
-function withVolumeInGit(home: Home): void {
-  appendFileSync(
-    join(home.file, '..', 'applications/photos/claim.yaml'),
-    `---
-apiVersion: v1
-kind: PersistentVolume
-metadata: { name: ${pv} }
-spec:
-  capacity: { storage: 200Gi }
-  accessModes: [ReadWriteOnce]
-  persistentVolumeReclaimPolicy: Retain
-  storageClassName: synology-nfs
-  claimRef: { namespace: photos, name: library }
-  csi:
-    driver: csi.san.synology.com
-    volumeHandle: ${uuid}
-    volumeAttributes:
-      dsm: 192.0.2.17
-      protocol: nfs
-      source: //192.0.2.17/${`k8s-csi-${pv}`.slice(0, 32)}
-      baseDir: /volume1/${`k8s-csi-${pv}`.slice(0, 32)}
-`,
-  )
-}
+import { pv, uuid, withPhotosOnNfs, withVolumeInGit } from '../recovery/nfs-home.ts'
 
 const listed = (home: Home) =>
   listVolumesFrom({ where: home.file, from: [], offline: true, now: new AbortController().signal })
@@ -103,7 +56,7 @@ test('a run stops at a claim on a shared folder before anything is changed, and 
   const told = run.result?.failures.find(f => f.step === 'evidence/map-volumes')
   expect(told?.fault).toMatchObject({
     message: expect.stringContaining(
-      `photos/library is on the shared folder ${`k8s-csi-${pv}`.slice(0, 32)} of the NAS, which is no LUN and cannot come back by adopt`,
+      `photos/library is on the shared folder ${`k8s-csi-${pv}`.slice(0, 32)} of the NAS, which is no LUN and cannot come back by adopt; by its NFS rules 192.0.2.11, 192.0.2.12 may write to it`,
     ),
     remedy: expect.stringContaining('Its files stay where they are'),
   })

@@ -129,7 +129,9 @@ test('a share, whose name is cut off, is known by its uuid, and is no LUN', () =
     volumes: [],
     open: [],
     homeless: [],
-    onShares: [{ claim: 'grafana/data', strategy: 'copy', share: 'k8s-csi-pvc-share' }],
+    onShares: [
+      { claim: 'grafana/data', strategy: 'copy', share: { uuid: 'share', name: 'k8s-csi-pvc-share' } },
+    ],
   })
   // Told to leave it alone, or to take a backup: nothing is asked of what held its data.
   for (const strategy of ['new', 'restore'] as const)
