@@ -2,7 +2,8 @@ import { Agent, request } from 'undici'
 import { expect } from 'vitest'
 
 // The requests of the real synology-csi 1.2.1, as it was recorded: always GET, keys sorted, form encoding, the session in a
-// cookie, no token; values quoted or not exactly as it does.
+// cookie, no token; values quoted or not exactly as it does. Never closed: the test files of one worker share it, and the labs
+// that it leads to close their ends.
 export const agent = new Agent({ connect: { rejectUnauthorized: false } })
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever the NAS answers, and tests look into it

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Lab, startLab } from '../../src/lab/lab.ts'
 import { World } from '../../src/lab/world.ts'
 import { scratch } from '../runbook/harness.ts'
-import { agent, get, type Json, login } from './csi-requests.ts'
+import { get, type Json, login } from './csi-requests.ts'
 import { smallBlueprint } from './small-world.ts'
 
 let lab: Lab
@@ -18,7 +18,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await lab.close()
-  await agent.close()
 })
 
 /** Exactly as Go's url.Values are encoded: keys sorted, a blank is a plus. */

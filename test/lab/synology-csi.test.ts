@@ -18,7 +18,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await lab.close()
-  await agent.close()
 })
 
 describe.each(['url', 'plain'] as const)('over its %s, the CSI driver', scheme => {
