@@ -7,7 +7,7 @@ import {
   minutes,
   notes,
 } from './harness/bare-machine.ts'
-import { startEar } from './harness/bmc.ts'
+import { startIpmiBmc } from './harness/bmc.ts'
 import { makeHome } from './harness/home.ts'
 import { describeReal } from './harness/place.ts'
 import { hashOf } from './harness/virtual-machine.ts'
@@ -25,17 +25,18 @@ describeReal('a machine with UEFI', () => {
   })
 
   test(
-    'woken by a packet, the line cut while the disk is written: found again, finished, proven',
+    'switched on by IPMI to boot the network, the line cut while the disk is written: found again, finished, proven',
     async () => {
       const { machine } = bare
       const before = hashOf(machine.disks[1]!)
-      const by = await bare.attach(startEar)
+      const by = await bare.attach(startIpmiBmc)
       // The image lies on the machine: what writes it goes on without us.
       const home = await makeHome(bare, { trust: 'hash', install: ['pxe'], by })
       const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       await during('the disk to be written', program, () => bare.written() > 40 << 20, 12 * minutes)
       await bare.cutLine()
       const facts = await installed(bare, home, program)
+      expect(machine.orders()).toContain('set boot pxe')
       expect(notes(home)).toContain(`found the installation on ${machine.name} that was begun before`)
       expect(facts).toMatchObject({ uefi: true, rootFileSystem: 'ext4', run: { host: machine.name } })
       const disk = facts.disks.find(d => d.boot)!

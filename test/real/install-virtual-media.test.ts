@@ -8,7 +8,7 @@ import {
   notes,
 } from './harness/bare-machine.ts'
 import { startRedfishBmc } from './harness/bmc.ts'
-import { makeHome } from './harness/home.ts'
+import { makeHome, toolText } from './harness/home.ts'
 import { describeReal } from './harness/place.ts'
 import { hashOf } from './harness/virtual-machine.ts'
 
@@ -46,6 +46,8 @@ describeReal('a machine whose BMC has a virtual drive', () => {
       expect(facts.run?.host).toBe(machine.name)
       expect(facts.disks.find(d => d.boot)?.serial).toBe(machine.disks[0]!.serial)
       expect(machine.chassis('get', 'cd', 'boot')).toBe('cd:\nboot:none\n')
+      // By Ignition's own engine, which compared its hash, on a machine that has no way to where it came from.
+      expect(bare.ssh('cat /opt/tool')).toBe(toolText)
       expect(machine.orders()).toContain('set boot cdrom')
       expect(hashOf(machine.disks[1]!)).toBe(before)
     },

@@ -4,12 +4,16 @@ import { describe, expect, test } from 'vitest'
 import { connectIpmi } from '../../src/hosts/power/ipmi.ts'
 import type { IpmiAccess } from '../../src/hosts/power/ipmitool.ts'
 import { connectRedfish } from '../../src/hosts/power/redfish.ts'
+import { connectWakeOnLan } from '../../src/hosts/power/wake-on-lan.ts'
 import { type PowerSubject, powerContract } from '../hosts/power/contract.ts'
 import { labBmc, login, standInSubject } from '../hosts/power/lab-bmc.ts'
-import { running } from './harness/commands.ts'
+import { startEar } from './harness/bmc.ts'
+import { running, until } from './harness/commands.ts'
 import { type FileBmc, fileMachine, startFileBmc } from './harness/file-bmc.ts'
+import { openNetwork } from './harness/network.ts'
 import { describeReal, place } from './harness/place.ts'
 import { startSushy } from './harness/sushy-emulator.ts'
+import { makeVirtualMachine, type VirtualMachine } from './harness/virtual-machine.ts'
 
 const signal = () => AbortSignal.timeout(60_000)
 let count = 0
@@ -18,6 +22,28 @@ const next = (name: string) => {
   count += 1
   return { folder: join(place().folder, `${name}-${count}`), address: `127.0.62.${count}` }
 }
+
+describeReal('Wake-on-LAN in a network', () => {
+  test('the packet arrives as a broadcast, and wakes the machine whose MAC address is in it and no other', async () => {
+    const network = openNetwork()
+    const [sleeps, wakes] = [14, 15].map(number =>
+      makeVirtualMachine(network, { name: `carbon${number}`, number, disks: [], memory: 64 }),
+    ) as [VirtualMachine, VirtualMachine]
+    const ears = [startEar(network, sleeps, 200), startEar(network, wakes, 201)]
+    try {
+      // An ear that is not there yet hears nothing; a person would press again, too.
+      await until('the machine to wake', 30_000, async () => {
+        await connectWakeOnLan({ where: 'here', mac: wakes.mac, pace: 0.01 }).writer.turnOn(signal())
+        return wakes.isOn() || undefined
+      })
+      expect(sleeps.isOn()).toBe(false)
+    } finally {
+      wakes.press('off')
+      for (const ear of ears) await ear.close()
+      network.close()
+    }
+  })
+})
 
 describeReal('power by IPMI', () => {
   const installed = ['ipmi_sim', 'ipmitool'].every(

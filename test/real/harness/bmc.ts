@@ -149,10 +149,11 @@ function buttonsOf({ name, uuid, mac, chassis, isOn, press }: VirtualMachine): P
  * An ear for the packet that wakes a machine. QEMU has no card that listens while its machine is off; here a program in a
  * network namespace of its own, on the same bridge, hears what the card would hear, and presses the button for its MAC
  * address. The packet is the real one, and has to arrive as a broadcast.
+ * @param number last part of the ear's own address
  */
-export function startEar(network: Network, machine: VirtualMachine): Switch {
+export function startEar(network: Network, machine: VirtualMachine, number: number): Pick<Switch, 'close'> {
   const name = `${network.bridge}-${machine.name}-ear`
-  network.plug(name, network.address(200), '52:54:00:77:00:c8')
+  network.plug(name, network.address(number), `52:54:00:77:00:${number.toString(16)}`)
   const wanted = Buffer.concat([
     Buffer.alloc(6, 0xff),
     ...Array.from({ length: 16 }, () => Buffer.from(machine.mac.replaceAll(':', ''), 'hex')),
@@ -165,7 +166,6 @@ export function startEar(network: Network, machine: VirtualMachine): Switch {
     if (packet.includes(wanted) && !machine.isOn()) machine.press('on')
   })
   return {
-    power: { wakeOnLan: machine.mac },
     async close() {
       ear.kill('SIGKILL')
       await ended

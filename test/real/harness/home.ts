@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { RungName } from '../../../src/cluster/schema.ts'
+import { keepSource } from '../../../src/hosts/ignition/source-kit.ts'
 import type { JournalRecord } from '../../../src/runbook/replay.ts'
 import { root } from '../../cli/program.ts'
 import type { BareMachine } from './bare-machine.ts'
@@ -39,6 +42,20 @@ export interface HomeOptions {
   by?: Switch
 }
 
+/** What {@link makeHome}'s config has at `/opt/tool` of each machine. */
+export const toolText = '#!/bin/sh\necho a tool\n'
+
+/** Puts a tool into a kit, and gives the address that it had. */
+async function keptTool(kit: string): Promise<string> {
+  const server = createServer((_, response) => response.end(toolText))
+  await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening))
+  const source = `http://127.0.0.1:${(server.address() as AddressInfo).port}/tool`
+  await keepSource(kit, { source }, 'a tool', new AbortController().signal)
+  server.closeAllConnections()
+  await new Promise(closed => server.close(closed))
+  return source
+}
+
 /** Makes a home with one machine. There is no NAS: nobody asks it for machines alone. */
 export async function makeHome(
   { network, machine, login }: Pick<BareMachine, 'network' | 'machine' | 'login'>,
@@ -65,6 +82,7 @@ export async function makeHome(
   const bin = join(root, 'bin/run.js')
   const files = join(folder, 'home')
   cpSync(join(root, 'examples/home'), files, { recursive: true })
+  const tool = await keptTool(join(files, 'kit'))
   const config = {
     ignition: { version: '3.3.0' },
     passwd: { users: [{ name: 'core', sshAuthorizedKeys: [login.public] }] },
@@ -76,6 +94,8 @@ export async function makeHome(
           overwrite: true,
           contents: { source: `data:,${machine.name}` },
         },
+        // Fetched from where nobody is any more: the kit has it.
+        { path: '/opt/tool', mode: 0o755, contents: { source: tool } },
       ],
     },
     systemd: {
@@ -122,6 +142,7 @@ export async function makeHome(
       iso: artifact(installer.iso),
       arguments: 'console=ttyS0 quiet',
     }
+    document.kit = './kit'
     document.netboot = { address: network.own }
     document.tools = { imageKey: { file: published.key, fingerprint: published.fingerprint } }
     delete document.checks
