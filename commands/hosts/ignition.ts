@@ -56,13 +56,17 @@ export default class HostsIgnition extends BaseCommand {
       ...(flags['files-dir'] === undefined ? {} : { filesDir: flags['files-dir'] }),
       ...(spec === undefined ? {} : { spec: spec as IgnitionSpec }),
     })
-    const sources = config === undefined ? [] : sourcesOfText(result.text, args.file, flags.kit)
+    const { sources, unknown } =
+      config === undefined ? { sources: [] } : sourcesOfText(result.text, args.file, flags.kit)
     if (!this.jsonEnabled()) {
       if (result.report !== '') tell(`${result.report}\n`)
       if (flags['warn-more']) for (const danger of dangers) tell(`warning: ${showDanger(danger)}\n`)
-      if (flags['warn-more'])
+      if (flags['warn-more']) {
         for (const { what, url, from } of sources)
           tell(`fetched at the first boot: ${what} (${url}), ${from}\n`)
+        if (unknown !== undefined)
+          tell(`warning: what is fetched at the first boot cannot be told: ${unknown}\n`)
+      }
       if (result.text !== '') this.log(result.text.trimEnd())
     }
     process.exitCode = result.exitCode

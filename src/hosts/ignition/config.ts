@@ -110,17 +110,18 @@ const unpackAtMost = 64 * 2 ** 20
 export function inlineBytes(resource: Resource | undefined): Buffer | undefined {
   const match = /^data:[^,]*?(;base64)?,(.*)$/s.exec(resource?.source ?? '')
   if (!match) return undefined
-  const bytes = match[1]
-    ? Buffer.from(decodeURIComponent(match[2] ?? ''), 'base64')
-    : Buffer.from(
-        Buffer.from(match[2] ?? '')
-          .toString('latin1')
-          .replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
-        'latin1',
-      )
-  if (resource?.compression !== 'gzip') return bytes
   try {
-    return gunzipSync(bytes, { maxOutputLength: unpackAtMost })
+    const bytes = match[1]
+      ? Buffer.from(decodeURIComponent(match[2] ?? ''), 'base64')
+      : Buffer.from(
+          Buffer.from(match[2] ?? '')
+            .toString('latin1')
+            .replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+              String.fromCharCode(Number.parseInt(hex, 16)),
+            ),
+          'latin1',
+        )
+    return resource?.compression === 'gzip' ? gunzipSync(bytes, { maxOutputLength: unpackAtMost }) : bytes
   } catch {
     return undefined
   }

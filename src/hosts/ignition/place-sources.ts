@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { Fault } from '../../runbook/fault.ts'
 import { type IgnitionConfig, parseIgnition, type Resource } from './config.ts'
 import type { KeptSource } from './source-kit.ts'
 import { allSources, type FoundSource, findSources, type SourceTree } from './sources.ts'
@@ -98,20 +99,27 @@ export function showPlace({ found, place, why }: PlacedSource): string {
 }
 
 /**
- * Where a config's sources would come from, told of its text alone: whether this computer serves is not known then.
+ * Where a config's sources would come from, told of its text alone: whether this computer serves is not known then. Says why,
+ * where that cannot be told, as of a merged config that is none.
  * @param kit folder; undefined where there is none
  */
 export function sourcesOfText(
   text: string,
   shown: string,
   kit: string | undefined,
-): { what: string; url: string; from: string }[] {
-  const tree = findSources(parseIgnition(text, shown), kit, shown)
-  return placeSources(tree, false).map(placed => ({
-    what: placed.found.what,
-    url: placed.found.url,
-    from: showPlace(placed),
-  }))
+): { sources: { what: string; url: string; from: string }[]; unknown?: string } {
+  try {
+    const tree = findSources(parseIgnition(text, shown), kit, shown)
+    const sources = placeSources(tree, false).map(placed => ({
+      what: placed.found.what,
+      url: placed.found.url,
+      from: showPlace(placed),
+    }))
+    return { sources }
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown
+    return { sources: [], unknown: thrown.message }
+  }
 }
 
 /** Base64 makes four bytes of three, once for every config that it lies within. */

@@ -9,7 +9,12 @@ import {
   inlineText,
   parseIgnition,
 } from '../../../src/hosts/ignition/config.ts'
-import { placeSources, showPlace, writeSources } from '../../../src/hosts/ignition/place-sources.ts'
+import {
+  placeSources,
+  showPlace,
+  sourcesOfText,
+  writeSources,
+} from '../../../src/hosts/ignition/place-sources.ts'
 import { keepSource, keptSource, whySourceIsAway } from '../../../src/hosts/ignition/source-kit.ts'
 import { allSources, findSources } from '../../../src/hosts/ignition/sources.ts'
 import { Fault } from '../../../src/runbook/fault.ts'
@@ -194,5 +199,18 @@ describe('what the kit has is put where the machine gets it', () => {
     expect(found).toThrow(Fault)
     expect(found).toThrow('a.ign merges configs that merge others, more than 8 deep')
     expect(existsSync(kit)).toBe(true)
+  })
+
+  test('a text that merges what is no config is told as that, and nothing else is said of it', () => {
+    const text = JSON.stringify({
+      ignition: {
+        version: '3.4.0',
+        config: { merge: [{ source: 'data:,%7Bno' }, { source: 'data:;base64,%' }] },
+      },
+    })
+    expect(sourcesOfText(text, 'a.bu', undefined)).toEqual({
+      sources: [],
+      unknown: expect.stringMatching(/^a config inside it, which a\.bu merges, is not an Ignition config/),
+    })
   })
 })
