@@ -2,7 +2,10 @@ import type { KubernetesObject, ObjectRef } from '../kubernetes/kubernetes.ts'
 
 export const applicationKind = { apiVersion: 'argoproj.io/v1alpha1', kind: 'Application' } as const
 
-/** Alpha, but whole: nothing of the Application is touched, not even its status, and operations are left standing. */
+/**
+ * Alpha, but whole: nothing is rendered, compared or applied, and operations are left standing. In its status Argo CD 3.5 writes
+ * an `InvalidSpecError` while its project or cluster is not known, since its cache of Applications looks at those of all.
+ */
 const hold = 'argocd.argoproj.io/skip-reconcile'
 
 /** An object that an Application manages, as its status lists it. */
