@@ -164,6 +164,8 @@ function saysOf(
   removed: string | undefined,
 ): { says: string; question?: string } {
   if (verdict === 'no-claim') return { says: 'no source says whose claim it was' }
+  if (strategy === 'new' && isShare(protocol) && luns[0]?.sources.includes('git'))
+    return { says: 'is left to Git, whose PersistentVolume leads to its share' }
   if (strategy === 'new') return { says: 'begins empty, as told' }
   if (strategy === 'restore') return { says: 'is restored from its backup, as told' }
   const share = isShare(protocol)

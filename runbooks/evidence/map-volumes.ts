@@ -109,7 +109,11 @@ export const mapTheVolumes = step({
       { volumes: map.volumes, ownerless: map.ownerless.map(l => l.name) },
       map.volumes
         .map(v =>
-          v.lun ? `${v.claim} is on ${v.lun.name} (${v.sources.join(', ')})` : `${v.claim} begins empty`,
+          v.lun
+            ? `${v.claim} is on ${v.lun.name} (${v.sources.join(', ')})`
+            : v.leftToGit
+              ? `${v.claim} is left to Git, which leads it to the share ${v.leftToGit}`
+              : `${v.claim} begins empty`,
         )
         .join('; '),
     )

@@ -43,7 +43,13 @@ export const whatRemains = step({
         name => `The node ${name} has no machine in k0sctl.yaml: \`kubectl delete node ${name}\``,
       ),
       ...ownerless.map(name => `No claim in Git owns ${name} on the NAS: it was left alone`),
-      ...volumes.filter(v => v.strategy === 'new').map(v => `${v.claim} began empty, as recover.yaml says`),
+      ...volumes
+        .filter(v => v.strategy === 'new')
+        .map(v =>
+          v.leftToGit
+            ? `${v.claim} was left to Git, which leads it to the share ${v.leftToGit}: look at it yourself, nothing of it was compared`
+            : `${v.claim} began empty, as recover.yaml says`,
+        ),
       ...((cluster.entry.checks ?? []).length === 0
         ? ['recover.yaml has no checks: open your applications and look at them yourself']
         : []),

@@ -41,6 +41,7 @@ const mapped = z.object({
   strategy: z.string(),
   sizeBytes: z.number(),
   lun: z.object({ uuid: z.string(), name: z.string() }).optional(),
+  leftToGit: z.string().optional(),
   sources: z.array(z.string()),
 })
 const map = z.object({ volumes: z.array(mapped), ownerless: z.array(z.string()).optional() })
@@ -66,6 +67,8 @@ export function volumesOf(
   }
   const known = last('evidence/map-volumes', map)
   const volumes = new Map<string, VolumeReport>()
+  // Nothing was compared of them, and they are not empty either.
+  const leftAlone = new Set(known?.volumes.filter(v => v.leftToGit !== undefined).map(v => v.claim))
   for (const v of known?.volumes ?? [])
     volumes.set(v.claim, {
       claim: v.claim,
@@ -113,7 +116,8 @@ export function volumesOf(
     if (before && after && !alike) volume.proof = 'differs'
     else if (alike && current) volume.proof = 'same'
     else if (volume.back?.by === 'restore') volume.proof = 'from-backup'
-    else if (volume.strategy === 'new' && !before) volume.proof = 'begins-empty'
+    else if (volume.strategy === 'new' && !before && !leftAlone.has(volume.claim))
+      volume.proof = 'begins-empty'
   }
   return { volumes: [...volumes.values()], ownerlessDisks: known?.ownerless ?? [] }
 }

@@ -13,6 +13,8 @@ export const mappedVolume = z.strictObject({
   lun: z
     .strictObject({ uuid: z.string(), name: z.string(), sizeBytes: z.number(), target: z.number() })
     .optional(),
+  /** The share that a PersistentVolume in Git leads a claim to that this run leaves alone (`new`). */
+  leftToGit: z.string().optional(),
   /** Sources that agree on it: `git`, `nas`; `recover.yaml` where the person has settled it. */
   sources: z.array(z.string()),
 })
@@ -80,7 +82,10 @@ export function mapVolumes(
     const [named] = row?.luns ?? []
     const lun = named && lunOf.get(named.lun)
     const share = named && shareOf.get(named.lun)
-    if (claim.strategy === 'new' || claim.strategy === 'restore') map.volumes.push({ ...common, sources: [] })
+    if (claim.strategy === 'new' && share && named.sources.includes('git'))
+      map.volumes.push({ ...common, leftToGit: share.name, sources: [] })
+    else if (claim.strategy === 'new' || claim.strategy === 'restore')
+      map.volumes.push({ ...common, sources: [] })
     else if (row?.verdict === 'contradiction' || row?.verdict === 'one-source') map.open.push(row)
     else if (share) map.onShares.push({ claim: claim.id, strategy: claim.strategy, share })
     else if (!named || !lun) map.homeless.push(claim.id)

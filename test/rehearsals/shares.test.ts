@@ -5,7 +5,15 @@ import { listVolumesFrom } from '../../runbooks/list-volumes.ts'
 import type { NasState } from '../../src/lab/nas/store.ts'
 import { World } from '../../src/lab/world.ts'
 import { showVolumes } from '../../src/views/volumes.ts'
-import { applied, failuresOf, type Home, homeOf, labFolder, rehearseAt } from '../recovery/home.ts'
+import {
+  applied,
+  failuresOf,
+  type Home,
+  homeOf,
+  labFolder,
+  recordsNow,
+  rehearseAt,
+} from '../recovery/home.ts'
 import { pv, uuid, withPhotosOnNfs, withVolumeInGit } from '../recovery/nfs-home.ts'
 
 const listed = (home: Home) =>
@@ -44,7 +52,9 @@ test('a claim on a shared folder is listed as one, and no LUN is asked for', asy
   }
   const told = readFileSync(home.file, 'utf8').replace('cache: new', 'cache: new\n  photos/library: new')
   writeFileSync(home.file, told)
-  expect(await photos(home)).toMatchObject({ says: 'begins empty, as told' })
+  expect(await photos(home)).toMatchObject({
+    says: 'is left to Git, whose PersistentVolume leads to its share',
+  })
 })
 
 test('a run stops at a claim on a shared folder before anything is changed, and says the way out', async context => {
@@ -75,6 +85,9 @@ test('the way out: left to Git, the claim has its share again with every file, a
   const run = await rehearseAt(home)
   // Among its checks: what photos answers and has in its pod is what was on the share.
   expect([failuresOf(run), run.result?.state]).toEqual([{}, 'finished'])
+  const remains = recordsNow().find(r => r.kind === 'checkpoint' && r.step === 'proof/what-remains')
+  expect(JSON.stringify(remains)).toContain('photos/library was left to Git')
+  expect(JSON.stringify(remains)).toContain('scratch/cache began empty')
   const world = World.open(labFolder(home))
   const { shares = [] } = world.read<NasState>('nas')!
   expect(shares.map(s => [s.uuid === uuid, s.rules.length])).toEqual([

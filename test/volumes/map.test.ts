@@ -136,6 +136,10 @@ test('a share, whose name is cut off, is known by its uuid, and is no LUN', () =
   // Told to leave it alone, or to take a backup: nothing is asked of what held its data.
   for (const strategy of ['new', 'restore'] as const)
     expect(by(strategy)).toMatchObject({ volumes: [{ strategy }], onShares: [] })
+  expect([by('new').volumes[0]?.leftToGit, by('restore').volumes[0]?.leftToGit]).toEqual([
+    'k8s-csi-pvc-share',
+    undefined,
+  ])
   // A share that is nobody's volume is nobody's business.
   expect(by('copy').ownerless.map(d => d.uuid)).toEqual(['old', 'new', 'nobodys'])
 })
