@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { loadCluster } from '../src/cluster/load.ts'
 import { type KeptLab, keepLab } from '../src/lab/keeper.ts'
 import type { LabEndpoints } from '../src/lab/lab.ts'
+import { lackedByTgtDisks } from '../src/lab/nas/tgt-disks.ts'
 import { World } from '../src/lab/world.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import { stateFolder } from '../src/runbook/run-folder.ts'
@@ -10,18 +11,33 @@ import { withArchive } from './rehearsal/archive.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
 import { clusterFileIn, parseLatency, slowed } from './rehearse.ts'
 
-/** A lab that stands by itself, for other clients than a rehearsal: kubectl, ssh, curl, a CSI driver. */
+/**
+ * A lab that stands by itself, for other clients than a rehearsal: kubectl, ssh, curl, a CSI driver.
+ * @param where recover.yaml, or the folder that holds it
+ * @param folder where its world is kept
+ * @param latency how long parts take: `nas=2s`
+ * @param options `iscsi`: its LUNs are real disks, for real initiators on this machine; wants root and Debian's tgt, and throws
+ *   Fault `lab-without-iscsi` where they are missing
+ */
 export async function labUp(
   where: string,
   folder: string | undefined,
   latency: string[] = [],
+  { iscsi = false } = {},
 ): Promise<LabEndpoints> {
   const cluster = loadCluster(clusterFileIn(where))
   const dir = folderOf(folder)
   if (!World.exists(dir)) {
     const blueprint = await withArchive(slowed(blueprintOf(cluster), parseLatency(latency)), cluster)
-    // Where DSM's protection against CSRF is on, the CSI driver cannot work at all: it sends no token.
-    World.create(dir, { ...blueprint, nas: { ...blueprint.nas, csrf: false } })
+    const nas = {
+      ...blueprint.nas,
+      // Where DSM's protection against CSRF is on, the CSI driver cannot work at all: it sends no token.
+      csrf: false,
+      // The CSI driver looks for the targets at the Web API's address and iSCSI's own port.
+      ...(iscsi ? { portal: `${blueprint.address}:3260` } : {}),
+    }
+    if (iscsi) mustHaveTgt()
+    World.create(dir, { ...blueprint, nas })
   }
   return (await keepLab(dir, { idle: 'stays' })).endpoints
 }
@@ -44,6 +60,17 @@ export async function labDown(folder: string | undefined, wipe: boolean): Promis
   const lab = await keepLab(dir, { start: false })
   await lab?.order('down')
   if (wipe) rmSync(dir, { recursive: true })
+}
+
+function mustHaveTgt(): void {
+  const why = lackedByTgtDisks()
+  if (why.length === 0) return
+  throw new Fault({
+    code: 'lab-without-iscsi',
+    blame: 'operator',
+    message: `the lab cannot show its LUNs to real initiators: ${why.join('; ')}`,
+    remedy: 'Install Debian’s tgt, e2fsprogs and btrfs-progs and run it as root, or leave --iscsi out',
+  })
 }
 
 function folderOf(folder: string | undefined): string {

@@ -14,6 +14,10 @@ export default class LabUp extends BaseCommand {
     where: Args.string({ description: 'recover.yaml, or the folder that holds it', default: '.' }),
   }
   static override flags = {
+    iscsi: Flags.boolean({
+      description:
+        'LUNs are real disks that real initiators on this machine log in to, at the NAS’s address and port 3260 (needs root and Debian’s tgt). The lab’s own pods cannot read them',
+    }),
     folder: Flags.string({ description: 'Where its world is kept', helpValue: 'FOLDER' }),
     latency: Flags.string({
       description: 'How long a part takes for each thing it does: ssh, install, boot, nas, api, controllers',
@@ -24,7 +28,7 @@ export default class LabUp extends BaseCommand {
 
   async run() {
     const { args, flags } = await this.parse(LabUp)
-    const endpoints = await labUp(args.where, flags.folder, flags.latency)
+    const endpoints = await labUp(args.where, flags.folder, flags.latency, { iscsi: flags.iscsi })
     if (!this.jsonEnabled()) this.log(JSON.stringify(endpoints, null, 2))
     return endpoints
   }

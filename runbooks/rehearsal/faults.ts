@@ -139,6 +139,20 @@ export const faults: LabFault[] = [
       'The NAS drops every connection for a while and has forgotten our login. Requests are repeated.',
   },
   {
+    name: 'nas-fills-up',
+    target: 'namespace/claim',
+    strikes: 1,
+    explains:
+      'The NAS fills up while the claim’s files are copied, and has no room for anybody from then on. The run stops; `resume` goes on with the copy.',
+  },
+  {
+    name: 'nas-restarts',
+    target: 'namespace/claim',
+    strikes: 1,
+    explains:
+      'The NAS starts again while the claim’s files are copied: logins and iSCSI sessions are gone, and the copy fails half way. `resume` goes on with it.',
+  },
+  {
     name: 'nas-limit-reached',
     target: 'nas',
     strikes: lasting,

@@ -130,6 +130,11 @@ export interface NasBlueprint {
   /** `SYNO.Core.System info type=define`. */
   limits: { luns: number; targets: number; snapshotsPerLun: number }
   csrf: boolean
+  /**
+   * Where real iSCSI initiators find its LUNs, `192.0.2.17:3260`; without it they are folders, and nobody but the lab's own
+   * machines gets in. Wants root and Debian's `tgt`.
+   */
+  portal?: string
   luns: LunBlueprint[]
   /** Shared folders that were volumes; none where nothing is said. */
   shares?: ShareBlueprint[]

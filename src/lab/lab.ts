@@ -8,6 +8,7 @@ import { MachinesEmulator } from './hosts/emulator.ts'
 import { IngressEmulator } from './kubernetes/ingress.ts'
 import { KubernetesEmulator } from './kubernetes/kubernetes.ts'
 import type { ObjectStore } from './kubernetes/store.ts'
+import { openDisks } from './nas/disks.ts'
 import { NasEmulator } from './nas/emulator.ts'
 import { openPki } from './pki.ts'
 import type { ApiSeam, MachinesSeam, NasSeam } from './seams.ts'
@@ -26,8 +27,15 @@ export interface LabEndpoints {
   operatorKey: string
   /** The same key as a file, for programs that want one. */
   operatorKeyFile: string
-  /** `plain` is the same without TLS. */
-  nas: { url: string; plain: string; fingerprint: string; account: string; password: string }
+  /** `plain` is the same without TLS; at `portal` real initiators find its LUNs, where it has one. */
+  nas: {
+    url: string
+    plain: string
+    fingerprint: string
+    account: string
+    password: string
+    portal?: string
+  }
   /** Answers once a controller runs k0s; its kubeconfig is then on that machine. */
   kubernetes: { url: string }
   /** What applications answer through their Ingress: any of their hosts at this address. */
@@ -75,7 +83,7 @@ export async function startLab(
   const seed = world.read<string>('operator') ?? randomBytes(32).toString('hex')
   world.write('operator', seed)
   const operator = mintHostKey(Buffer.from(seed, 'hex'), 'operator')
-  const nas = new NasEmulator(world, pki)
+  const nas = new NasEmulator(world, pki, await openDisks(world))
   const wanted = world.read<Record<'nas' | 'kubernetes' | 'ingress', number>>('ports')
   const keyFile = world.path('operator.key')
   writeFileSync(keyFile, operator.privateKey, { mode: 0o600 })
@@ -123,6 +131,7 @@ export async function startLab(
       fingerprint: nas.fingerprint,
       account: world.blueprint.nas.account,
       password: world.blueprint.nas.password,
+      ...(world.blueprint.nas.portal === undefined ? {} : { portal: world.blueprint.nas.portal }),
     },
     kubernetes: { url: `https://${world.address}:${kubernetesPort}` },
     ingress: { address: world.address, port: ingressPort, certificateAuthority: pki.ca.certificate },

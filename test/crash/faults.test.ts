@@ -11,6 +11,7 @@ import {
   faultsOf,
   homeOf,
   journalPath,
+  leftOnNas,
   type Part,
   rehearseAt,
   resumeAt,
@@ -73,11 +74,16 @@ const endings: Record<
   },
   'nas-reply-lost': { target: 'clone_snapshot', ends: 'by itself' },
   'nas-reboots': { ends: 'by itself' },
+  'nas-fills-up': {
+    target: 'grafana/data',
+    ends: { 'volumes/copy[grafana/data]': 'copy-destination-full' },
+  },
+  'nas-restarts': { target: 'grafana/data', ends: { 'volumes/copy[grafana/data]': 'copy-fails' } },
   'nas-limit-reached': {
     ends: {
-      'volumes/measure[grafana/data]': 'nas-refused',
-      'volumes/measure[miniflux/data-postgres-0]': 'nas-refused',
-      'volumes/measure[photos/library]': 'nas-refused',
+      'volumes/measure[grafana/data]': 'nas-limit-reached',
+      'volumes/measure[miniflux/data-postgres-0]': 'nas-limit-reached',
+      'volumes/measure[photos/library]': 'nas-limit-reached',
     },
   },
   'zombie-host': { target: 'hydrogen', ends: { 'protect/fence[photos/library]': 'old-writer-alive' } },
@@ -184,6 +190,7 @@ test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, conte
   expect(failuresOf(last)).toEqual({})
   expect(last.result?.state).toBe('finished')
   expect(damageOf(home, restores ? [] : undefined)).toEqual([])
+  expect(leftOnNas(home)).toEqual([])
   // The disk that nobody named was never written, the others no more often than the fault made necessary.
   expect(writesOn(home, 'lithium')).toEqual([writes, 0])
   expect(writesOn(home, 'hydrogen')).toEqual([1, 0])

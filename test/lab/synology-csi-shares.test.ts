@@ -143,7 +143,7 @@ describe.each(['url', 'plain'] as const)('over its %s, the CSI driver', scheme =
     const name = `k8s-csi-pvc-88888888-db4d-${scheme}`
     await create(name)
     const { uuid } = await look(name)
-    const files = (of: string) => world.path('nas', 'luns', of)
+    const files = (of: string) => world.path('nas', 'shares', of)
     writeFileSync(join(files(uuid), 'letter'), 'before')
     const snapshots = 'Share.Snapshot'
     const snapinfo = json({ desc: '(Do not change)snapshot-1', lock: true })

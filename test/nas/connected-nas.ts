@@ -1,5 +1,6 @@
 import { onTestFinished } from 'vitest'
 import type { Blueprint } from '../../src/lab/blueprint.ts'
+import { openDisks } from '../../src/lab/nas/disks.ts'
 import { NasEmulator } from '../../src/lab/nas/emulator.ts'
 import { openPki } from '../../src/lab/pki.ts'
 import { World } from '../../src/lab/world.ts'
@@ -9,7 +10,14 @@ import { smallBlueprint } from '../lab/small-world.ts'
 import { scratch } from '../runbook/harness.ts'
 
 /** The lab's NAS with our client connected to it, both gone after the test. */
-export async function connectedNas(
+export async function connectedNas(...which: Parameters<typeof openNas>) {
+  const { close, ...nas } = await openNas(...which)
+  onTestFinished(close)
+  return nas
+}
+
+/** The same for several tests, gone when it is closed. */
+export async function openNas(
   change: (blueprint: Blueprint) => void = () => {},
   access: Partial<SynologyAccess> = {},
   before: (world: World) => void = () => {},
@@ -18,7 +26,7 @@ export async function connectedNas(
   change(blueprint)
   const world = World.create(scratch('nas'), blueprint)
   before(world)
-  const emulator = new NasEmulator(world, await openPki(world, ['nas'], []))
+  const emulator = new NasEmulator(world, await openPki(world, ['nas'], []), await openDisks(world))
   const port = await emulator.listen()
   let logins = 0
   const whole: SynologyAccess = {
@@ -33,10 +41,18 @@ export async function connectedNas(
     ...access,
   }
   const client = connectSynology(whole)
-  onTestFinished(async () => {
-    await client.close()
-    await emulator.close()
-  })
   const lun = blueprint.nas.luns[0]!
-  return { world, emulator, port, lun, access: whole, ...client, logins: () => logins }
+  return {
+    world,
+    emulator,
+    port,
+    lun,
+    access: whole,
+    ...client,
+    logins: () => logins,
+    async close() {
+      await client.close()
+      await emulator.close()
+    },
+  }
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { openDisks } from '../../src/lab/nas/disks.ts'
 import { NasEmulator } from '../../src/lab/nas/emulator.ts'
 import { openPki } from '../../src/lab/pki.ts'
 import { World } from '../../src/lab/world.ts'
@@ -213,17 +214,29 @@ describe('changing', () => {
       full.writer.clone({ lun: full.lun.uuid }, { name: 'k8s-csi-a', description: '' }),
     ).rejects.toMatchObject({
       code: 'nas-full',
+      blame: 'operator',
       message: expect.stringContaining('18990002'),
     })
     const small = await connectedNas(b => {
       b.nas.limits.targets = 1
     })
     const clone = () => small.writer.clone({ lun: small.lun.uuid }, { name: 'k8s-csi-a', description: '' })
-    await expect(clone()).rejects.toMatchObject({ dsm: 18990542 })
+    // Nothing ails the NAS: a person has to choose what goes.
+    const reached = { code: 'nas-limit-reached', blame: 'operator' }
+    await expect(clone()).rejects.toMatchObject({ ...reached, dsm: 18990542 })
     // The LUN stays behind without a target, as on the real one; a later attempt finds it by its name.
     small.world.blueprint.nas.limits.targets = 2
     expect(await clone()).toMatchObject({ name: 'k8s-csi-a' })
     expect(await small.writer.luns()).toHaveLength(2)
+    small.world.blueprint.nas.limits.luns = 2
+    await expect(
+      small.writer.clone({ lun: small.lun.uuid }, { name: 'k8s-csi-b', description: '' }),
+    ).rejects.toMatchObject({ ...reached, dsm: 18990541 })
+    small.world.blueprint.nas.limits.snapshotsPerLun = 0
+    await expect(small.writer.takeSnapshot(small.lun.uuid, 'recover-r1', '')).rejects.toMatchObject({
+      code: 'nas-snapshots-full',
+      blame: 'operator',
+    })
   })
 
   test('what was answered outlives the process of the NAS', async () => {
@@ -231,7 +244,7 @@ describe('changing', () => {
     await first.writer.takeSnapshot(first.lun.uuid, 'recover-r1', '')
     const { dir } = first.world
     const world = World.open(dir)
-    const emulator = new NasEmulator(world, await openPki(world, ['nas'], []))
+    const emulator = new NasEmulator(world, await openPki(world, ['nas'], []), await openDisks(world))
     const port = await emulator.listen()
     onTestFinished(() => emulator.close())
     expect(emulator.fingerprint).toBe(first.emulator.fingerprint)

@@ -30,7 +30,7 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
     writeFileSync(luns.fresh.file, '')
     truncateSync(luns.fresh.file, 256 * 2 ** 20)
     live = await bootLiveMachine('neon', 14)
-    target = await startIscsiTarget(live.network.own, { user: 'nobody', password: 'only-in-this-test' })
+    target = await startIscsiTarget(live.network.own)
     for (const { iqn, file, uuid } of Object.values(luns)) target.shareOpenly({ iqn, file, serial: uuid })
     live.ssh('modprobe -a iscsi_tcp sd_mod btrfs')
   }, 900_000)

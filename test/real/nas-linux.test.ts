@@ -5,6 +5,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  rmSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -31,7 +32,7 @@ describeReal('a plain Linux box with tgt, over SSH', () => {
   const mounted: string[] = []
 
   beforeAll(async () => {
-    target = await startIscsiTarget('127.0.0.1', { user: 'nobody', password: 'only-in-this-test' })
+    target = await startIscsiTarget('127.0.0.1')
     key = makeLogin()
     server = await startSshd([key.public])
     btrfs = folderOn('btrfs')
@@ -43,12 +44,12 @@ describeReal('a plain Linux box with tgt, over SSH', () => {
   })
 
   /** A folder on a file system of its own. */
-  const folderOn = (fileSystem: string): string => {
+  const folderOn = (fileSystem: string, megabytes = 256): string => {
     const base = mkdtempSync(join(place().folder, `${fileSystem}-`))
     const at = join(base, 'luns')
     mkdirSync(at)
     writeFileSync(join(base, 'image'), '')
-    truncateSync(join(base, 'image'), 256 * 2 ** 20)
+    truncateSync(join(base, 'image'), megabytes * 2 ** 20)
     run(`mkfs.${fileSystem}`, '-q', join(base, 'image'))
     run('mount', '-o', 'loop', join(base, 'image'), at)
     mounted.push(at)
@@ -163,6 +164,47 @@ describeReal('a plain Linux box with tgt, over SSH', () => {
     run('cmp', join(nas.folder, 'k8s-csi-pvc-photos.img'), join(nas.folder, `${clone.name}.img`))
     const config = readFileSync(join(nas.config, `recover-${clone.name}.conf`), 'utf8')
     expect(config).toContain(`scsi_sn ${clone.uuid}`)
+  })
+
+  test('tgt was started again: a clone is shown as before, and a target that was off is on, as was said beforehand', async () => {
+    const nas = await open()
+    const clone = await nas.writer.clone(
+      { lun: nas.lun.uuid },
+      { name: 'k8s-csi-recover-1-x', description: 'recover run 1' },
+    )
+    const leading = async () => (await nas.reader.targets()).find(t => t.mappings[0]?.lun === clone.uuid)!
+    expect(await nas.writer.setTargetEnabled((await leading()).id, false)).toMatchObject({ enabled: false })
+    await target.restart(nas.config)
+    expect((await nas.reader.describe()).can.lacks.join()).toContain('forgets that a target was switched off')
+    expect(await leading()).toMatchObject({
+      name: clone.name,
+      enabled: true,
+      mappings: [{ lun: clone.uuid, index: 1 }],
+    })
+    // What an administrator showed by hand and never wrote down leads nowhere any more; its file is there.
+    expect(await nas.reader.targets()).toHaveLength(1)
+    expect((await nas.reader.luns()).map(l => l.name).sort()).toEqual([nas.lun.name, clone.name].sort())
+    expect(await nas.login(clone.uuid, 'iqn.2026-01.test:new')).toBe(true)
+    expect((await nas.writer.setTargetEnabled((await leading()).id, false)).sessions).toEqual([])
+  })
+
+  test('xfs shares blocks, too; where it is full, it says so and leaves nothing half made', async () => {
+    const folder = folderOn('xfs', 320)
+    shareByHand(folder, 'k8s-csi-pvc-xfs')
+    const { reader, writer } = connectTo(folder)
+    expect((await reader.describe()).can).toMatchObject({ snapshots: true, clones: true })
+    const [lun] = await reader.luns()
+    const source = { lun: lun!.uuid, snapshot: (await writer.takeSnapshot(lun!.uuid, 'recover-1', '')).uuid }
+    const as = { name: 'k8s-csi-recover-1-x', description: 'recover run 1' }
+    expect(() => run('dd', 'if=/dev/zero', `of=${folder}/filler`, 'bs=64k')).toThrow()
+    await expect(writer.clone(source, as)).rejects.toMatchObject({ code: 'nas-full', blame: 'operator' })
+    expect(await reader.luns()).toHaveLength(1)
+    rmSync(join(folder, 'filler'))
+    expect(await writer.clone(source, as)).toMatchObject({ name: as.name, parent: lun!.uuid })
+    run('cmp', join(folder, 'k8s-csi-pvc-xfs.img'), join(folder, `${as.name}.img`))
+    onTestFinished(async () => {
+      for (const { id } of await reader.targets()) target.forget(id)
+    })
   })
 
   test('on ext4 it has neither snapshots nor clones, and says so before anything is asked of it', async () => {

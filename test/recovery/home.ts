@@ -6,6 +6,7 @@ import { inTheLab, type RehearsalOptions } from '../../runbooks/rehearse.ts'
 import { beginRun, type Reach, type RunResult, resumeRun } from '../../runbooks/session.ts'
 import { type KeptLab, keepLab } from '../../src/lab/keeper.ts'
 import { startLab } from '../../src/lab/lab.ts'
+import type { NasState } from '../../src/lab/nas/store.ts'
 import { World } from '../../src/lab/world.ts'
 import type { ConsentAnswer } from '../../src/runbook/consent.ts'
 import type { RunEvent } from '../../src/runbook/events.ts'
@@ -201,6 +202,21 @@ export function damageOf(home: Home, copied: string[] = ['grafana/data']): strin
       ...(copied.includes(claim) && found.length < 2 ? [`there is no whole copy of ${claim}`] : []),
     ]
   })
+}
+
+/** What the newest run's lab has on its NAS that nobody needs once a run is finished. */
+export function leftOnNas(home: Home): string[] {
+  const world = World.open(labFolder(home))
+  const { luns, targets } = world.read<NasState>('nas')!
+  const leading = (uuid: string) => targets.filter(t => t.mappings.some(m => m.lun === uuid))
+  return [
+    ...luns.filter(l => l.name.startsWith('k8s-csi-recover-')).map(l => `the clone ${l.name}`),
+    ...luns.filter(l => leading(l.uuid).length !== 1).map(l => `${l.name} without a target of its own`),
+    ...targets.filter(t => t.mappings.length !== 1).map(t => `the target ${t.name}, which leads to no LUN`),
+    ...names(world.path('nas', 'luns'))
+      .filter(disk => !luns.some(l => l.uuid === disk))
+      .map(disk => `the disk ${disk}, of no LUN`),
+  ]
 }
 
 /** Relative path to text, of every file below a folder. */

@@ -94,6 +94,6 @@ test('the way out: left to Git, the claim has its share again with every file, a
     [true, 2],
     [false, 2],
   ])
-  const filesOf = (of: string) => readdirSync(world.path('nas', 'luns', of)).sort()
+  const filesOf = (of: string) => readdirSync(world.path('nas', 'shares', of)).sort()
   expect(shares.map(s => filesOf(s.uuid))).toEqual([['README.txt', 'data'], ['initialised.txt']])
 })

@@ -10,13 +10,14 @@ import type { AddressInfo } from 'node:net'
 import type { Pki } from '../pki.ts'
 import type { NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
+import type { Disks } from './disks.ts'
 import type { Call } from './method.ts'
 import { methods } from './methods.ts'
 import { DsmError, NasStore } from './store.ts'
 
 /**
- * A Synology NAS behind its real protocol: the Web API over HTTPS that the CSI driver and our client speak, with one
- * folder of real files per LUN. Whatever it answered survives the end of its process.
+ * A Synology NAS behind its real protocol: the Web API over HTTPS that the CSI driver and our client speak, with real
+ * files or a real disk behind each LUN. Whatever it answered survives the end of its process.
  */
 export class NasEmulator {
   readonly fingerprint: string
@@ -28,9 +29,9 @@ export class NasEmulator {
   private readonly plain: PlainServer
   private sessions: Record<string, { token: string }>
 
-  constructor(world: World, pki: Pki) {
+  constructor(world: World, pki: Pki, disks: Disks) {
     this.world = world
-    this.store = new NasStore(world)
+    this.store = new NasStore(world, disks)
     this.seam = seamOf(this.store)
     this.sessions = world.read('nas-sessions') ?? {}
     const identity = pki.server('nas')
@@ -65,6 +66,7 @@ export class NasEmulator {
     const servers = [this.server, ...(this.plain.listening ? [this.plain] : [])]
     for (const server of servers) server.closeAllConnections()
     await Promise.all(servers.map(server => new Promise<void>(resolve => server.close(() => resolve()))))
+    await this.store.disks.close()
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -275,12 +277,15 @@ function seamOf(store: NasStore): NasSeam {
         store.state.targets = store.state.targets.filter(t => t !== target)
       store.save()
     },
-    filesOf: uuid => store.filesOf(uuid),
+    filesOf: uuid =>
+      store.shares().some(s => s.uuid === uuid)
+        ? store.folders.filesOf(`shares/${uuid}`)
+        : store.disks.filesOf(`luns/${uuid}`),
     login(uuid, initiator, ip) {
       const target = targetOf(uuid)
       if (!target) throw new Error('iscsiadm: No records found')
       const known = target.sessions.some(s => s.iqn === initiator)
-      const full = target.maxSessions > 0 && target.sessions.length >= target.maxSessions
+      const full = target.maxSessions > 0 && store.sessionsOf(target).length >= target.maxSessions
       if (!target.enabled || (full && !known))
         throw new Error(
           'iscsiadm: initiator reported error (19 - encountered non-retryable iSCSI login failure)',
@@ -304,7 +309,7 @@ function seamOf(store: NasStore): NasSeam {
     format(uuid, fsType) {
       const lun = store.lun(uuid)
       lun.fsType = fsType
-      store.emptyFiles(uuid)
+      store.disks.fill(`luns/${uuid}`, fsType, {})
       store.save()
     },
   }

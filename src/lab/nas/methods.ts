@@ -57,10 +57,7 @@ export const methods: Record<string, Method> = {
   }),
   'SYNO.Core.ISCSI.LUN set': changes((store, call) => {
     const lun = store.lun(text(call, 'uuid'))
-    if (call.new_size !== undefined) {
-      if (number(call, 'new_size') < lun.size) throw new DsmError(18990502)
-      lun.size = number(call, 'new_size')
-    }
+    if (call.new_size !== undefined) store.grow(lun, number(call, 'new_size'))
     if (call.new_name !== undefined) lun.name = text(call, 'new_name')
     if (call.description !== undefined) lun.description = String(call.description)
     return {}
@@ -73,14 +70,14 @@ export const methods: Record<string, Method> = {
   'SYNO.Core.ISCSI.LUN clone': changes((store, call) => {
     const source = store.lun(text(call, 'src_lun_uuid'))
     return {
-      dst_lun_uuid: store.cloneOf(source, store.filesOf(source.uuid), text(call, 'dst_lun_name')).uuid,
+      dst_lun_uuid: store.cloneOf(source, `luns/${source.uuid}`, text(call, 'dst_lun_name')).uuid,
     }
   }),
   'SYNO.Core.ISCSI.LUN clone_snapshot': changes((store, call) => {
     const source = store.lun(text(call, 'src_lun_uuid'))
     const snapshot = store.snapshot(text(call, 'snapshot_uuid'))
     if (snapshot.lun !== source.uuid) throw new DsmError(18990532)
-    const made = store.cloneOf(source, store.snapshotFilesOf(snapshot.uuid), text(call, 'cloned_lun_name'))
+    const made = store.cloneOf(source, `snapshots/${snapshot.uuid}`, text(call, 'cloned_lun_name'))
     return { cloned_lun_uuid: made.uuid }
   }),
   'SYNO.Core.ISCSI.LUN stop_clone': changes(() => ({})),
@@ -119,7 +116,7 @@ export const methods: Record<string, Method> = {
   })),
   'SYNO.Core.ISCSI.LUN delete_snapshot': changes((store, call) => {
     const snapshot = store.snapshot(text(call, 'snapshot_uuid'))
-    store.state.snapshots = store.state.snapshots.filter(s => s !== snapshot)
+    store.deleteSnapshot(snapshot)
     return {}
   }),
 
@@ -129,7 +126,7 @@ export const methods: Record<string, Method> = {
     const snapshot = store.snapshot(text(call, 'snapshot_uuid'))
     if (snapshot.lun !== lun.uuid) throw new DsmError(18990532)
     const used = store.state.targets.some(
-      t => t.sessions.length > 0 && t.mappings.some(m => m.lun === lun.uuid),
+      t => store.sessionsOf(t).length > 0 && t.mappings.some(m => m.lun === lun.uuid),
     )
     if (used) throw new DsmError(117)
     store.rollBack(lun, snapshot)
@@ -137,18 +134,28 @@ export const methods: Record<string, Method> = {
   }),
 
   'SYNO.Core.ISCSI.Target list': reads((store, call) => ({
-    targets: store.state.targets.map(t => targetJson(t, additional(call))),
+    targets: store.state.targets.map(t => targetJson(store, t, additional(call))),
   })),
   'SYNO.Core.ISCSI.Target get': reads((store, call) => ({
-    target: targetJson(store.target(call.target_id), additional(call)),
+    target: targetJson(store, store.target(call.target_id), additional(call)),
   })),
   'SYNO.Core.ISCSI.Target create': changes((store, call) => ({
-    target_id: store.createTarget(text(call, 'name'), text(call, 'iqn'), Number(call.max_sessions ?? 1)).id,
+    target_id: store.createTarget(
+      text(call, 'name'),
+      text(call, 'iqn'),
+      Number(call.max_sessions ?? 1),
+      chapOf(store, call),
+    ).id,
   })),
   'SYNO.Core.ISCSI.Target set': changes((store, call) => {
     const target = store.target(call.target_id)
     if (call.max_sessions !== undefined) target.maxSessions = number(call, 'max_sessions')
     if (call.name !== undefined) target.name = text(call, 'name')
+    if (call.auth_type !== undefined) {
+      const chap = chapOf(store, call, target)
+      delete target.chap
+      if (chap) target.chap = chap
+    }
     return {}
   }),
   'SYNO.Core.ISCSI.Target delete': changes((store, call) => {
@@ -222,21 +229,22 @@ function lunJson(store: NasStore, lun: LunState, asked: Set<string>) {
   }
 }
 
-function targetJson(target: TargetState, asked: Set<string>) {
+function targetJson(store: NasStore, target: TargetState, asked: Set<string>) {
   return {
     name: target.name,
     iqn: target.iqn,
     target_id: target.id,
     is_enabled: target.enabled,
     is_default_target: false,
-    auth_type: 0,
+    auth_type: target.chap ? 1 : 0,
+    user: target.chap?.user ?? '',
     max_sessions: target.maxSessions,
     mapping_index: -1,
-    network_portals: [{ interface_name: 'all', ip: '', port: 3260, controller_id: 0 }],
+    network_portals: [{ interface_name: 'all', ip: '', port: store.disks.port, controller_id: 0 }],
     ...(asked.has('mapped_lun')
       ? { mapped_luns: target.mappings.map(m => ({ lun_uuid: m.lun, mapping_index: m.index })) }
       : {}),
-    ...(asked.has('connected_sessions') ? { connected_sessions: target.sessions } : {}),
+    ...(asked.has('connected_sessions') ? { connected_sessions: store.sessionsOf(target) } : {}),
     ...(asked.has('status') ? { status: target.enabled ? 'online' : 'offline' } : {}),
   }
 }
@@ -255,6 +263,21 @@ function snapshotJson(snapshot: SnapshotState) {
     taken_by: snapshot.takenBy,
     is_user_locked: false,
   }
+}
+
+/**
+ * Whom a target asks for a password; DSM takes one of 12 to 16 characters. Mutual CHAP is not emulated, nor one account
+ * with two passwords, which tgt cannot have.
+ */
+function chapOf(store: NasStore, call: Call, target?: TargetState): TargetState['chap'] {
+  if ((call.auth_type ?? 0) === 0) return undefined
+  if (call.auth_type !== 1) throw new DsmError(18990702)
+  const { user, password } = call
+  const fit = typeof user === 'string' && user !== '' && typeof password === 'string'
+  if (!fit || password.length < 12 || password.length > 16) throw new DsmError(18990708)
+  const others = store.state.targets.filter(t => t !== target && t.chap?.user === user)
+  if (others.some(t => t.chap?.password !== password)) throw new DsmError(18990708)
+  return { user, password }
 }
 
 function number(call: Call, name: string): number {

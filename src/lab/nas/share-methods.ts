@@ -39,7 +39,7 @@ export const shareMethods: Record<string, Method> = {
       cow: source.cow === true,
       ...recycleBinOf(info),
     })
-    store.fillShare(made, taken ? store.snapshotFilesOf(taken.uuid) : store.filesOf(source.uuid))
+    store.fillShare(made, taken ? `snapshots/${taken.uuid}` : `shares/${source.uuid}`)
     return { name: made.name }
   }),
   'SYNO.Core.Share set': changes((store, call) => {

@@ -1,17 +1,9 @@
-import {
-  constants,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join, normalize } from 'node:path'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { World } from '../world.ts'
+import { type DiskName, type Disks, folderDisks } from './disks.ts'
 
-/** The emulated NAS's disks and tables. LUN contents are folders of real files, so that what comes back can be compared. */
+/** The emulated NAS's tables. */
 export interface NasState {
   nextLun: number
   nextTarget: number
@@ -77,7 +69,10 @@ export interface TargetState {
   enabled: boolean
   maxSessions: number
   mappings: { lun: string; index: number }[]
+  /** Sessions of the lab's own machines. */
   sessions: { iqn: string; ip: string }[]
+  /** Who has to say who he is before he is let in; absent where anybody may. */
+  chap?: { user: string; password: string }
 }
 
 export interface SnapshotState {
@@ -100,20 +95,32 @@ export class DsmError extends Error {
   }
 }
 
-/** Tables and files of the NAS, written to the world before anyone is told. */
+/** Tables and disks of the NAS, written to the world before anyone is told. */
 export class NasStore {
   readonly state: NasState
   readonly world: World
+  readonly disks: Disks
+  /** Of shares, which are folders whatever LUNs are. */
+  readonly folders: Disks
 
-  constructor(world: World) {
+  constructor(world: World, disks: Disks) {
     this.world = world
+    this.disks = disks
+    this.folders = folderDisks(world)
     const stored = world.read<NasState>('nas')
     this.state = stored ?? { nextLun: 1, nextTarget: 1, luns: [], targets: [], snapshots: [] }
     if (!stored) this.seed()
+    this.save()
   }
 
   save(): void {
     this.world.write('nas', this.state)
+    this.disks.show(this.state.targets, this.state.luns)
+  }
+
+  /** Everybody who is logged in to a target. */
+  sessionsOf(target: TargetState): TargetState['sessions'] {
+    return [...target.sessions, ...this.disks.sessions(target)]
   }
 
   lun(uuidOrName: string): LunState {
@@ -156,7 +163,7 @@ export class NasStore {
       ...lun,
     }
     this.state.nextLun += 1
-    mkdirSync(this.filesOf(made.uuid), { recursive: true })
+    this.disks.make(`luns/${made.uuid}`, made.size)
     this.state.luns.push(made)
     // Seen on DSM 7: a name of exactly 255 characters is refused, and the LUN is there all the same.
     if (lun.name.length === 255) throw new DsmError(18990068)
@@ -169,7 +176,7 @@ export class NasStore {
     return Math.max(0, this.world.blueprint.nas.volumeSizeBytes - promised)
   }
 
-  cloneOf(source: LunState, from: string, name: string): LunState {
+  cloneOf(source: LunState, from: DiskName, name: string): LunState {
     const made = this.createLun({
       name,
       size: source.size,
@@ -180,11 +187,11 @@ export class NasStore {
       fsType: source.fsType,
       lockedUntil: Date.now() + this.world.blueprint.latency.nas,
     })
-    copyTree(from, this.filesOf(made.uuid))
+    this.disks.copy(from, `luns/${made.uuid}`)
     return made
   }
 
-  createTarget(name: string, iqn: string, maxSessions: number): TargetState {
+  createTarget(name: string, iqn: string, maxSessions: number, chap?: TargetState['chap']): TargetState {
     if (this.state.targets.some(t => t.name === name)) throw new DsmError(18990744)
     if (this.state.targets.some(t => t.iqn === iqn)) throw new DsmError(18990745)
     const { targets } = this.world.blueprint.nas.limits
@@ -198,6 +205,7 @@ export class NasStore {
       maxSessions,
       mappings: [],
       sessions: [],
+      ...(chap ? { chap } : {}),
     }
     this.state.nextTarget += 1
     this.state.targets.push(target)
@@ -213,9 +221,17 @@ export class NasStore {
 
   deleteLun(lun: LunState): void {
     this.state.luns = this.state.luns.filter(l => l !== lun)
-    this.state.snapshots = this.state.snapshots.filter(s => s.lun !== lun.uuid)
+    for (const snapshot of this.state.snapshots.filter(s => s.lun === lun.uuid)) this.deleteSnapshot(snapshot)
     for (const target of this.state.targets) target.mappings = target.mappings.filter(m => m.lun !== lun.uuid)
-    rmSync(this.filesOf(lun.uuid), { recursive: true, force: true })
+    // Nobody may be let in to what is not there any more.
+    this.disks.show(this.state.targets, this.state.luns)
+    this.disks.remove(`luns/${lun.uuid}`)
+  }
+
+  grow(lun: LunState, sizeBytes: number): void {
+    if (sizeBytes < lun.size) throw new DsmError(18990502)
+    this.disks.grow(`luns/${lun.uuid}`, sizeBytes)
+    lun.size = sizeBytes
   }
 
   takeSnapshot(lun: LunState, name: string, description: string, takenBy: string): SnapshotState {
@@ -232,9 +248,14 @@ export class NasStore {
       size: lun.size,
       created: Math.floor(Date.now() / 1000),
     }
-    copyTree(this.filesOf(lun.uuid), this.snapshotFilesOf(snapshot.uuid))
+    this.disks.copy(`luns/${lun.uuid}`, `snapshots/${snapshot.uuid}`)
     this.state.snapshots.push(snapshot)
     return snapshot
+  }
+
+  deleteSnapshot(snapshot: SnapshotState): void {
+    this.state.snapshots = this.state.snapshots.filter(s => s !== snapshot)
+    this.disks.remove(`snapshots/${snapshot.uuid}`)
   }
 
   snapshot(uuid: string): SnapshotState {
@@ -245,8 +266,7 @@ export class NasStore {
 
   /** The LUN as it was when the snapshot was taken. */
   rollBack(lun: LunState, snapshot: SnapshotState): void {
-    this.emptyFiles(lun.uuid)
-    copyTree(this.snapshotFilesOf(snapshot.uuid), this.filesOf(lun.uuid))
+    this.disks.copy(`snapshots/${snapshot.uuid}`, `luns/${lun.uuid}`)
   }
 
   shares(): ShareState[] {
@@ -269,7 +289,7 @@ export class NasStore {
     if (share.volume !== this.world.blueprint.nas.volumePath) throw new DsmError(3304)
     if (share.quota * 2 ** 20 > this.freeBytes()) throw new DsmError(3320)
     const made = { name, uuid: this.world.newUuid(), rules: [], permissions: [], snapshots: [], ...share }
-    mkdirSync(this.filesOf(made.uuid), { recursive: true })
+    this.folders.make(`shares/${made.uuid}`, 0)
     this.shares().push(made)
     return made
   }
@@ -277,42 +297,30 @@ export class NasStore {
   deleteShare(share: ShareState): void {
     this.state.shares = this.shares().filter(s => s !== share)
     for (const { uuid } of share.snapshots) this.forgetSnapshot(uuid)
-    rmSync(this.filesOf(share.uuid), { recursive: true, force: true })
+    this.folders.remove(`shares/${share.uuid}`)
   }
 
   /** A share's files become those of another, or of a snapshot. */
-  fillShare(share: ShareState, from: string): void {
-    copyTree(from, this.filesOf(share.uuid))
+  fillShare(share: ShareState, from: DiskName): void {
+    this.folders.copy(from, `shares/${share.uuid}`)
   }
 
   keepShare(share: ShareState, snapshot: string): void {
-    copyTree(this.filesOf(share.uuid), this.snapshotFilesOf(snapshot))
+    this.folders.copy(`shares/${share.uuid}`, `snapshots/${snapshot}`)
   }
 
   forgetSnapshot(snapshot: string): void {
-    rmSync(this.snapshotFilesOf(snapshot), { recursive: true, force: true })
+    this.folders.remove(`snapshots/${snapshot}`)
   }
 
-  /** Bytes of the files of a LUN or share. */
-  usedOf(uuid: string): number {
-    if (!existsSync(this.filesOf(uuid))) return 0
-    return readdirSync(this.filesOf(uuid), { recursive: true, withFileTypes: true })
+  /** Bytes of the files of a share. */
+  usedOf(share: string): number {
+    const folder = this.folders.filesOf(`shares/${share}`)
+    // One that was made from a recording has none.
+    if (!existsSync(folder)) return 0
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter(entry => entry.isFile())
       .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
-  }
-
-  filesOf(lun: string): string {
-    return this.world.path('nas', 'luns', lun)
-  }
-
-  snapshotFilesOf(snapshot: string): string {
-    return this.world.path('nas', 'snapshots', snapshot)
-  }
-
-  /** mkfs: whatever was in it is gone. */
-  emptyFiles(lun: string): void {
-    rmSync(this.filesOf(lun), { recursive: true, force: true })
-    mkdirSync(this.filesOf(lun), { recursive: true })
   }
 
   private seed(): void {
@@ -329,7 +337,7 @@ export class NasStore {
       })
       const iqn = `iqn.2000-01.com.synology:${nas.hostname}.${lun.pv}`
       this.map(made, this.createTarget(`k8s-csi-${lun.pv}`, iqn, 1))
-      this.writeFiles(lun)
+      this.disks.fill(`luns/${lun.uuid}`, lun.fsType, lun.files)
     }
     for (const share of nas.shares ?? []) {
       this.createShare(`k8s-csi-${share.pv}`.slice(0, 32), {
@@ -339,23 +347,7 @@ export class NasStore {
         quota: Math.ceil(share.sizeBytes / 2 ** 20),
         rules: share.clients.map(client => ({ client, privilege: 'rw', root_squash: 'root' })),
       })
-      this.writeFiles(share)
-    }
-    this.save()
-  }
-
-  private writeFiles({ uuid, files }: { uuid: string; files: Record<string, string> }): void {
-    for (const [name, text] of Object.entries(files)) {
-      const path = join(this.filesOf(uuid), normalize(`/${name}`))
-      mkdirSync(dirname(path), { recursive: true })
-      writeFileSync(path, text)
+      this.folders.fill(`shares/${share.uuid}`, '', share.files)
     }
   }
-}
-
-/** Copies a tree whole; where the file system can share blocks (btrfs, xfs), it does, as the NAS itself would. */
-function copyTree(from: string, to: string): void {
-  mkdirSync(to, { recursive: true })
-  if (existsSync(from))
-    cpSync(from, to, { recursive: true, mode: constants.COPYFILE_FICLONE, preserveTimestamps: true })
 }

@@ -330,7 +330,7 @@ function refused(box: string, what: string, stderr: string): Fault {
   return full
     ? new Fault({
         code: 'nas-full',
-        blame: 'host',
+        blame: 'operator',
         message: `${box} refused ${what}: its file system is full (${said})`,
         remedy: 'Free space there, then run `recover resume`',
       })

@@ -1,8 +1,5 @@
-import { Fault } from '../../runbook/fault.ts'
+import { type Blame, Fault } from '../../runbook/fault.ts'
 import { dsmCodes } from './codes.ts'
-
-/** A volume of the NAS has no room: DSM's own number for it. */
-const full = 18990002
 
 /** DSM refused a call. `dsm` is its own number. */
 export class DsmFault extends Fault {
@@ -10,16 +7,53 @@ export class DsmFault extends Fault {
   constructor(url: string, what: string, dsm: number) {
     const known = dsmCodes[dsm]
     super({
-      code: dsm === full ? 'nas-full' : 'nas-refused',
-      blame: 'host',
-      message: `the NAS at ${url} refused ${what}: ${known?.meaning ?? 'it does not say why'} (DSM code ${dsm})`,
-      remedy:
-        dsm === full
-          ? 'Free space on the NAS’s volume (old snapshots, deleted LUNs that are still being reclaimed), then run `recover resume`'
-          : 'Look at the NAS’s own log; when it is mended, run `recover resume`',
+      ...refusal(
+        `the NAS at ${url} refused ${what}: ${known?.meaning ?? 'it does not say why'} (DSM code ${dsm})`,
+        dsm,
+      ),
       transient: known?.transient ?? false,
     })
     this.dsm = dsm
+  }
+}
+
+/** Who can mend a refusal, and how: room and limits are a person's to decide on, the rest is for the NAS's own log. */
+function refusal(
+  refused: string,
+  dsm: number,
+): { code: string; blame: Blame; message: string; remedy: string } {
+  switch (dsm) {
+    case 18990002:
+      return {
+        code: 'nas-full',
+        blame: 'operator',
+        message: refused,
+        remedy:
+          'Free space on the NAS’s volume (old snapshots, deleted LUNs that are still being reclaimed), then run `recover resume`',
+      }
+    case 18990541:
+    case 18990542:
+      return {
+        code: 'nas-limit-reached',
+        blame: 'operator',
+        message: refused,
+        remedy:
+          'Delete LUNs and targets that nobody needs, on purpose and by hand (SAN Manager), then run `recover resume`',
+      }
+    case 18990543:
+      return {
+        code: 'nas-snapshots-full',
+        blame: 'operator',
+        message: refused,
+        remedy: 'Delete a snapshot that nobody needs in SAN Manager, then run `recover resume`',
+      }
+    default:
+      return {
+        code: 'nas-refused',
+        blame: 'host',
+        message: refused,
+        remedy: 'Look at the NAS’s own log; when it is mended, run `recover resume`',
+      }
   }
 }
 

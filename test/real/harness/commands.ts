@@ -24,9 +24,9 @@ export function runWith(
 }
 
 /** As {@link run}, for what takes longer: nothing else in this process stands still meanwhile. */
-export function running(program: string, args: string[], timeoutMs: number): Promise<string> {
-  return new Promise((resolve, reject) =>
-    execFile(
+export function running(program: string, args: string[], timeoutMs: number, input = ''): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const { stdin } = execFile(
       program,
       args,
       { encoding: 'utf8', timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 64 << 20 },
@@ -34,8 +34,9 @@ export function running(program: string, args: string[], timeoutMs: number): Pro
         error
           ? reject(new Error(`${program} ${args.join(' ')}: ${error.message}\n${stderr}`, { cause: error }))
           : resolve(stdout),
-    ),
-  )
+    )
+    stdin?.end(input)
+  })
 }
 
 /**

@@ -1,14 +1,8 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, until } from './commands.ts'
 import { place } from './place.ts'
-
-/** Who may log in to a target. CHAP wants a secret of 12 characters at least. */
-export interface Chap {
-  user: string
-  password: string
-}
 
 /** A real iSCSI target in user space: the block devices of a NAS. */
 export interface IscsiTarget {
@@ -16,14 +10,14 @@ export interface IscsiTarget {
   portal: string
   /** tgt's control number, by which another may speak to it. */
   control: number
-  /** Shows a file as a disk behind an IQN of its own. */
-  share(disk: { iqn: string; file: string; serial: string }): void
   /** Shows a file to everybody, without a password, and gives what takes it away again. */
   shareOpenly(disk: { iqn: string; file: string; serial?: string }): () => void
   /** Ends a target by its number, with whoever is logged in. */
   forget(target: number): void
   /** Initiators that are logged in to an IQN now. */
   sessions(iqn: string): string[]
+  /** Ends it, and starts it again with what its configuration's folder says, as a distribution's service does. */
+  restart(config: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -31,31 +25,14 @@ export interface IscsiTarget {
 let next = 1
 
 /** Starts Debian's `tgtd` at an address of the tests' own network. */
-export async function startIscsiTarget(address: string, chap: Chap): Promise<IscsiTarget> {
+export async function startIscsiTarget(address: string): Promise<IscsiTarget> {
   const control = String(next)
   next += 1
   mkdirSync('/var/run/tgtd', { recursive: true })
-  const log = join(mkdtempSync(join(place().folder, 'tgtd-')), 'log')
-  const out = openSync(log, 'a')
   const portal = `${address}:3260`
-  const daemon = spawn('tgtd', ['-f', '-C', control, '--iscsi', `portal=${portal}`], {
-    stdio: ['ignore', out, out],
-  })
-  let over = false
-  const ended = new Promise<void>(resolve =>
-    daemon.once('exit', () => {
-      over = true
-      resolve()
-    }),
-  )
   const tgtadm = (...args: string[]) => run('tgtadm', '-C', control, '--lld', 'iscsi', ...args)
-  await until('tgtd', 20_000, () => tgtadm('--op', 'show', '--mode', 'target') && true, {
-    dead: () => (over ? readFileSync(log, 'utf8') : undefined),
-  }).catch(thrown => {
-    // It says nothing while there is no target; that it answers is enough.
-    if (over) throw thrown
-  })
-  tgtadm('--op', 'new', '--mode', 'account', '--user', chap.user, '--password', chap.password)
+  const start = () => startTgtd(control, portal, () => tgtadm('--op', 'show', '--mode', 'sys'))
+  let stop = await start()
   const numbers = new Map<string, string>()
   /** A number that no target has. */
   const free = () => {
@@ -82,23 +59,38 @@ export async function startIscsiTarget(address: string, chap: Chap): Promise<Isc
           forget(Number(tid))
       }
     },
-    share({ iqn, file, serial }) {
-      const tid = free()
-      numbers.set(iqn, tid)
-      const lun = ['--mode', 'logicalunit', '--tid', tid, '--lun', '1']
-      tgtadm('--op', 'new', '--mode', 'target', '--tid', tid, '-T', iqn)
-      tgtadm('--op', 'new', ...lun, '-b', file)
-      tgtadm('--op', 'update', ...lun, '--params', `scsi_sn=${serial}`)
-      tgtadm('--op', 'bind', '--mode', 'account', '--tid', tid, '--user', chap.user)
-      tgtadm('--op', 'bind', '--mode', 'target', '--tid', tid, '-I', 'ALL')
-    },
     sessions(iqn) {
       const said = tgtadm('--op', 'show', '--mode', 'conn', '--tid', numbers.get(iqn)!)
       return [...said.matchAll(/Initiator: (\S+)/g)].map(found => found[1]!)
     },
-    async close() {
-      daemon.kill('SIGKILL')
-      await ended
+    async restart(config) {
+      await stop()
+      stop = await start()
+      const conf = join(config, 'targets.conf')
+      writeFileSync(conf, `include ${config}/recover-*.conf\n`)
+      run('tgt-admin', '--execute', '--control-port', control, '--conf', conf)
     },
+    close: () => stop(),
+  }
+}
+
+/** Gives what ends it. */
+async function startTgtd(control: string, portal: string, probe: () => string): Promise<() => Promise<void>> {
+  const log = join(mkdtempSync(join(place().folder, 'tgtd-')), 'log')
+  const out = openSync(log, 'a')
+  const daemon = spawn('tgtd', ['-f', '-C', control, '--iscsi', `portal=${portal}`], {
+    stdio: ['ignore', out, out],
+  })
+  let over = false
+  const ended = new Promise<void>(resolve =>
+    daemon.once('exit', () => {
+      over = true
+      resolve()
+    }),
+  )
+  await until('tgtd', 20_000, probe, { dead: () => (over ? readFileSync(log, 'utf8') : undefined) })
+  return async () => {
+    daemon.kill('SIGKILL')
+    await ended
   }
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HostFacts } from '../../../src/hosts/facts.ts'
 import { connectReader, connectWriter, type HostWriter } from '../../../src/hosts/host.ts'
-import { run, runWith } from './commands.ts'
+import { run, running, runWith } from './commands.ts'
 import { place } from './place.ts'
 
 /** The person's own key, as OpenSSH makes it. */
@@ -28,6 +28,8 @@ export interface Answering {
   change<T>(act: (host: HostWriter) => Promise<T>): Promise<T>
   /** Runs a script as root, logged in as a person is: by OpenSSH's own client. Gives what it printed. */
   ssh(script: string, timeoutMs?: number): string
+  /** The same, for what takes longer: nothing else in this process stands still meanwhile. */
+  shell(script: string, timeoutMs?: number): Promise<string>
 }
 
 /** Logs in anew each time: what answers may be another system by then. */
@@ -41,6 +43,10 @@ export function answering({ name, address }: { name: string; address: string }, 
     pins: 'first-use' as const,
     connectTimeoutMs: 20_000,
   }
+  const options = [
+    ...['-i', login.file, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+    ...['-o', 'LogLevel=ERROR', '-o', 'ConnectTimeout=20', `core@${address}`, 'sudo sh -eu'],
+  ]
   return {
     async look() {
       const line = await connectReader(access)
@@ -58,14 +64,7 @@ export function answering({ name, address }: { name: string; address: string }, 
         line.close()
       }
     },
-    ssh: (script, timeoutMs = 60_000) =>
-      runWith(
-        { input: script, timeoutMs },
-        'ssh',
-        ...['-i', login.file, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
-        ...['-o', 'LogLevel=ERROR', '-o', 'ConnectTimeout=20'],
-        `core@${address}`,
-        'sudo sh -eu',
-      ),
+    ssh: (script, timeoutMs = 60_000) => runWith({ input: script, timeoutMs }, 'ssh', ...options),
+    shell: (script, timeoutMs = 60_000) => running('ssh', options, timeoutMs, script),
   }
 }

@@ -23,6 +23,16 @@ export interface ProgramEnd {
   message: string
 }
 
+/** What a program finds around it. */
+export interface Surroundings {
+  /** Names of the cluster's Services are known. */
+  dnsIsUp?: boolean
+  /** Snapshots of a backup repository, by id: path to text of every file. */
+  backups?: Record<string, Record<string, string>>
+  /** What breaks a copy off when half of it is there; asked once in each. */
+  halfWay?: () => ProgramEnd | undefined
+}
+
 const marker = '.recover-copy'
 
 /**
@@ -33,8 +43,7 @@ export function runProgram(
   script: string,
   environment: Record<string, string>,
   mounts: Record<string, string>,
-  dnsIsUp = true,
-  backups: Record<string, Record<string, string>> = {},
+  { dnsIsUp = true, backups = {}, halfWay = () => undefined }: Surroundings = {},
 ): ProgramEnd {
   if (script === measureProgram) {
     const data = mounts['/data']
@@ -46,7 +55,8 @@ export function runProgram(
     return dnsIsUp
       ? { code: 0, message: `${environment.NAME} is 10.96.0.1, and answers at port ${environment.PORT}` }
       : { code: probeRefusals.nameUnknown, message: `the cluster's DNS does not know ${environment.NAME}` }
-  if (script === copyProgram) return copy(mounts['/src'] ?? '', mounts['/dst'] ?? '', environment.RUN ?? '')
+  if (script === copyProgram)
+    return copy(mounts['/src'] ?? '', mounts['/dst'] ?? '', environment.RUN ?? '', halfWay)
   if (script === restoreProgram) return restore(environment, mounts, backups)
   return { code: 127, message: 'the lab runs no programs but recover’s own' }
 }
@@ -99,7 +109,12 @@ function restore(
   return { code: 0, message: JSON.stringify({ files: Object.keys(files).length, links: 0, bytes }) }
 }
 
-function copy(source: string, destination: string, run: string): ProgramEnd {
+function copy(
+  source: string,
+  destination: string,
+  run: string,
+  halfWay: () => ProgramEnd | undefined,
+): ProgramEnd {
   const content = (folder: string) => readdirSync(folder).filter(n => n !== 'lost+found')
   if (content(source).length === 0) return { code: copyRefusals.sourceEmpty, message: 'the source is empty' }
   const mark = join(destination, marker)
@@ -115,9 +130,26 @@ function copy(source: string, destination: string, run: string): ProgramEnd {
   writeFileSync(mark, run)
   for (const name of content(destination))
     if (name !== marker) rmSync(join(destination, name), { recursive: true })
+  const broken = halfWay()
+  if (broken) {
+    tear(source, destination)
+    return broken
+  }
   for (const name of content(source)) copyTree(join(source, name), join(destination, name))
   rmSync(mark)
   return same() ? copied() : { code: copyRefusals.differs, message: 'the copy differs from its source' }
+}
+
+/** What a copy that was broken off leaves: half of the files, and the next one up to its middle. */
+function tear(source: string, destination: string): void {
+  const files = regularFiles(Buffer.from(source))
+  const whole = Math.floor(files.length / 2)
+  for (const [i, name] of files.slice(0, whole + 1).entries()) {
+    const bytes = readFileSync(within(Buffer.from(source), name))
+    const to = within(Buffer.from(destination), name)
+    mkdirSync(to.subarray(0, to.lastIndexOf('/')), { recursive: true })
+    writeFileSync(to, i < whole ? bytes : bytes.subarray(0, bytes.length / 2))
+  }
 }
 
 /** What rsync counts of a tree, without what is the file system's own. */

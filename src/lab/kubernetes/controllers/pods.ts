@@ -1,5 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { copyRefusals } from '../../../volumes/programs.ts'
 import { isShare, protocolOf } from '../../../volumes/protocol.ts'
 import type { ObjectStore } from '../store.ts'
 import type { Stored } from '../stored.ts'
@@ -13,7 +14,7 @@ import {
   runs,
   withCondition,
 } from './context.ts'
-import { runProgram } from './job-programs.ts'
+import { type ProgramEnd, runProgram } from './job-programs.ts'
 
 /** What kubelets and the CSI node plugin do: pods start once a node, their volumes and their secrets are there. */
 export const pods: Controller = controlled => {
@@ -97,9 +98,10 @@ function start(controlled: Controlled, pod: Stored): boolean {
   const mounted = new Map<PodVolume, string>()
   for (const volume of csi)
     try {
-      if (!isShare(protocolOf(volume.attributes)))
+      if (!isShare(protocolOf(volume.attributes))) {
         nas.login(volume.handle as string, machine.initiator, machine.address)
-      else {
+        nas.filesOf(volume.handle as string)
+      } else {
         const nodes = machines.nodes().map(m => m.address)
         mounted.set(volume, nas.mountShare(volume.attributes, nodes, userOf(store, volume)).uuid)
       }
@@ -224,19 +226,19 @@ function hasProgram(pod: Stored): boolean {
   return digList(pod, 'spec', 'containers').some(c => dig(c, 'command', 1) === '-c')
 }
 
-function finish(
-  { store, world }: Controlled,
-  pod: Stored,
-  node: string,
-  mounts: Record<string, string>,
-): void {
+function finish(controlled: Controlled, pod: Stored, node: string, mounts: Record<string, string>): void {
+  const { store, world } = controlled
   const [container] = digList(pod, 'spec', 'containers')
   const environment = Object.fromEntries(
     digList(container, 'env').map(e => [String(e.name), String(e.value)]),
   )
   for (const from of digList(container, 'envFrom')) Object.assign(environment, secretValues(store, pod, from))
   const script = String(dig(container, 'command', 2))
-  const end = runProgram(script, environment, mounts, runs(store, /^coredns$/), world.blueprint.backups)
+  const end = runProgram(script, environment, mounts, {
+    dnsIsUp: runs(store, /^coredns$/),
+    backups: world.blueprint.backups ?? {},
+    halfWay: () => inMidCopy(controlled, pod),
+  })
   store.setStatus(refOf(store, pod), {
     phase: end.code === 0 ? 'Succeeded' : 'Failed',
     nodeName: node,
@@ -253,6 +255,29 @@ function finish(
       },
     ],
   })
+}
+
+/** What happens to the NAS while a pod copies to a claim's disk, and how the copy ends of it. */
+function inMidCopy({ store, world, machines, nas }: Controlled, pod: Stored): ProgramEnd | undefined {
+  const claims = volumesOf(store, pod).map(v => `${pod.metadata.namespace}/${v.claim}`)
+  if (claims.some(claim => world.strikes('nas-fills-up', claim))) {
+    // From now on it has no room for anybody.
+    world.arm('nas-full', undefined, Number.MAX_SAFE_INTEGER)
+    return {
+      code: copyRefusals.destinationFull,
+      message: 'the destination is full: rsync: write failed: No space left on device (28)',
+    }
+  }
+  if (claims.some(claim => world.strikes('nas-restarts', claim))) {
+    for (const machine of machines.nodes()) nas.dropSessions(machine.initiator)
+    // It knows no login any more, and answers again after a few attempts.
+    world.arm('nas-reboots', undefined, 3)
+    return {
+      code: copyRefusals.keepsFailing,
+      message: 'rsync failed 4 times (exit 11): rsync: write failed: Input/output error (5)',
+    }
+  }
+  return undefined
 }
 
 /** What a Secret adds to a container's environment. */

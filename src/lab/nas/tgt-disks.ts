@@ -1,0 +1,234 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import type { World } from '../world.ts'
+import { type DiskName, type Disks, writeFiles } from './disks.ts'
+import type { TargetState } from './store.ts'
+
+/** Why there can be no such disks on this machine; empty where there can. */
+export function lackedByTgtDisks(): string[] {
+  const programs = ['tgtd', 'tgtadm', 'setpriv', 'mkfs.ext4', 'mkfs.btrfs']
+  const missing = programs.filter(
+    program => spawnSync('sh', ['-c', 'command -v "$1"', '-', program]).status !== 0,
+  )
+  return [
+    ...(process.getuid?.() === 0 ? [] : ['it needs root']),
+    ...(missing.length > 0 ? [`not installed: ${missing.join(', ')}`] : []),
+  ]
+}
+
+/**
+ * Every disk is a sparse file, shown by a `tgtd` of the lab's own: real initiators log in to the NAS's targets, and what
+ * they find, may do and leave behind is what its Web API says. Wants root and Debian's `tgt`, which lets any number of
+ * initiators in to one target, whatever `max_sessions` says.
+ * @param portal where it listens: `192.0.2.17:3260`
+ */
+export async function startTgtDisks(world: World, portal: string): Promise<Disks> {
+  const file = (disk: DiskName) => world.path('nas', `${disk}.img`)
+  const tgt = await startTgtd(world, portal)
+  // It forgets everything when it ends, so what this process has told it is all that it knows.
+  let shown: Shown[] = []
+  let accounts: Record<string, string> = {}
+
+  const account = ({ user, password }: NonNullable<TargetState['chap']>) => {
+    if (accounts[user] === password) return
+    if (accounts[user] !== undefined) tgt.adm('--op', 'delete', '--mode', 'account', '--user', user)
+    // tgtadm takes a password in no other way than this; it opens nothing but this lab.
+    tgt.adm('--op', 'new', '--mode', 'account', '--user', user, '--password', password)
+    accounts = { ...accounts, [user]: password }
+  }
+  const putOut = (tid: number, stays: (iqn: string) => boolean) => {
+    for (const { session, connection, iqn } of connectionsOf(tgt.target('show', 'conn', tid)))
+      if (!stays(iqn))
+        try {
+          tgt.target('delete', 'conn', tid, '--sid', session, '--cid', connection)
+        } catch {
+          // It has ended by itself; who is still there is told to whoever asks.
+        }
+  }
+  const change = (before: Shown | undefined, after: Shown) => {
+    const { tid, iqn, enabled, chap, units } = after
+    if (!before) tgt.target('new', 'target', tid, '-T', iqn)
+    if (before?.chap?.user !== chap?.user || before?.chap?.password !== chap?.password) {
+      if (before?.chap) tgt.target('unbind', 'account', tid, '--user', before.chap.user)
+      if (chap) {
+        account(chap)
+        tgt.target('bind', 'account', tid, '--user', chap.user)
+      }
+    }
+    const same = (a: Unit) => (b: Unit) =>
+      a.index === b.index && a.uuid === b.uuid && a.sizeBytes === b.sizeBytes
+    for (const unit of before?.units.filter(u => !units.some(same(u))) ?? [])
+      tgt.target('delete', 'logicalunit', tid, '--lun', String(unit.index))
+    for (const unit of units.filter(u => !before?.units.some(same(u)))) {
+      const lun = String(unit.index)
+      tgt.target('new', 'logicalunit', tid, '--lun', lun, '-b', file(`luns/${unit.uuid}`))
+      // As a Synology shows itself; a disk's serial is its LUN's uuid.
+      const identity = `vendor_id=SYNOLOGY,product_id=Storage,scsi_sn=${unit.uuid}`
+      tgt.target('update', 'logicalunit', tid, '--lun', lun, '--params', identity)
+    }
+    if ((before?.enabled ?? true) !== enabled)
+      tgt.target('update', 'target', tid, '--name', 'state', '--value', enabled ? 'ready' : 'offline')
+    // Nobody gets in before all of it is so.
+    if (!before) tgt.target('bind', 'target', tid, '-I', 'ALL')
+  }
+
+  return {
+    port: Number(portal.split(':')[1]),
+    make(disk, sizeBytes) {
+      writeFileSync(file(disk), '')
+      truncateSync(file(disk), sizeBytes)
+    },
+    copy(from, to) {
+      // Where blocks cannot be shared it takes a while, in which nobody may write: a snapshot is of one moment.
+      tgt.still(() => execFileSync('cp', ['--reflink=auto', '--sparse=always', file(from), file(to)]))
+    },
+    grow: (disk, sizeBytes) => truncateSync(file(disk), sizeBytes),
+    remove: disk => rmSync(file(disk), { force: true }),
+    fill(disk, fsType, files) {
+      const folder = mkdtempSync(world.path('nas', 'files-'))
+      try {
+        writeFiles(folder, files)
+        makeFileSystem(fsType, file(disk), folder)
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    },
+    filesOf() {
+      throw new Error('the lab’s own machines do not read disks that real initiators log in to')
+    },
+    show(targets, luns) {
+      const wanted = targets.map(target => ({
+        tid: target.id,
+        iqn: target.iqn,
+        enabled: target.enabled,
+        chap: target.chap,
+        units: target.mappings.flatMap(({ lun: uuid, index }) => {
+          const lun = luns.find(l => l.uuid === uuid)
+          return lun ? [{ uuid, index, sizeBytes: lun.size }] : []
+        }),
+      }))
+      for (const { tid } of shown.filter(s => !wanted.some(w => w.tid === s.tid && w.iqn === s.iqn))) {
+        tgt.target('delete', 'target', tid, '--force')
+        shown = shown.filter(s => s.tid !== tid)
+      }
+      for (const target of wanted) {
+        change(
+          shown.find(s => s.tid === target.tid),
+          target,
+        )
+        shown = [...shown.filter(s => s.tid !== target.tid), target]
+      }
+      for (const { tid, enabled } of wanted)
+        if (!enabled)
+          putOut(tid, iqn =>
+            // The fault of a machine whose session outlives the order.
+            world.blueprint.hosts.some(h => h.oldInitiator === iqn && world.suffers('zombie-host', h.name)),
+          )
+    },
+    sessions: ({ id }) => connectionsOf(tgt.target('show', 'conn', id)).map(({ iqn, ip }) => ({ iqn, ip })),
+    close: () => tgt.close(),
+  }
+}
+
+/** A target as tgtd was told of it. */
+interface Shown {
+  tid: number
+  iqn: string
+  enabled: boolean
+  chap: TargetState['chap']
+  units: Unit[]
+}
+
+interface Unit {
+  uuid: string
+  index: number
+  sizeBytes: number
+}
+
+/** A `tgtd` that ends with this process, however that ends, and is spoken to by a socket in the world's folder. */
+async function startTgtd(world: World, portal: string) {
+  const env = { ...process.env, TGT_IPC_SOCKET: world.path('nas', 'tgtd') }
+  // The kernel takes 107 bytes; tgtd cuts off what is longer, and says nothing.
+  if (env.TGT_IPC_SOCKET.length > 100)
+    throw new Error(`${world.dir} is too long a path for tgtd's socket; keep the lab elsewhere`)
+  const daemon = spawn('setpriv', ['--pdeathsig', 'KILL', 'tgtd', '-f', '--iscsi', `portal=${portal}`], {
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  daemon.stderr.on('data', chunk => {
+    said += chunk
+  })
+  let over: string | undefined
+  daemon.once('error', error => {
+    over = error.message
+  })
+  daemon.once('exit', (code, signal) => {
+    over ??= `it ended (${signal ?? code}): ${said}`
+  })
+  const adm = (...args: string[]) =>
+    execFileSync('tgtadm', ['--lld', 'iscsi', ...args], {
+      env,
+      encoding: 'utf8',
+      stdio: 'pipe',
+      timeout: 20_000,
+    })
+  for (const end = performance.now() + 20_000; ; ) {
+    await new Promise(resolve => setTimeout(resolve, 20))
+    if (over !== undefined || performance.now() > end)
+      throw new Error(
+        `tgtd does not show the lab’s disks at ${portal}: ${over ?? 'it does not answer for 20 s'}`,
+      )
+    if (!existsSync(`${env.TGT_IPC_SOCKET}.0`)) continue
+    try {
+      adm('--op', 'show', '--mode', 'sys')
+      break
+    } catch {
+      // It answers when it listens.
+    }
+  }
+  return {
+    adm,
+    target: (op: string, mode: string, tid: number, ...more: string[]) =>
+      adm('--op', op, '--mode', mode, '--tid', String(tid), ...more),
+    /** Does something while it neither reads nor writes. */
+    still(action: () => unknown) {
+      daemon.kill('SIGSTOP')
+      try {
+        action()
+      } finally {
+        daemon.kill('SIGCONT')
+      }
+    },
+    close: () =>
+      new Promise<void>(resolve => {
+        if (over !== undefined) return resolve()
+        daemon.once('exit', () => resolve())
+        daemon.kill('SIGKILL')
+      }),
+  }
+}
+
+/** What `tgtadm --op show --mode conn` prints (tgt 1.0.85). */
+function connectionsOf(text: string): { session: string; connection: string; iqn: string; ip: string }[] {
+  return text.split(/^(?=Session: )/m).flatMap(part => {
+    const session = /^Session: (\d+)/.exec(part)?.[1]
+    const iqn = /Initiator: (\S+)/.exec(part)?.[1]
+    if (session === undefined || iqn === undefined) return []
+    return [...part.matchAll(/Connection: (\d+)[\s\S]*?IP Address: (\S+)/g)].map(
+      ([, connection = '', ip = '']) => ({ session, connection, iqn, ip }),
+    )
+  })
+}
+
+/** Of files in a folder, without mounting anything. xfs has no program for it: such a disk begins without files. */
+function makeFileSystem(fsType: string, image: string, folder: string): void {
+  switch (fsType) {
+    case 'ext4':
+      return void execFileSync('mkfs.ext4', ['-q', '-F', '-d', folder, image], { stdio: 'pipe' })
+    case 'btrfs':
+      return void execFileSync('mkfs.btrfs', ['-q', '--rootdir', folder, image], { stdio: 'pipe' })
+    default:
+      return void execFileSync(`mkfs.${fsType}`, [image], { stdio: 'pipe' })
+  }
+}
