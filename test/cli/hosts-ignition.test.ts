@@ -33,6 +33,7 @@ test('as JSON: config, messages, and what butane passes over; warnings fail with
     messages: [{ severity: 'warning', path: '$.grub', line: 3, column: 1, text: 'unused key grub' }],
     dangers: [expect.objectContaining({ kind: 'ignored-key', file: '<stdin>', line: 3, column: 1 })],
     localFiles: [],
+    sources: [],
   })
   expect(ran).toMatchObject({ exit: 1, stderr: '' })
 })

@@ -168,6 +168,7 @@ describe('a machine', () => {
       run: undefined,
     })
     expect(await host.readFile('/nowhere')).toBeUndefined()
+    expect(await host.readTail('/nowhere', 10)).toBeUndefined()
     expect(await host.room('/run')).toBeGreaterThan(1e9)
     expect(await host.unit('k0scontroller')).toMatchObject({ active: 'absent' })
     expect(Object.keys(host).sort()).toEqual([
@@ -181,6 +182,7 @@ describe('a machine', () => {
       'name',
       'reaches',
       'readFile',
+      'readTail',
       'room',
       'unit',
     ])
