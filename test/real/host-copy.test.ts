@@ -72,7 +72,8 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
     )
     expect(await copy('run-1')).toMatchObject({ code: 'host-copy-failed', transient: true })
     expect(live.ssh(`ls -A ${folder}`)).not.toContain('verdict')
-    expect(live.ssh(`ls -A ${folder}/dst`)).toMatch(/^\.large/m)
+    // Whichever of rsync's processes dies last may still have put aside what had arrived.
+    expect(live.ssh(`ls -A ${folder}/dst ${folder}/dst/.recover-partial 2>&1 || true`)).toMatch(/^\.?large/m)
     expect(loggedIn()).toHaveLength(2)
 
     expect(await copy('run-1')).toBeUndefined()
