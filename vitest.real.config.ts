@@ -11,7 +11,15 @@ export default defineConfig({
     maxWorkers: 3,
     // Whole installations take minutes.
     sequence: {
-      sequencer: longestFirst(/-by-network/, /-virtual-media/, /-uefi/, /iscsi/, /disks/, /power/),
+      sequencer: longestFirst(
+        /-by-network/,
+        /-virtual-media/,
+        /-uefi/,
+        /iscsi/,
+        /host-copy/,
+        /disks/,
+        /power/,
+      ),
     },
     testTimeout: 120_000,
     hookTimeout: 120_000,
