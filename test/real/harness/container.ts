@@ -135,6 +135,8 @@ export async function startContainer(
     wanted = 'off'
     const first = firstProcess()
     const gone = ended
+    // What its kernel would still say for those that die, as one of a machine without power cannot.
+    run('ip', '-n', machine, 'link', 'set', 'eth0', 'down')
     if (first) process.kill(Number(first), 'SIGKILL')
     nspawn?.kill('SIGKILL')
     await gone
