@@ -80,8 +80,8 @@ room=$(($(df -Pk "$dst" | awk 'NR == 2 { print $4 }') + $(du -skx "$dst" | cut -
 [ $((need + need / 20)) -le "$room" ] || end ${copyRefusals.destinationTooSmall} "the destination is too small: the files take $need KiB, and it has room for $room KiB"
 echo "total $((need * 1024))"
 # What an earlier attempt left over is looked for only where there was one.
-stale=
-[ ! -e "$dst/.recover-copy" ] || stale='--delete --delete-after'
+stale= torn=
+[ ! -e "$dst/.recover-copy" ] || stale='--delete --delete-after' torn=yes
 printf '%s' "$RUN" > "$dst/.recover-copy" || end ${copyRefusals.destinationFull} 'nothing can be written to the destination'
 tries=0
 while :; do
@@ -95,6 +95,7 @@ while :; do
     0) break ;;
     23 | 24) end ${copyRefusals.incomplete} "files could not be copied (rsync $code): $said" ;;
     10 | 11 | 12 | 30 | 35)
+      torn=yes
       if [ $tries -gt 3 ]; then
         if grep -q 'No space left on device' "$errors"; then end ${copyRefusals.destinationFull} "the destination is full: $said"; fi
         end ${copyRefusals.keepsFailing} "rsync failed $tries times (exit $code): $said"
@@ -103,6 +104,8 @@ while :; do
     *) end ${copyRefusals.keepsFailing} "rsync failed (exit $code): $said" ;;
   esac
 done
+# What a torn attempt kept of a file, and the one after it had no use for, rsync itself never deletes.
+[ -z "$torn" ] || find "$dst" -xdev -depth -type d -name .recover-partial -exec rm -rf {} +
 differences || end ${copyRefusals.differs} "the copy differs from its source: $(cat "$errors" "$report" | head -n 1 | head -c 300)"
 sync
 rm "$dst/.recover-copy"

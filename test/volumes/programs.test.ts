@@ -282,6 +282,8 @@ describe.each(programs)('%s', (name, skipped, copy) => {
   test.skipIf(skipped)('goes on with its own unfinished copy; what the source has no more vanishes', () => {
     write(from, { one: '1', 'folder/two': '2' })
     write(to, { '.recover-copy': 'run-1', one: 'half', gone: 'x', 'folder/gone too': 'y' })
+    // What attempts that were cut off kept of files, and of which rsync has no use any more.
+    write(to, { '.recover-partial/gone': 'z', 'folder/.recover-partial/two': '2' })
     expect(copy(from, to, 'run-1')).toMatchObject({
       code: 0,
       message: expect.stringMatching(/^\{"files":\d+,"folders":/),
