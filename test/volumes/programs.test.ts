@@ -461,7 +461,7 @@ exec ${rsync} "$@"`,
     write(from, { small: 'x' })
     // Slow enough to be caught in the act.
     const path = standing({
-      rsync: `case "$*" in *--dry-run*) exec ${rsync} "$@";; *) exec ${rsync} --bwlimit=20M "$@";; esac`,
+      rsync: `case "$*" in *--dry-run*) exec ${rsync} "$@";; *) exec ${rsync} --bwlimit=2M "$@";; esac`,
     })
     const here = Object.entries({
       '/src': from,
