@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net'
 import { availableParallelism, homedir, tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { type Memory, memoryOf } from './process-memory.ts'
 
 /**
  * Facts of 50 machines, by recover and by Ansible, over the same real sshds on loopback. Run as
@@ -38,12 +39,6 @@ interface Row {
   seconds: number
   /** Peak of all its processes together; sshd's own are not counted. */
   peak: Memory
-}
-
-/** MiB. Resident memory counts pages that processes share once for each, proportional memory once for all. */
-interface Memory {
-  rss: number
-  pss: number
 }
 
 async function main(): Promise<void> {
@@ -212,37 +207,6 @@ async function peakOf(
   if (code !== 0)
     throw new Error(`${program} ended with ${code}: ${Buffer.concat(errors).toString().slice(-800)}`)
   return { seconds, peak, output: Buffer.concat(output).toString() }
-}
-
-/** What a tree of processes holds now. */
-function memoryOf(root: number, also: string | undefined): Memory {
-  const parents = new Map<number, number>()
-  const extra = new Set<number>()
-  for (const name of readdirSync('/proc')) {
-    const pid = Number(name)
-    if (!(pid > 0)) continue
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      parents.set(pid, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]))
-      if (also !== undefined && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(also)) extra.add(pid)
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  const isOurs = (pid: number | undefined): boolean =>
-    pid !== undefined && pid > 1 && (pid === root || isOurs(parents.get(pid)))
-  const sum: Memory = { rss: 0, pss: 0 }
-  for (const pid of parents.keys()) {
-    if (!isOurs(pid) && !extra.has(pid)) continue
-    try {
-      const told = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
-      sum.rss += Number(/^Rss:\s+(\d+)/m.exec(told)?.[1] ?? 0) / 1_024
-      sum.pss += Number(/^Pss:\s+(\d+)/m.exec(told)?.[1] ?? 0) / 1_024
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  return sum
 }
 
 function endMasters(sockets: string): void {

@@ -8,18 +8,22 @@ import { join } from 'node:path'
  * port is anybody else's and nothing reaches a real cluster, and a tree of processes of which nothing is left when the
  * tests are over, whatever ended them. Where no namespaces can be made, every test says why it is skipped.
  *
- * `node dist/test/kube/start.js [arguments of vitest]`
+ * `node dist/test/kube/start.js [bench] [arguments of vitest]`
  */
 // Compiled, it lies in dist/test/kube.
 const root = join(import.meta.dirname, '../../..')
-const command = [
-  process.execPath,
-  join(root, 'node_modules/vitest/vitest.mjs'),
-  'run',
-  '--config',
-  'vitest.kube.config.ts',
-  ...process.argv.slice(2),
-]
+const [first, ...rest] = process.argv.slice(2)
+const bench = first === 'bench'
+const command = bench
+  ? [process.execPath, join(root, 'dist/test/bench/kube.js'), ...rest]
+  : [
+      process.execPath,
+      join(root, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      '--config',
+      'vitest.kube.config.ts',
+      ...process.argv.slice(2),
+    ]
 // The shell in front is process 1 of the tree: it collects what the tests leave behind. Without root, the namespaces are those of a user namespace of our own.
 const unshare = [
   ...['unshare', ...(process.getuid?.() === 0 ? [] : ['--map-root-user']), '--net', '--mount', '--pid'],
