@@ -21,6 +21,7 @@ import { type Readers, step, type Writers } from '../kit.ts'
 import { fenceVolume } from '../protect/fence.ts'
 import { fenced } from '../protect/fenced.ts'
 import { snapshotVolume } from '../protect/snapshot.ts'
+import { copiedFiles } from './copied-files.ts'
 import { hearingProgress } from './copy-progress.ts'
 import { diskOf } from './disk.ts'
 import { hostCopyOf } from './source.ts'
@@ -47,13 +48,7 @@ export const copyOnHost = step({
   output: z.strictObject({
     disk: z.string(),
     host: z.string(),
-    copied: z.strictObject({
-      files: z.number(),
-      folders: z.number(),
-      links: z.number(),
-      specials: z.number(),
-      bytes: z.number(),
-    }),
+    copied: copiedFiles,
   }),
   async observe(look) {
     const { volume, cluster, nas, run } = look

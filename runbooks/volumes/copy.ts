@@ -13,6 +13,7 @@ import { fenceVolume } from '../protect/fence.ts'
 import { fenced } from '../protect/fenced.ts'
 import { boundToAnother } from './bind.ts'
 import { bindingOf } from './binding.ts'
+import { copiedFiles } from './copied-files.ts'
 import { hearingProgress } from './copy-progress.ts'
 import { modesOf } from './disk.ts'
 import { measureVolume } from './measure.ts'
@@ -23,13 +24,7 @@ import { sourceOf } from './source.ts'
 export const copiedDisk = z.strictObject({
   pv: z.string(),
   handle: z.string(),
-  copied: z.strictObject({
-    files: z.number(),
-    folders: z.number(),
-    links: z.number(),
-    specials: z.number(),
-    bytes: z.number(),
-  }),
+  copied: copiedFiles,
 })
 
 /** A new disk under the final claim's name, and every file of the old one on it. The old disk is only read, as a clone. */

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -8,6 +8,7 @@ import { hostCopyFolder, parseHostCopyVerdict } from '../../src/volumes/host-cop
 import { run, runWith, until } from './harness/commands.ts'
 import { type IscsiTarget, startIscsiTarget } from './harness/iscsi-target.ts'
 import { bootLiveMachine, type LiveMachine } from './harness/live-machine.ts'
+import { mounted, sha256 } from './harness/mounted.ts'
 import { describeReal, place } from './harness/place.ts'
 
 describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
@@ -132,19 +133,4 @@ function pullThePlug(file: string): void {
     copyFileSync(file, `${file}.pulled`)
   })
   run('mv', `${file}.pulled`, file)
-}
-
-/** Mounts a file system that lies in a file, for as long as something is done with it. */
-function mounted<T>(file: string, options: string, action: (at: string) => T): T {
-  const at = mkdtempSync(join(place().folder, 'mounted-'))
-  run('mount', '-o', `loop,${options}`, file, at)
-  try {
-    return action(at)
-  } finally {
-    run('umount', at)
-  }
-}
-
-function sha256(file: string): string {
-  return createHash('sha256').update(readFileSync(file)).digest('hex')
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import {
   closeSync,
   copyFileSync,
@@ -6,7 +5,6 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
-  readFileSync,
   readSync,
   writeFileSync,
   writeSync,
@@ -31,6 +29,7 @@ import { nasContract } from '../nas/contract.ts'
 import { run, runWith, until } from './harness/commands.ts'
 import { iscsiLogin } from './harness/iscsi-login.ts'
 import { bootLiveMachine, type LiveMachine } from './harness/live-machine.ts'
+import { mounted, sha256 } from './harness/mounted.ts'
 import { describeReal, place } from './harness/place.ts'
 
 const chap = { user: 'recover', password: 'only-in-a-test' }
@@ -239,21 +238,6 @@ function fillOddly(file: string): void {
     run('setcap', 'cap_net_raw+ep', join(at, 'capable'))
     run('chown', '1000:2000', join(at, 'photos/5.jpg'))
   })
-}
-
-/** Mounts a file system that lies in a file, for as long as something is done with it. */
-function mounted<T>(file: string, options: string, action: (at: string) => T): T {
-  const at = mkdtempSync(join(place().folder, 'mounted-'))
-  run('mount', '-o', `loop,${options}`, file, at)
-  try {
-    return action(at)
-  } finally {
-    run('umount', at)
-  }
-}
-
-function sha256(file: string): string {
-  return createHash('sha256').update(readFileSync(file)).digest('hex')
 }
 
 describeReal('the lab’s Synology with real disks', () => {
