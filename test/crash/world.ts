@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { MachineState } from '../../src/lab/hosts/machine.ts'
+import type { MachineState } from '../../src/lab/hosts/machine-state.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { Stored } from '../../src/lab/kubernetes/stored.ts'
 import type { NasState } from '../../src/lab/nas/store.ts'

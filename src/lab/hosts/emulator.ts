@@ -6,7 +6,8 @@ import type { ApiSeam, MachinesSeam, NasSeam, PowerSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { InputReader } from './input.ts'
 import { dataIdentity, hasWorkload } from './k0s.ts'
-import { Machine, type MachineState } from './machine.ts'
+import { Machine } from './machine.ts'
+import type { MachineState } from './machine-state.ts'
 
 /**
  * The lab's machines: one real SSH server each, on a loopback port of its own that stays the same for the life of the

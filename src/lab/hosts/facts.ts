@@ -1,7 +1,7 @@
 import { factTools, factUnits } from '../../hosts/fact-script.ts'
 import type { HostBlueprint } from '../blueprint.ts'
 import type { World } from '../world.ts'
-import type { DiskModel, MachineState } from './machine.ts'
+import type { DiskModel, MachineState } from './machine-state.ts'
 
 /** What the fact script prints on an emulated machine, in the words of sysfs, lsblk and /proc. */
 export function machineFacts(

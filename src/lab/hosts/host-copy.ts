@@ -2,7 +2,7 @@ import { hostCopyProgram, hostCopyRefusals } from '../../volumes/host-copy.ts'
 import { copyProgram, copyRefusals } from '../../volumes/programs.ts'
 import { runProgram } from '../kubernetes/controllers/job-programs.ts'
 import type { NasSeam } from '../seams.ts'
-import type { FileModel } from './machine.ts'
+import type { FileModel } from './machine-state.ts'
 import { words } from './shell.ts'
 
 /**

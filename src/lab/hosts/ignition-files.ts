@@ -1,4 +1,4 @@
-import type { FileModel } from './machine.ts'
+import type { FileModel } from './machine-state.ts'
 
 /** Files that an Ignition config writes. */
 export function filesOf(ignition: string): Record<string, FileModel> {

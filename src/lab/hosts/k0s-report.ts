@@ -2,7 +2,7 @@ import { k0sMark } from '../../hosts/k0s-script.ts'
 import type { ApiSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { dataIdentity, installedRole, leftRunning } from './k0s.ts'
-import type { MachineState } from './machine.ts'
+import type { MachineState } from './machine-state.ts'
 
 /** How far a clock is off; k0sctl bears 30 s. */
 const skewSeconds = 45

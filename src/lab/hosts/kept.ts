@@ -1,4 +1,4 @@
-import type { DiskModel, FileModel, MachineState } from './machine.ts'
+import type { DiskModel, FileModel, MachineState } from './machine-state.ts'
 
 /** What a system on a disk still has at its next boot. */
 export interface Kept {

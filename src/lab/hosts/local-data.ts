@@ -1,4 +1,4 @@
-import type { MachineState } from './machine.ts'
+import type { MachineState } from './machine-state.ts'
 
 /** What the data script prints on an emulated machine, of the files that it has. */
 export function machineData(state: MachineState, volumes: string[]): string {

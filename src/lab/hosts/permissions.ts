@@ -1,4 +1,4 @@
-import type { FileModel, Output } from './machine.ts'
+import type { FileModel, Output } from './machine-state.ts'
 
 /** What a command of somebody who is not root ends in where only root may do it. */
 export function deniedTo(user: 'core', argv: string[], files: Record<string, FileModel>): Output | undefined {
