@@ -40,13 +40,13 @@ interface Run {
   knownHosts: string
 }
 
-/** Runs a k0sctl in a home of its own. `known`: text of known_hosts; undefined leaves the file out. */
+/** Runs a k0sctl in a home of its own. `known`: text of known_hosts. */
 async function run(
   command: string[],
   args: string[],
   {
     hosts = ['lithium'],
-    known = '' as string | undefined,
+    known = '' as string | 'no file',
     worker = {} as object,
     further = [] as object[],
     port = undefined as number | undefined,
@@ -54,7 +54,7 @@ async function run(
 ): Promise<Run> {
   const home = scratch('k0sctl-home')
   const knownHosts = join(home, 'known_hosts')
-  if (known !== undefined) writeFileSync(knownHosts, known)
+  if (known !== 'no file') writeFileSync(knownHosts, known, { mode: 0o640 })
   const config = join(home, 'k0sctl.yaml')
   const { operatorKeyFile: keyPath } = lab.endpoints
   const documents = [
@@ -141,15 +141,15 @@ function contract(name: string, command: string[]): void {
     })
 
     test.for([
-      ['no file', undefined],
-      ['an empty one', ''],
+      ['no file', 'no file', 0o600],
+      ['an empty one', '', 0o640],
     ] as const)(
       'of known_hosts there is %s: it trusts whoever answers, and writes that down in hashed form',
-      async ([, known]) => {
+      async ([, known, mode]) => {
         const { knownHosts, stdout } = await run(command, ['kubeconfig'], { known })
         expect(stdout).not.toContain('key mismatch')
         expect(readFileSync(knownHosts, 'utf8')).toMatch(/^\|1\|\S+\|\S+ ssh-ed25519 \S+\s*$/)
-        expect(statSync(knownHosts).mode & 0o777).toBe(0o600)
+        expect(statSync(knownHosts).mode & 0o777).toBe(mode)
       },
     )
 

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { appendFileSync, chmodSync, existsSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SshAccess } from '../../hosts/ssh.ts'
 
@@ -24,14 +24,13 @@ export function accepted(address: string, port: number): SshAccess['pins'] {
   return known.length === 0 ? 'first-use' : known
 }
 
-/** Writes a host that was trusted at first use down, its name hashed. */
+/** Writes a host that was trusted at first use down, its name hashed. Only a file that it makes is closed to others. */
 export function remember(address: string, port: number, key: string): void {
   const file = knownHostsFile()
   if (file === undefined) return
   const salt = randomBytes(20)
   const line = `|1|${salt.toString('base64')}|${hashed(salt, nameOf(address, port))} ${key}\n`
   appendFileSync(file, line, { mode: 0o600 })
-  chmodSync(file, 0o600)
 }
 
 function nameOf(address: string, port: number): string {
