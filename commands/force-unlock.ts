@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core'
 import { clusterFileIn } from '../runbooks/rehearse.ts'
-import { forceUnlock } from '../runbooks/session.ts'
+import { forceUnlock } from '../runbooks/runs.ts'
 import { BaseCommand } from '../src/cli/base-command.ts'
 import { tell } from '../src/views/terminal.ts'
 

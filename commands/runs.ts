@@ -1,4 +1,4 @@
-import { listRuns } from '../runbooks/session.ts'
+import { listRuns } from '../runbooks/runs.ts'
 import { BaseCommand } from '../src/cli/base-command.ts'
 import { tell } from '../src/views/terminal.ts'
 

@@ -18,6 +18,7 @@ import { connectApi } from '../src/kubernetes/api.ts'
 import { connectExec } from '../src/kubernetes/exec.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
 import { Fault } from '../src/runbook/fault.ts'
+import type { RunFolder } from '../src/runbook/run-folder.ts'
 import type { Limited } from '../src/runbook/time.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 import { type BackupPlace, type ResticSnapshot, resticFields } from '../src/volumes/restic.ts'
@@ -66,6 +67,9 @@ export interface Whereabouts {
   /** Changes every limit; absent in real life. */
   scaleLimit?: (limitMs: number, of: Limited) => number
 }
+
+/** How a run's cluster is reached; a rehearsal brings its own world. */
+export type Reach = (cluster: Cluster, folder: RunFolder) => Promise<Whereabouts>
 
 /** A key, the agent that holds it, or both. */
 export interface Login {

@@ -6,9 +6,9 @@ import type { Warning } from '../src/runbook/step.ts'
 import type { Whereabouts } from './connect.ts'
 import { fromScratch } from './from-scratch.ts'
 import { inEarnest } from './in-earnest.ts'
+import { planRun } from './plan-run.ts'
 import { compareButane } from './programs/compare-butane.ts'
 import { clusterFileIn, inOwnLab } from './rehearse.ts'
-import { planRun } from './session.ts'
 
 /** One check. */
 export interface Check {

@@ -18,25 +18,18 @@ import { Fault } from '../src/runbook/fault.ts'
 import type { Plan } from '../src/runbook/plan.ts'
 import type { Limited } from '../src/runbook/time.ts'
 import { openSecrets } from '../src/secrets/resolve.ts'
-import type { Whereabouts } from './connect.ts'
+import { bookOf } from './books.ts'
+import type { Reach, Whereabouts } from './connect.ts'
 import { inEarnest } from './in-earnest.ts'
+import { planResume, planRun } from './plan-run.ts'
 import { withArchive } from './rehearsal/archive.ts'
 import { madeUpBackup } from './rehearsal/backups.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
 import { type ArmedFault, faults } from './rehearsal/faults.ts'
 import { standIns } from './rehearsal/stand-ins.ts'
 import { madeUpSecrets, madeUpVariables } from './rehearsal/variables.ts'
-import {
-  beginRun,
-  bookOf,
-  modeOf,
-  planResume,
-  planRun,
-  type Reach,
-  type RunResult,
-  resumeRun,
-  type SessionOptions,
-} from './session.ts'
+import { modeOf } from './runs.ts'
+import { beginRun, type RunResult, resumeRun, type SessionOptions } from './session.ts'
 
 export interface RehearsalOptions extends SessionOptions {
   /** Ask for consent as in earnest, to practise that too. */

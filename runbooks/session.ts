@@ -3,22 +3,17 @@ import { existsSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'nod
 import { hostname, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
-import { nearest } from '../src/cluster/nearest.ts'
 import type { ConsentDesk } from '../src/runbook/consent.ts'
-import { milliseconds } from '../src/runbook/duration.ts'
 import { openEventLog } from '../src/runbook/event-log.ts'
 import type { EventSink } from '../src/runbook/events.ts'
 import { type Execution, execute } from '../src/runbook/execute.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import { createJournal, type JournalOptions, reopenJournal } from '../src/runbook/journal.ts'
-import { breakLock, type LockHolder, takeLock } from '../src/runbook/lock.ts'
-import { makePlan } from '../src/runbook/make-plan.ts'
-import { onlyPhases } from '../src/runbook/only-phases.ts'
+import { takeLock } from '../src/runbook/lock.ts'
 import type { Plan } from '../src/runbook/plan.ts'
-import { type Claims, claims, type RecordBody, readJournal } from '../src/runbook/replay.ts'
+import { claims, type RecordBody, readJournal } from '../src/runbook/replay.ts'
 import {
   createRunFolder,
-  listRunFolders,
   nameRun,
   openRunFolder,
   type RunFolder,
@@ -26,12 +21,13 @@ import {
 } from '../src/runbook/run-folder.ts'
 import type { Runbook } from '../src/runbook/runbook.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
-import { type ConnectedRun, connect, type Whereabouts } from './connect.ts'
-import { finalizeVolumes } from './finalize-volumes.ts'
+import { bookOf, limitsOf, runbookChanged } from './books.ts'
+import { connect, type Reach, type Whereabouts } from './connect.ts'
 import { formerRuns } from './former-runs.ts'
 import { fromScratch } from './from-scratch.ts'
 import type { Asked } from './kit.ts'
-import { syncVolumes } from './sync-volumes.ts'
+import { planRun } from './plan-run.ts'
+import { aboutOf, lockPath, secretOf } from './runs.ts'
 
 /** What every part of a run needs from whoever started it. */
 export interface SessionOptions {
@@ -54,76 +50,7 @@ export interface RunResult extends Execution {
   folder: string
 }
 
-/** How a run's cluster is reached; a rehearsal brings its own world. */
-export type Reach = (cluster: Cluster, folder: RunFolder) => Promise<Whereabouts>
-
 const limits = { nas: 4, host: 1, api: 8, k0sctl: 1 }
-
-const books = [fromScratch, finalizeVolumes, syncVolumes]
-
-/** A runbook (the main one where none is named), or some phases of it. Throws Fault `phase-unknown`. */
-export function bookOf(only: string[] | undefined, id: string = fromScratch.id): Runbook {
-  const book = books.find(b => b.id === id) ?? fromScratch
-  return only === undefined ? book : onlyPhases(book, only)
-}
-
-/** Says what a run would do. Reads the world and the person's files, writes nothing at all. */
-export async function planRun(
-  cluster: Cluster,
-  where: Whereabouts,
-  now: AbortSignal,
-  book: Runbook = fromScratch,
-  waiting?: (titles: string[]) => void,
-  about: Pick<ConnectedRun, 'asked' | 'mode'> = {},
-): Promise<Plan> {
-  const run = { id: 'plan', secret: randomBytes(32), onlyLooks: true, ...about }
-  const connections = connect(cluster, run, where, now)
-  try {
-    return where.secrets.mask.json(
-      await makePlan({ runbook: book, readers: connections.readers, now, waiting }),
-    )
-  } finally {
-    await connections.close()
-  }
-}
-
-/** Says by events what a plan still waits for. */
-function stillLooking(sink: EventSink): (titles: string[]) => void {
-  return titles =>
-    sink({ code: 'notice', about: 'plan', text: `Still looking: ${titles.join('; ')}`, atMs: 0 })
-}
-
-/** Says what going on with a run would do now. Reads the world and the run's folder, writes nothing. */
-export async function planResume(
-  run: string | undefined,
-  reach: (mode: string) => Reach,
-  now: AbortSignal,
-): Promise<Plan> {
-  const folder = openRunFolder(stateFolder(), run)
-  const claimed = claims(readJournal(folder.journal), folder.journal)
-  const { began } = claimed
-  const cluster = loadCluster(began.input)
-  const where = await reach(began.mode)(cluster, folder)
-  const secret = secretOf(folder)
-  const connections = connect(
-    cluster,
-    { id: folder.run, secret, folder: folder.path, onlyLooks: true, ...aboutOf(began) },
-    where,
-    now,
-  )
-  try {
-    return where.secrets.mask.json(
-      await makePlan({
-        runbook: bookOf(began.only, began.runbook),
-        readers: connections.readers,
-        claims: claimed,
-        now,
-      }),
-    )
-  } finally {
-    await connections.close()
-  }
-}
 
 /**
  * Erases what nothing needs once all is done: what the machines' private host keys can be derived from, and the
@@ -135,16 +62,10 @@ function forget(folder: RunFolder): void {
   unlinkSync(join(folder.path, 'secret'))
 }
 
-/** What this run's machines are known by. Fault `run-over` once it was erased. */
-function secretOf(folder: RunFolder): Buffer {
-  const secretFile = join(folder.path, 'secret')
-  if (existsSync(secretFile)) return readFileSync(secretFile)
-  throw new Fault({
-    code: 'run-over',
-    blame: 'operator',
-    message: `run ${folder.run} is finished, and what it knew its machines by was erased`,
-    remedy: 'Run `recover report` to read what it did, or begin a new run',
-  })
+/** Says by events what a plan still waits for. */
+function stillLooking(sink: EventSink): (titles: string[]) => void {
+  return titles =>
+    sink({ code: 'notice', about: 'plan', text: `Still looking: ${titles.join('; ')}`, atMs: 0 })
 }
 
 /** Begins a run: its folder, its secret, its journal; asks once for everything that can be named; then works. */
@@ -201,11 +122,6 @@ export async function beginRun(
   } finally {
     lock.release()
   }
-}
-
-/** What a run is about, as its first record says. */
-function aboutOf({ asked, mode }: Claims['began']): Pick<ConnectedRun, 'asked' | 'mode'> {
-  return { mode, ...(asked ? { asked } : {}) }
 }
 
 /** A runbook that begins no cluster of its own works with the one that the newest finished run has made. */
@@ -328,23 +244,6 @@ async function work(
   }
 }
 
-/** The limits that recover.yaml changes. Throws Fault `timeout-unknown` for a step that is not in the runbook. */
-function limitsOf(cluster: Cluster): Record<string, number> {
-  const known = fromScratch.steps.map(s => s.id)
-  return Object.fromEntries(
-    Object.entries(cluster.entry.timeouts ?? {}).map(([id, duration]) => {
-      if (known.includes(id)) return [id, milliseconds(duration)]
-      const meant = nearest(id, known)
-      throw new Fault({
-        code: 'timeout-unknown',
-        blame: 'operator',
-        message: `recover.yaml names a timeout for ${id}, which is no step of the runbook${meant ? `; did you mean ${meant}?` : ''}`,
-        remedy: '`recover runbook --json` lists the steps',
-      })
-    }),
-  )
-}
-
 function journalOptions(mask: Secrets['mask'], { onPoint }: SessionOptions): JournalOptions {
   return {
     mask: record => mask.json(record),
@@ -380,77 +279,4 @@ async function approval(plan: Plan, options: SessionOptions & { approve?: string
     message: `nobody agreed to destroying ${plan.victims.map(v => `${v.kind} ${v.name}`).join(', ')}; nothing was changed`,
     remedy: `Run it at a terminal and answer, or approve this plan with --approve ${plan.hash}`,
   })
-}
-
-/** A rehearsal has a world of its own and need not wait for anybody. */
-function lockPath(state: string, cluster: Cluster, mode: string): string {
-  return join(state, 'locks', mode === 'real' ? cluster.entry.cluster : `${cluster.entry.cluster}.rehearsal`)
-}
-
-function runbookChanged(book: Runbook, then: Record<string, string>, run: string): Fault {
-  const now = book.stepHashes
-  const changed = Object.keys(now).filter(id => then[id] !== undefined && then[id] !== now[id])
-  const added = Object.keys(now).filter(id => then[id] === undefined)
-  const gone = Object.keys(then).filter(id => now[id] === undefined)
-  const says = [
-    ...(changed.length > 0 ? [`changed: ${changed.join(', ')}`] : []),
-    ...(added.length > 0 ? [`new: ${added.join(', ')}`] : []),
-    ...(gone.length > 0 ? [`gone: ${gone.join(', ')}`] : []),
-  ]
-  return new Fault({
-    code: 'runbook-changed',
-    blame: 'operator',
-    message: `this version of recover has another runbook than run ${run} began with (${says.join('; ') || 'their order'})`,
-    remedy: `Use the version that it began with, or go on with this one: recover resume ${run} --accept runbook`,
-  })
-}
-
-/** Whether a run was begun in earnest or as a rehearsal. */
-export function modeOf(run: string | undefined): string {
-  const folder = openRunFolder(stateFolder(), run)
-  return claims(readJournal(folder.journal), folder.journal).began.mode
-}
-
-/** One run, for a list. */
-export interface RunSummary {
-  run: string
-  runbook: string
-  state: 'finished' | 'failed' | 'stopped' | 'interrupted' | 'damaged'
-  began: string
-  input: string
-  mode: string
-  folder: string
-}
-
-/** All runs on this machine, oldest first. A run whose journal does not say how it ended is running or was killed. */
-export function listRuns(): RunSummary[] {
-  return listRunFolders(stateFolder()).map(folder => {
-    try {
-      const { began, ended } = claims(readJournal(folder.journal), folder.journal)
-      return {
-        run: folder.run,
-        runbook: began.runbook,
-        state: ended?.state ?? ('interrupted' as const),
-        began: began.at,
-        input: began.input,
-        mode: began.mode,
-        folder: folder.path,
-      }
-    } catch {
-      return {
-        run: folder.run,
-        runbook: '',
-        state: 'damaged' as const,
-        began: '',
-        input: '',
-        mode: '',
-        folder: folder.path,
-      }
-    }
-  })
-}
-
-/** Breaks the lock of a cluster, and says whose it was. */
-export function forceUnlock(file: string): LockHolder | undefined {
-  return breakLock(lockPath(stateFolder(), loadCluster(file), 'real'))
 }

@@ -1,6 +1,8 @@
 import { existsSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { livingCluster } from '../../runbooks/begin.ts'
+import type { Reach } from '../../runbooks/connect.ts'
+import { planRun } from '../../runbooks/plan-run.ts'
 import {
   planResumeAny,
   type RehearsalOptions,
@@ -8,15 +10,8 @@ import {
   resumeAny,
   whereaboutsOf,
 } from '../../runbooks/rehearse.ts'
-import {
-  beginRun,
-  listRuns,
-  planRun,
-  type Reach,
-  type RunResult,
-  resumeRun,
-  type SessionOptions,
-} from '../../runbooks/session.ts'
+import { listRuns } from '../../runbooks/runs.ts'
+import { beginRun, type RunResult, resumeRun, type SessionOptions } from '../../runbooks/session.ts'
 import { syncVolumes } from '../../runbooks/sync-volumes.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
 import { keepLab } from '../../src/lab/keeper.ts'
