@@ -27,7 +27,7 @@ export default class Rehearse extends BaseCommand {
     ask: Flags.boolean({ description: 'Ask for consent as in earnest, to practise that too' }),
     latency: Flags.string({
       description:
-        'How long a part of the lab takes for each thing it does: ssh, install, boot, nas, api, controllers',
+        'How long a part of the lab takes for each thing it does: ssh, install, boot, nas, clone, api, controllers',
       multiple: true,
       helpValue: 'PART=DURATION',
     }),

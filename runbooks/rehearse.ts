@@ -125,7 +125,7 @@ export function slowed(blueprint: Blueprint, latency: Partial<Blueprint['latency
 
 /** Reads `PART=DURATION`. Throws Fault `latency-malformed`. */
 export function parseLatency(texts: string[]): Partial<Blueprint['latency']> {
-  const parts = ['ssh', 'install', 'boot', 'nas', 'api', 'controllers']
+  const parts = ['ssh', 'install', 'boot', 'nas', 'clone', 'api', 'controllers']
   return Object.fromEntries(
     texts.map(text => {
       const [part = '', duration = ''] = text.split('=')

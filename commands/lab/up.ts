@@ -20,7 +20,8 @@ export default class LabUp extends BaseCommand {
     }),
     folder: Flags.string({ description: 'Where its world is kept', helpValue: 'FOLDER' }),
     latency: Flags.string({
-      description: 'How long a part takes for each thing it does: ssh, install, boot, nas, api, controllers',
+      description:
+        'How long a part takes for each thing it does: ssh, install, boot, nas, clone, api, controllers',
       multiple: true,
       helpValue: 'PART=DURATION',
     }),

@@ -108,7 +108,7 @@ export function blueprintOf(cluster: Cluster): Blueprint {
       ]),
     ),
     publicNames: [...new Set(cluster.inventory.hosts.map(h => h.host))],
-    latency: { ssh: 0, install: 0, boot: 0, nas: 0, api: 0, controllers: 0 },
+    latency: { ssh: 0, install: 0, boot: 0, nas: 0, clone: 0, api: 0, controllers: 0 },
   }
 }
 

@@ -31,8 +31,19 @@ export interface Blueprint {
   }
   /** 1Password: item path (`vaults/home/items/grafana`) to its fields. */
   items: Record<string, Record<string, string>>
-  /** Milliseconds that each emulator takes for one request, install, sync or copy. All zero by default. */
-  latency: { ssh: number; install: number; boot: number; nas: number; api: number; controllers: number }
+  /**
+   * Milliseconds that each emulator takes for one request, install, sync or copy; `clone` is how long the NAS works on a clone
+   * after it shows it. All zero by default.
+   */
+  latency: {
+    ssh: number
+    install: number
+    boot: number
+    nas: number
+    clone: number
+    api: number
+    controllers: number
+  }
 }
 
 /** Any Kubernetes object, as parsed from YAML. */

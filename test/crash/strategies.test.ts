@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { NasState } from '../../src/lab/nas/store.ts'
+import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 import { damageOf, failuresOf, homeOf, rehearseAt } from '../recovery/home.ts'

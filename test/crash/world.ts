@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { MachineState } from '../../src/lab/hosts/machine-state.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { Stored } from '../../src/lab/kubernetes/stored.ts'
-import type { NasState } from '../../src/lab/nas/store.ts'
+import type { NasState } from '../../src/lab/nas/state.ts'
 
 /** What two runs must agree on, made comparable: what is named at random is called by what it stands for. */
 export interface ComparableWorld {

@@ -56,7 +56,7 @@ export function smallBlueprint(change: Partial<Blueprint> = {}): Blueprint {
     },
     repository: {},
     items: {},
-    latency: { ssh: 0, install: 0, boot: 0, nas: 0, api: 0, controllers: 0 },
+    latency: { ssh: 0, install: 0, boot: 0, nas: 0, clone: 0, api: 0, controllers: 0 },
     ...change,
   }
 }

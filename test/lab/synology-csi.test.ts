@@ -135,6 +135,62 @@ describe.each(['url', 'plain'] as const)('over its %s, the CSI driver', scheme =
     expect((await san('Target', 'delete', `target_id=${quoted(String(id))}`)).success).toBe(true)
   })
 
+  test('asks for space reclamation and finds it again, on a copy, too', async () => {
+    const name = `k8s-csi-pvc-reclaims-${scheme}`
+    // As it makes it of a map: in any order.
+    const wanted = [
+      { dev_attrib: 'emulate_tpu', enable: 1 },
+      { dev_attrib: 'emulate_sync_cache', enable: 1 },
+      { dev_attrib: 'emulate_fua_write', enable: 1 },
+    ]
+    const attributes = (list: object) => `dev_attribs=${encodeURIComponent(JSON.stringify(list))}`
+    const create = (with_: object, type = 'BLUN') =>
+      san(
+        'LUN',
+        'create',
+        `description=&${attributes(with_)}&location=%2Fvolume1&name=${quoted(name)}&size=1073741824&type=${type}`,
+      )
+    const { uuid } = (await create(wanted)).data
+    const clone = `dst_location=${quoted('/volume1')}&dst_lun_name=${quoted(`${name}-c`)}&src_lun_uuid=${quoted(uuid)}`
+    expect((await san('LUN', 'clone', clone)).data.dst_lun_uuid).not.toBe(uuid)
+    for (const lun of [name, `${name}-c`]) {
+      const { dev_attribs } = (await san('LUN', 'get', `uuid=${quoted(lun)}`)).data.lun
+      // It decodes a text and a whole number.
+      expect([lun, dev_attribs]).toEqual([lun, expect.arrayContaining(wanted)])
+      expect(dev_attribs).toContainEqual({ dev_attrib: 'emulate_3pc', enable: 1 })
+      await san('LUN', 'delete', `uuid=${quoted(lun)}`)
+    }
+    expect((await create([{ dev_attrib: 'emulate_everything', enable: 1 }])).error.code).toBe(18990622)
+    expect((await create([], 'thin')).error.code).toBe(18990500)
+  })
+
+  test('sees a copy that the NAS still works on as locked, and then not', async () => {
+    const name = `k8s-csi-pvc-slow-${scheme}`
+    const { uuid } = (
+      await san('LUN', 'create', `location=%2Fvolume1&name=${quoted(name)}&size=1073741824&type=BLUN`)
+    ).data
+    const asked = encodeURIComponent('["status", "is_action_locked"]')
+    const locked = async () =>
+      (await san('LUN', 'get', `additional=${asked}&uuid=${quoted(`${name}-c`)}`)).data.lun.is_action_locked
+    const clone = (location: string) =>
+      san(
+        'LUN',
+        'clone',
+        `dst_location=${quoted(location)}&dst_lun_name=${quoted(`${name}-c`)}&src_lun_uuid=${quoted(uuid)}`,
+      )
+    expect((await clone('/volume9')).error.code).toBe(18990501)
+    world.blueprint.latency.clone = 3_600_000
+    await clone('/volume1')
+    expect(await locked()).toBe(true)
+    // Whoever gave it up finds it by its name.
+    expect((await clone('/volume1')).error.code).toBe(18990538)
+    await san('LUN', 'delete', `uuid=${quoted(`${name}-c`)}`)
+    world.blueprint.latency.clone = 0
+    await clone('/volume1')
+    expect(await locked()).toBe(false)
+    for (const lun of [name, `${name}-c`]) await san('LUN', 'delete', `uuid=${quoted(lun)}`)
+  })
+
   test('looks at volumes of the NAS: sizes are texts, an unknown one is 117', async () => {
     const list = 'api=SYNO.Core.Storage.Volume&limit=-1&location=all&method=list&offset=0&version=1'
     expect((await ask(list)).data.volumes[0]).toMatchObject({
@@ -185,6 +241,24 @@ describe('the NAS', () => {
     expect((await lun('n'.repeat(256))).error.code).toBe(18990503)
     await call('LUN', 'delete', { uuid: name })
     expect(await names()).not.toContain(name)
+  })
+
+  test('renames a LUN or a target to what nobody else is called, and lists kinds of LUNs', async () => {
+    await lun('first')
+    await lun('thick', { type: 'BLUN_THICK' })
+    const rename = (new_name: string) => call('LUN', 'set', { uuid: 'first', new_name })
+    expect((await rename('thick')).error.code).toBe(18990538)
+    expect((await rename('no_such')).error.code).toBe(18990503)
+    expect((await rename('first')).success).toBe(true)
+    const kind = async (...types: string[]) => (await call('LUN', 'list', { types })).data.luns
+    expect((await kind('BLUN_THICK')).map((l: Json) => [l.name, l.type])).toEqual([['thick', 259]])
+    expect((await call('LUN', 'list', { types: ['NONE'] })).error.code).toBe(18990619)
+    expect((await lun('empty', { size: 0 })).error.code).toBe(18990502)
+    for (const name of ['t-a', 't-b'])
+      await call('Target', 'create', { name, iqn: `iqn.x:${name}`, auth_type: 0 })
+    expect((await call('Target', 'set', { target_id: 't-a', name: 't-b' })).error.code).toBe(18990744)
+    for (const name of ['t-a', 't-b']) await call('Target', 'delete', { target_id: name })
+    for (const name of ['first', 'thick']) await call('LUN', 'delete', { uuid: name })
   })
 
   test('has limits of LUNs, targets and snapshots, and of room', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Blueprint } from '../../src/lab/blueprint.ts'
-import type { NasState } from '../../src/lab/nas/store.ts'
+import type { NasState } from '../../src/lab/nas/state.ts'
 import type { Exchange } from '../../src/nas/nas.ts'
 import { anonymise } from '../../src/nas/synology/anonymise.ts'
 import { inspectSynology } from '../../src/nas/synology/inspect.ts'

@@ -1,5 +1,5 @@
 import type { Blueprint } from '../../src/lab/blueprint.ts'
-import type { NasState } from '../../src/lab/nas/store.ts'
+import type { NasState } from '../../src/lab/nas/state.ts'
 import type { Exchange } from '../../src/nas/nas.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a recording is what some NAS said

@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { openDisks } from '../../src/lab/nas/disks.ts'
 import { NasEmulator } from '../../src/lab/nas/emulator.ts'
+import type { NasState } from '../../src/lab/nas/state.ts'
 import { openPki } from '../../src/lab/pki.ts'
 import { World } from '../../src/lab/world.ts'
 import { cloneName } from '../../src/nas/nas.ts'
 import { connectSynology } from '../../src/nas/synology/synology.ts'
+import { get, login, quoted } from '../lab/csi-requests.ts'
 import { connectedNas } from './connected-nas.ts'
 
 test('a stop does not wait for a NAS that takes the connection and says nothing', async () => {
@@ -157,9 +159,37 @@ describe('reading', () => {
 })
 
 describe('changing', () => {
+  test('a new LUN takes discards if the one that it replaces did', async () => {
+    const { writer, port, world, lun } = await connectedNas(b => {
+      b.nas.csrf = false
+    })
+    const made = (name: string) =>
+      writer.createLun({ name, description: name, sizeBytes: 2 ** 30, beside: lun.uuid })
+    const attributes = () => world.read<NasState>('nas')?.luns.map(l => l.attributes)
+    await made('k8s-csi-without')
+    expect(attributes()).toEqual([undefined, {}])
+    const base = `https://127.0.0.1:${port}`
+    const { sid } = (await login(base)).data
+    const wanted = encodeURIComponent(
+      JSON.stringify([
+        { dev_attrib: 'emulate_tpu', enable: 1 },
+        { dev_attrib: 'emulate_3pc', enable: 0 },
+      ]),
+    )
+    await get(
+      base,
+      'entry.cgi',
+      `api=SYNO.Core.ISCSI.LUN&dev_attribs=${wanted}&method=set&uuid=${quoted(lun.uuid)}&version=1`,
+      sid,
+    )
+    await made('k8s-csi-with')
+    // What no StorageClass can choose is left to the NAS.
+    expect(attributes()?.at(-1)).toEqual({ emulate_tpu: true })
+  })
+
   test('a clone of a snapshot has the files of then, its own target, and is made once', async () => {
     const { writer, emulator, lun } = await connectedNas(b => {
-      b.latency.nas = 2
+      b.latency.clone = 2
     })
     const snapshot = await writer.takeSnapshot(lun.uuid, 'recover-r1', '')
     const { writeFileSync } = await import('node:fs')

@@ -2,7 +2,7 @@ import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { listVolumesFrom } from '../../runbooks/list-volumes.ts'
-import type { NasState } from '../../src/lab/nas/store.ts'
+import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
 import { showVolumes } from '../../src/views/volumes.ts'
 import {

@@ -1,7 +1,7 @@
 import { constants, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import type { World } from '../world.ts'
-import type { LunState, TargetState } from './store.ts'
+import type { LunState, TargetState } from './state.ts'
 
 /** What is on a LUN or a share, or what a snapshot keeps of one, by uuid. */
 export type DiskName = `luns/${string}` | `shares/${string}` | `snapshots/${string}`

@@ -26,3 +26,17 @@ export function text(call: Call, name: string): string {
 export function additional(call: Call): Set<string> {
   return new Set(Array.isArray(call.additional) ? call.additional.map(String) : [])
 }
+
+/** A parameter that must be a number; one that is not is a bad size to DSM. */
+export function number(call: Call, name: string): number {
+  const value = call[name]
+  if (typeof value !== 'number') throw new DsmError(18990502)
+  return value
+}
+
+/** A parameter that must be a list. */
+export function list(call: Call, name: string): unknown[] {
+  const value = call[name]
+  if (!Array.isArray(value)) throw new DsmError(120)
+  return value
+}

@@ -1,6 +1,8 @@
-import { additional, type Call, changes, type Method, reads, text } from './method.ts'
+import { lunMethods } from './lun-methods.ts'
+import { additional, type Call, changes, type Method, number, reads, text } from './method.ts'
 import { shareMethods } from './share-methods.ts'
-import { DsmError, type LunState, type NasStore, type SnapshotState, type TargetState } from './store.ts'
+import type { TargetState } from './state.ts'
+import { DsmError, type NasStore } from './store.ts'
 
 /** Of a machine that stands in no file: an old worker that was taken out of the cluster and never switched off. */
 const forgottenInitiator = 'iqn.2016-04.com.open-iscsi:forgotten'
@@ -39,100 +41,7 @@ export const methods: Record<string, Method> = {
   ...shareMethods,
   'SYNO.Core.ISCSI.Node list': reads(store => ({ nodes: [{ uuid: store.world.uuidFor('nas') }] })),
 
-  'SYNO.Core.ISCSI.LUN list': reads((store, call) => ({
-    luns: store.state.luns.map(l => lunJson(store, l, additional(call))),
-  })),
-  'SYNO.Core.ISCSI.LUN get': reads((store, call) => ({
-    lun: lunJson(store, store.lun(text(call, 'uuid')), additional(call)),
-  })),
-  'SYNO.Core.ISCSI.LUN create': changes((store, call) => {
-    const lun = store.createLun({
-      name: text(call, 'name'),
-      size: number(call, 'size'),
-      type: text(call, 'type'),
-      location: text(call, 'location'),
-      description: String(call.description ?? ''),
-    })
-    return { uuid: lun.uuid, lun_id: lun.lunId }
-  }),
-  'SYNO.Core.ISCSI.LUN set': changes((store, call) => {
-    const lun = store.lun(text(call, 'uuid'))
-    if (call.new_size !== undefined) store.grow(lun, number(call, 'new_size'))
-    if (call.new_name !== undefined) lun.name = text(call, 'new_name')
-    if (call.description !== undefined) lun.description = String(call.description)
-    return {}
-  }),
-  'SYNO.Core.ISCSI.LUN delete': changes((store, call) => {
-    const uuids = Array.isArray(call.uuids) ? call.uuids.map(String) : [text(call, 'uuid')]
-    for (const uuid of uuids) store.deleteLun(store.lun(uuid))
-    return {}
-  }),
-  'SYNO.Core.ISCSI.LUN clone': changes((store, call) => {
-    const source = store.lun(text(call, 'src_lun_uuid'))
-    return {
-      dst_lun_uuid: store.cloneOf(source, `luns/${source.uuid}`, text(call, 'dst_lun_name')).uuid,
-    }
-  }),
-  'SYNO.Core.ISCSI.LUN clone_snapshot': changes((store, call) => {
-    const source = store.lun(text(call, 'src_lun_uuid'))
-    const snapshot = store.snapshot(text(call, 'snapshot_uuid'))
-    if (snapshot.lun !== source.uuid) throw new DsmError(18990532)
-    const made = store.cloneOf(source, `snapshots/${snapshot.uuid}`, text(call, 'cloned_lun_name'))
-    return { cloned_lun_uuid: made.uuid }
-  }),
-  'SYNO.Core.ISCSI.LUN stop_clone': changes(() => ({})),
-  'SYNO.Core.ISCSI.LUN map_target': changes((store, call) => {
-    const lun = store.lun(text(call, 'uuid'))
-    for (const id of list(call, 'target_ids')) store.map(lun, store.targetById(Number(id)))
-    return {}
-  }),
-  'SYNO.Core.ISCSI.LUN unmap_target': changes((store, call) => {
-    const lun = store.lun(text(call, 'uuid'))
-    for (const id of list(call, 'target_ids')) {
-      const target = store.targetById(Number(id))
-      target.mappings = target.mappings.filter(m => m.lun !== lun.uuid)
-    }
-    return {}
-  }),
-  'SYNO.Core.ISCSI.LUN take_snapshot': changes((store, call) => {
-    const lun = store.lun(text(call, 'src_lun_uuid'))
-    const name = text(call, 'snapshot_name')
-    return {
-      snapshot_uuid: store.takeSnapshot(
-        lun,
-        name,
-        String(call.description ?? ''),
-        String(call.taken_by ?? ''),
-      ).uuid,
-    }
-  }),
-  'SYNO.Core.ISCSI.LUN list_snapshot': reads((store, call) => {
-    const uuid = store.lun(text(call, 'src_lun_uuid')).uuid
-    const snapshots = store.state.snapshots.filter(s => s.lun === uuid).map(snapshotJson)
-    return { snapshots, count: snapshots.length }
-  }),
-  'SYNO.Core.ISCSI.LUN get_snapshot': reads((store, call) => ({
-    snapshot: snapshotJson(store.snapshot(text(call, 'snapshot_uuid'))),
-  })),
-  'SYNO.Core.ISCSI.LUN delete_snapshot': changes((store, call) => {
-    const snapshot = store.snapshot(text(call, 'snapshot_uuid'))
-    store.deleteSnapshot(snapshot)
-    return {}
-  }),
-
-  // Rolls a LUN back in place; whoever is logged in to it would go on with what it has in memory.
-  'SYNO.Core.ISCSI.LUN restore_snapshot': changes((store, call) => {
-    const lun = store.lun(text(call, 'src_lun_uuid'))
-    const snapshot = store.snapshot(text(call, 'snapshot_uuid'))
-    if (snapshot.lun !== lun.uuid) throw new DsmError(18990532)
-    const used = store.state.targets.some(
-      t => store.sessionsOf(t).length > 0 && t.mappings.some(m => m.lun === lun.uuid),
-    )
-    if (used) throw new DsmError(117)
-    store.rollBack(lun, snapshot)
-    return {}
-  }),
-
+  ...lunMethods,
   'SYNO.Core.ISCSI.Target list': reads((store, call) => ({
     targets: store.state.targets.map(t => targetJson(store, t, additional(call))),
   })),
@@ -150,7 +59,10 @@ export const methods: Record<string, Method> = {
   'SYNO.Core.ISCSI.Target set': changes((store, call) => {
     const target = store.target(call.target_id)
     if (call.max_sessions !== undefined) target.maxSessions = number(call, 'max_sessions')
-    if (call.name !== undefined) target.name = text(call, 'name')
+    if (call.name !== undefined && call.name !== target.name) {
+      if (store.state.targets.some(t => t.name === call.name)) throw new DsmError(18990744)
+      target.name = text(call, 'name')
+    }
     if (call.auth_type !== undefined) {
       const chap = chapOf(store, call, target)
       delete target.chap
@@ -200,35 +112,6 @@ function volumeJson(store: NasStore) {
   }
 }
 
-const lunTypes: Record<string, number> = { FILE: 3, ADV: 15, BLUN: 263, BLUN_THICK: 259 }
-
-function lunJson(store: NasStore, lun: LunState, asked: Set<string>) {
-  const optional = {
-    allocated_size: lun.size,
-    status: 'normal',
-    flashcache_status: 'no_cache',
-    is_action_locked: lun.lockedUntil > Date.now(),
-    is_mapped: store.state.targets.some(t => t.mappings.some(m => m.lun === lun.uuid)),
-    family_config: { parent_lun_uuid: lun.parent },
-    acls: [],
-  }
-  return {
-    name: lun.name,
-    uuid: lun.uuid,
-    lun_id: lun.lunId,
-    type: lunTypes[lun.type] ?? 263,
-    type_str: lun.type,
-    location: lun.location,
-    size: lun.size,
-    description: lun.description,
-    dev_attribs: [],
-    block_size: 512,
-    vpd_unit_sn: lun.uuid,
-    max_snapshot_count: 256,
-    ...Object.fromEntries(Object.entries(optional).filter(([name]) => asked.has(name))),
-  }
-}
-
 function targetJson(store: NasStore, target: TargetState, asked: Set<string>) {
   return {
     name: target.name,
@@ -249,22 +132,6 @@ function targetJson(store: NasStore, target: TargetState, asked: Set<string>) {
   }
 }
 
-function snapshotJson(snapshot: SnapshotState) {
-  return {
-    name: snapshot.name,
-    uuid: snapshot.uuid,
-    parent_uuid: snapshot.lun,
-    snapshot_id: snapshot.id,
-    status: 'Healthy',
-    total_size: snapshot.size,
-    create_time: snapshot.created,
-    root_path: '/volume1',
-    description: snapshot.description,
-    taken_by: snapshot.takenBy,
-    is_user_locked: false,
-  }
-}
-
 /**
  * Whom a target asks for a password; DSM takes one of 12 to 16 characters. Mutual CHAP is not emulated, nor one account
  * with two passwords, which tgt cannot have.
@@ -278,16 +145,4 @@ function chapOf(store: NasStore, call: Call, target?: TargetState): TargetState[
   const others = store.state.targets.filter(t => t !== target && t.chap?.user === user)
   if (others.some(t => t.chap?.password !== password)) throw new DsmError(18990708)
   return { user, password }
-}
-
-function number(call: Call, name: string): number {
-  const value = call[name]
-  if (typeof value !== 'number') throw new DsmError(18990502)
-  return value
-}
-
-function list(call: Call, name: string): unknown[] {
-  const value = call[name]
-  if (!Array.isArray(value)) throw new DsmError(120)
-  return value
 }

@@ -1,5 +1,6 @@
 import { additional, type Call, changes, type Method, reads, text } from './method.ts'
-import { DsmError, type NasStore, type ShareRule, type ShareState } from './store.ts'
+import type { ShareRule, ShareState } from './state.ts'
+import { DsmError, type NasStore } from './store.ts'
 
 /**
  * Shared folders as the CSI driver makes, resizes, snapshots and deletes them, with the NFS rules without which it takes a

@@ -2,89 +2,14 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { World } from '../world.ts'
 import { type DiskName, type Disks, folderDisks } from './disks.ts'
-
-/** The emulated NAS's tables. */
-export interface NasState {
-  nextLun: number
-  nextTarget: number
-  luns: LunState[]
-  targets: TargetState[]
-  snapshots: SnapshotState[]
-  /** Shared folders; absent in a world that was begun before there were any. */
-  shares?: ShareState[]
-  nfs?: {
-    enable_nfs: boolean
-    enable_nfs_v4: boolean
-    enabled_minor_ver: number
-    nfs_v4_domain: string
-    /** 1 is yes. */
-    support_encrypt_share: number
-    unix_pri_enable: boolean
-    support_major_ver: number
-    support_minor_ver: number
-    read_size: number
-    write_size: number
-  }
-}
-
-/** A rule of who may mount a share by NFS, as it was saved. */
-export type ShareRule = Record<string, unknown>
-
-export interface ShareState {
-  name: string
-  uuid: string
-  volume: string
-  description: string
-  /** MB; 0 is none. */
-  quota: number
-  cow?: boolean
-  recycleBin?: boolean
-  /** Only administrators see its recycle bin. */
-  adminOnly?: boolean
-  rules: ShareRule[]
-  /** `of` is the kind of user: `local_user`. */
-  permissions: { name: string; of?: string }[]
-  snapshots: { time: string; uuid: string; description: string; locked: boolean }[]
-}
-
-export interface LunState {
-  uuid: string
-  lunId: number
-  name: string
-  size: number
-  type: string
-  location: string
-  description: string
-  parent: string
-  /** Epoch milliseconds until which the NAS works on it. */
-  lockedUntil: number
-  /** What blkid would say; null for an unformatted one. */
-  fsType: string | null
-}
-
-export interface TargetState {
-  id: number
-  name: string
-  iqn: string
-  enabled: boolean
-  maxSessions: number
-  mappings: { lun: string; index: number }[]
-  /** Sessions of the lab's own machines. */
-  sessions: { iqn: string; ip: string }[]
-  /** Who has to say who he is before he is let in; absent where anybody may. */
-  chap?: { user: string; password: string }
-}
-
-export interface SnapshotState {
-  uuid: string
-  id: number
-  name: string
-  lun: string
-  description: string
-  takenBy: string
-  size: number
-  created: number
-}
+import {
+  type LunState,
+  lunTypes,
+  type NasState,
+  type ShareState,
+  type SnapshotState,
+  type TargetState,
+} from './state.ts'
 
 /** Refused with a DSM error code. */
 export class DsmError extends Error {
@@ -149,8 +74,9 @@ export class NasStore {
     lun: Pick<LunState, 'name' | 'size' | 'type' | 'location' | 'description'> & Partial<LunState>,
   ): LunState {
     const { blueprint } = this.world
-    if (!/^[A-Za-z0-9.:()-]{1,255}$/.test(lun.name)) throw new DsmError(18990503)
-    if (this.state.luns.some(l => l.name === lun.name)) throw new DsmError(18990538)
+    this.mustBeFreeName(lun.name)
+    if (lunTypes[lun.type] === undefined) throw new DsmError(18990500)
+    if (lun.size <= 0) throw new DsmError(18990502)
     if (this.state.luns.length >= blueprint.nas.limits.luns) throw new DsmError(18990541)
     if (lun.location !== blueprint.nas.volumePath) throw new DsmError(18990501)
     if (this.world.suffers('nas-full', 'nas') || lun.size > this.freeBytes()) throw new DsmError(18990002)
@@ -170,6 +96,12 @@ export class NasStore {
     return made
   }
 
+  /** Throws what is said of a name that no LUN can have, or that one has. */
+  mustBeFreeName(name: string): void {
+    if (!/^[A-Za-z0-9.:()-]{1,255}$/.test(name)) throw new DsmError(18990503)
+    if (this.state.luns.some(l => l.name === name)) throw new DsmError(18990538)
+  }
+
   /** Thin LUNs are promised, not filled; the emulator counts promises, so that "full" can be reached on purpose. */
   freeBytes(): number {
     const promised = this.state.luns.reduce((sum, l) => sum + (l.parent ? 0 : l.size), 0)
@@ -185,7 +117,8 @@ export class NasStore {
       description: '',
       parent: source.uuid,
       fsType: source.fsType,
-      lockedUntil: Date.now() + this.world.blueprint.latency.nas,
+      lockedUntil: Date.now() + this.world.blueprint.latency.clone,
+      ...(source.attributes ? { attributes: source.attributes } : {}),
     })
     this.disks.copy(from, `luns/${made.uuid}`)
     return made

@@ -2,7 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import type { World } from '../world.ts'
 import { type DiskName, type Disks, writeFiles } from './disks.ts'
-import type { TargetState } from './store.ts'
+import type { TargetState } from './state.ts'
 
 /** Why there can be no such disks on this machine; empty where there can. */
 export function lackedByTgtDisks(): string[] {

@@ -46,6 +46,7 @@ interface DsmLun {
   status?: string
   is_action_locked?: boolean
   family_config?: { parent_lun_uuid?: string }
+  dev_attribs?: { dev_attrib: string; enable: number }[]
 }
 
 interface DsmTarget {
@@ -85,6 +86,10 @@ interface DsmSnapshot {
 
 // A LUN, snapshot or target of that name is there; 068 is how DSM refuses a name of 255 characters, and makes the LUN.
 const madeAllTheSame = new Set([18990538, 18990513, 18990744, 18990068])
+
+// What a StorageClass of the CSI driver chooses (enableSpaceReclamation, enableFuaSyncCache). A new LUN does what the one that it
+// replaces did: without emulate_tpu the NAS refuses discards, and deleted files go on to take room.
+const chosen = new Set(['emulate_tpu', 'emulate_fua_write', 'emulate_sync_cache'])
 
 const lunFields = ['status', 'is_action_locked', 'family_config', 'allocated_size']
 const targetFields = ['mapped_lun', 'connected_sessions', 'status']
@@ -292,6 +297,9 @@ function changesOf(
       const other = (await reader.luns()).find(l => l.uuid === beside)
       if (!other) throw missing('the LUN', beside)
       const { volumes } = await reader.describe()
+      const { lun: old } = await session.call<{ lun: DsmLun }>('SYNO.Core.ISCSI.LUN', 'get', 1, {
+        uuid: beside,
+      })
       const lun = await unless(
         () => lunNamed(name),
         () =>
@@ -302,7 +310,7 @@ function changesOf(
             type: volumes.find(v => v.path === other.location)?.fileSystem === 'ext4' ? 'ADV' : 'BLUN',
             location: other.location,
             description,
-            dev_attribs: [],
+            dev_attribs: (old.dev_attribs ?? []).filter(a => a.enable === 1 && chosen.has(a.dev_attrib)),
           }),
         'the LUN',
         name,
