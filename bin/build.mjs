@@ -61,6 +61,8 @@ async function bundleProgram({ commands }) {
       // The crash tests start it a thousand times.
       'crash-child': join(dist, 'test', 'crash', 'child.js'),
       'kube-child': join(dist, 'test', 'kube', 'child.js'),
+      // Measured as the program is started.
+      'volume-plan-child': join(dist, 'test', 'bench', 'volume-plan-child.js'),
       ...Object.fromEntries(Object.values(commands).map(c => [nameOf(c.id), join(root, ...c.relativePath)])),
     },
     outdir: bundle,

@@ -17,6 +17,7 @@ import type { OpenSsh, SshAccess } from '../src/hosts/ssh.ts'
 import { connectApi } from '../src/kubernetes/api.ts'
 import { connectExec } from '../src/kubernetes/exec.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
+import { oneLook } from '../src/nas/one-look.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import type { RunFolder } from '../src/runbook/run-folder.ts'
 import type { Limited } from '../src/runbook/time.ts'
@@ -183,7 +184,8 @@ export function connect(
     readers: {
       ...common,
       hosts: hosts.reader,
-      nas: nas.reader,
+      // Nothing is written after a plan's looks, and the next program looks anew.
+      nas: run.onlyLooks ? oneLook(nas.reader) : nas.reader,
       kubernetes: kubernetes.reader,
       k0sctl: { version: k0sctl.version, joinAddress: k0sctl.joinAddress },
     },

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { claimsOutOfNowhere } from '../../src/cluster/application-claims.ts'
+import { lunOf } from '../../src/nas/lists.ts'
 import { mayWrite, type NasReader } from '../../src/nas/nas.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import type { ListedVolume } from '../../src/volumes/listing.ts'
@@ -131,7 +132,7 @@ async function contradicted(contradictions: ListedVolume[], { luns }: NasNow, na
   for (const { claim, luns: named, doubts } of contradictions) {
     const disks: string[] = []
     for (const { lun, sources } of named) {
-      const known = luns.find(l => l.uuid === lun)
+      const known = lunOf(luns, lun)
       const marks = known ? await marksOn(lun, nas) : []
       for (const run of marks) runs.add(run)
       const source = marks.length > 0 ? `, which run ${marks.join(' and ')} took for the source` : ''
@@ -166,7 +167,7 @@ async function marksOn(lun: string, nas: NasReader): Promise<string[]> {
 async function oneSource(open: ListedVolume[], sources: VolumeSource[], { luns }: NasNow, nas: NasReader) {
   const runs = new Set<string>()
   for (const lun of open.flatMap(v => v.luns.map(l => l.lun)))
-    if (luns.some(l => l.uuid === lun)) for (const run of await marksOn(lun, nas)) runs.add(run)
+    if (lunOf(luns, lun)) for (const run of await marksOn(lun, nas)) runs.add(run)
   const goOn =
     runs.size === 0
       ? ''

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { targetOf } from '../../src/nas/lists.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
@@ -27,7 +28,7 @@ export const fenceVolume = step({
   uses: () => ['nas'],
   output: z.strictObject({ target: z.string() }),
   async observe({ volume, nas }) {
-    const target = (await nas.targets()).find(t => t.mappings.some(m => m.lun === volume.lun!.uuid))
+    const target = targetOf(await nas.targets(), volume.lun!.uuid)
     if (!target)
       return done({ target: '' }, `${volume.lun!.name} is mapped to no target: nobody can reach it`)
     const changes = [
@@ -41,7 +42,7 @@ export const fenceVolume = step({
       : due(...changes)
   },
   async apply({ volume, nas }) {
-    const target = (await nas.targets()).find(t => t.mappings.some(m => m.lun === volume.lun!.uuid))
+    const target = targetOf(await nas.targets(), volume.lun!.uuid)
     if (!target) return
     const after = await nas.setTargetEnabled(target.id, false)
     if (after.sessions.length === 0) return

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { lunNamed } from '../../src/nas/lists.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { persistentVolume, persistentVolumeClaim, runLabel } from '../../src/volumes/objects.ts'
 import { mustFit } from '../../src/volumes/static-volume.ts'
@@ -27,7 +28,7 @@ export const cloneMove = step({
   output: z.strictObject({ pv: z.string(), handle: z.string() }),
   async observe({ volume, kubernetes, nas, run }) {
     const name = keptCloneName(volume, run)
-    const clone = (await nas.luns()).find(l => l.name === name)
+    const clone = lunNamed(await nas.luns(), name)
     const binding = await bindingOf(kubernetes, standInOf(volume, run))
     if (clone && binding.state === 'bound' && binding.handle === clone.uuid)
       return done(

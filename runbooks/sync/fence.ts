@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { targetOf } from '../../src/nas/lists.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { type Readers, step } from '../kit.ts'
@@ -25,7 +26,7 @@ export const fenceMove = step({
   async observe(look) {
     sameCluster(look)
     const { volume, nas } = look
-    const target = await targetOf(volume, nas)
+    const target = await targetNow(volume, nas)
     if (!target) return done({ target: '' }, `${volume.lun.name} is mapped to no target: nobody can reach it`)
     if (target.sessions.length === 0 && !target.enabled)
       return done({ target: target.name }, `target ${target.name} is off and has no session`)
@@ -37,15 +38,15 @@ export const fenceMove = step({
   async apply({ volume, nas, wait }) {
     // Switched off at once, a mounted file system would be cut in the middle of what it writes.
     await wait(`the nodes to let go of the disk of ${volume.claim}`, async () =>
-      ((await targetOf(volume, nas))?.sessions.length ?? 0) === 0 ? true : undefined,
+      ((await targetNow(volume, nas))?.sessions.length ?? 0) === 0 ? true : undefined,
     )
-    const target = await targetOf(volume, nas)
+    const target = await targetNow(volume, nas)
     if (target) await nas.setTargetEnabled(target.id, false)
   },
 })
 
-async function targetOf({ lun }: Move, nas: Readers['nas']) {
-  return (await nas.targets()).find(t => t.mappings.some(m => m.lun === lun.uuid))
+async function targetNow({ lun }: Move, nas: Readers['nas']) {
+  return targetOf(await nas.targets(), lun.uuid)
 }
 
 /** Looked at again right before the old disk is given up. Throws Fault `old-disk-in-use`. */
@@ -53,7 +54,7 @@ export async function mustBeQuiet(
   volume: Move,
   { kubernetes, nas }: Pick<Readers, 'kubernetes' | 'nas'>,
 ): Promise<void> {
-  const target = await targetOf(volume, nas)
+  const target = await targetNow(volume, nas)
   const users = [
     ...(await usersNow(kubernetes, [volume.claim])),
     ...(target?.sessions.map(s => `${s.initiator} at ${s.ip}`) ?? []),

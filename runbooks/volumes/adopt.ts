@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { targetOf } from '../../src/nas/lists.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { mustFit } from '../../src/volumes/static-volume.ts'
@@ -28,7 +29,7 @@ export const adoptVolume = step({
   output: z.strictObject({ pv: z.string(), handle: z.string() }),
   async observe({ volume, kubernetes, nas }) {
     const { uuid, name } = volume.lun!
-    const target = (await nas.targets()).find(t => t.mappings.some(m => m.lun === uuid))
+    const target = targetOf(await nas.targets(), uuid)
     const binding = await bindingOf(kubernetes, volume.claim)
     if (binding.state === 'bound' && binding.handle !== uuid)
       throw boundToAnother(volume.claim, binding.handle, uuid)
@@ -48,7 +49,7 @@ export const adoptVolume = step({
     mustFit({ claim: volume.claim, lun: uuid, driver, accessModes }, await nas.luns(), targets)
     await noStrangers(act)
     note(`fence of ${volume.claim}: ${await fenced(volume, act)}`)
-    const target = targets.find(t => t.mappings.some(m => m.lun === uuid))!
+    const target = targetOf(targets, uuid)!
     await nas.setTargetEnabled(target.id, true)
     try {
       // A machine that was only waiting for the target comes back within seconds: seen before anything is written.

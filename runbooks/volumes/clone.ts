@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { lunNamed, targetOf } from '../../src/nas/lists.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { mustFit } from '../../src/volumes/static-volume.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
@@ -32,8 +33,8 @@ export const cloneVolume = step({
   output: z.strictObject({ pv: z.string(), handle: z.string() }),
   async observe({ volume, kubernetes, nas, run }) {
     const name = keptCloneName(volume, run)
-    const clone = (await nas.luns()).find(l => l.name === name)
-    const target = (await nas.targets()).find(t => t.mappings.some(m => m.lun === clone?.uuid))
+    const clone = lunNamed(await nas.luns(), name)
+    const target = targetOf(await nas.targets(), clone?.uuid)
     const binding = await bindingOf(kubernetes, volume.claim)
     if (binding.state === 'bound' && binding.handle !== clone?.uuid)
       throw boundToAnother(volume.claim, binding.handle, clone?.uuid ?? `the clone ${name}`)

@@ -3,6 +3,7 @@ import type { Cluster } from '../../src/cluster/load.ts'
 import type { ClusterFile } from '../../src/cluster/schema.ts'
 import type { HostWriter } from '../../src/hosts/host.ts'
 import { lockHost } from '../../src/hosts/host-lock.ts'
+import { lunNamed, targetNamed } from '../../src/nas/lists.ts'
 import type { Target } from '../../src/nas/nas.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { type Acting, blocked, done, due } from '../../src/runbook/step.ts'
@@ -55,11 +56,11 @@ export const copyOnHost = step({
     const own = hostCopyOf(volume, run)
     const host = hostOf(cluster)
     const luns = await nas.luns()
-    const disk = luns.find(l => l.name === own.disk)
+    const disk = lunNamed(luns, own.disk)
     const targets = await nas.targets()
     // The NAS deletes a LUN and leaves its target, which is deleted after it: a run may have ended in between.
     const cloned = [...luns, ...targets].some(({ name }) => name === own.clone)
-    const target = targets.find(t => t.name === own.disk)
+    const target = targetNamed(targets, own.disk)
     const { fsType } = diskOf(cluster, volume, volume.lun!)
     if (!(hostFileSystems as readonly string[]).includes(fsType))
       return blocked(
@@ -124,9 +125,9 @@ export const copyOnHost = step({
       }
     }
     await letGo([own.clone, own.disk], act)
-    const clone = (await nas.luns()).find(l => l.name === own.clone)
+    const clone = lunNamed(await nas.luns(), own.clone)
     await nas.dropOwnClone({ uuid: clone?.uuid ?? '', name: own.clone, parent: old, run: run.id })
-    const target = (await nas.targets()).find(t => t.name === own.disk)
+    const target = targetNamed(await nas.targets(), own.disk)
     if (target) await nas.setTargetEnabled(target.id, false)
     await hosts.changeOurs(host, signal, machine => machine.forgetUnit(own.unit, signal))
   },
@@ -202,7 +203,7 @@ async function seenOn(
 
 /** The target of that name, open to one machine at a time. Throws Fault `lun-unfit` where it wants a password. */
 async function switchedOn(name: string, nas: Writers['nas']): Promise<Target> {
-  const target = (await nas.targets()).find(t => t.name === name)!
+  const target = targetNamed(await nas.targets(), name)!
   if (target.authenticated)
     throw new Fault({
       code: 'lun-unfit',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { lunNamed, targetNamed } from '../../src/nas/lists.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
@@ -36,9 +37,9 @@ export async function lookForTraces(
   const own = sourceOf(volume, run)
   const left: string[] = []
   for (const { ref, what } of traces(own)) if (await kubernetes.get(ref)) left.push(`delete ${what}`)
-  if ((await nas.luns()).some(l => l.name === own.clone)) left.push(`delete our clone ${own.clone}`)
+  if (lunNamed(await nas.luns(), own.clone)) left.push(`delete our clone ${own.clone}`)
   // The NAS deletes a LUN and leaves its target, which is deleted after it: a run may have ended in between.
-  if ((await nas.targets()).some(t => t.name === own.clone)) left.push(`delete our target ${own.clone}`)
+  if (targetNamed(await nas.targets(), own.clone)) left.push(`delete our target ${own.clone}`)
   return left.length === 0 ? done({}, `nothing is left of the clone of ${volume.claim}`) : due(...left)
 }
 
@@ -55,10 +56,10 @@ export async function dropTraces(
     await kubernetes.remove(ref, live.metadata.uid ?? '')
     await wait(`${what} to be gone`, async () => ((await kubernetes.get(ref)) ? undefined : true))
   }
-  const target = (await nas.targets()).find(t => t.name === own.clone)
+  const target = targetNamed(await nas.targets(), own.clone)
   if (target)
     await wait(`the nodes to let go of ${own.clone}`, async () => {
-      const now = (await nas.targets()).find(t => t.name === own.clone)
+      const now = targetNamed(await nas.targets(), own.clone)
       return (now?.sessions.length ?? 0) === 0 || undefined
     })
   await nas.dropOwnClone({ uuid: clone, name: own.clone, parent: volume.lun!.uuid, run: run.id })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { lunOf, targetOf } from '../../src/nas/lists.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { mustFit } from '../../src/volumes/static-volume.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
@@ -27,7 +28,7 @@ export const adoptHostCopy = step({
   output: z.strictObject({ pv: z.string(), handle: z.string() }),
   async observe({ volume, kubernetes, nas, output }) {
     const { disk, host } = output(copyOnHost)
-    const target = (await nas.targets()).find(t => t.mappings.some(m => m.lun === disk))
+    const target = targetOf(await nas.targets(), disk)
     const binding = await bindingOf(kubernetes, volume.claim)
     if (binding.state === 'bound' && binding.handle !== disk)
       throw boundToAnother(volume.claim, binding.handle, disk)
@@ -51,8 +52,8 @@ export const adoptHostCopy = step({
     mustFit({ claim: volume.claim, lun: disk, driver, accessModes }, luns, targets)
     await noStrangers(act)
     note(`fence of ${volume.claim}: ${await fenced(volume, act)}`)
-    const target = targets.find(t => t.mappings.some(m => m.lun === disk))!
+    const target = targetOf(targets, disk)!
     await nas.setTargetEnabled(target.id, true)
-    await bindTo(volume, luns.find(l => l.uuid === disk)!, act)
+    await bindTo(volume, lunOf(luns, disk)!, act)
   },
 })

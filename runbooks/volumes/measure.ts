@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { lunNamed } from '../../src/nas/lists.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
@@ -52,7 +53,7 @@ export async function lookAtMeasurement(
 ): Promise<Observation<z.infer<typeof measuredClone>>> {
   const { namespace, jobs, clone } = sourceOf(volume, run)
   const job = await jobState(kubernetes, namespace, jobs.before)
-  const lun = (await nas.luns()).find(l => l.name === clone)
+  const lun = lunNamed(await nas.luns(), clone)
   const found = job.state === 'complete' ? parseMeasurement(job.message) : undefined
   if (found && lun)
     return done(

@@ -1,3 +1,4 @@
+import { lunNamed } from '../../src/nas/lists.ts'
 import type { Looking } from '../../src/runbook/step.ts'
 import { strangerFault, strangers } from '../../src/volumes/strangers.ts'
 import { mapTheVolumes } from '../evidence/map-volumes.ts'
@@ -38,7 +39,7 @@ export async function noStrangers({
           ...(live?.metadata.uid === undefined ? {} : { uid: live.metadata.uid }),
           known: [
             volume.lun!.uuid,
-            ...luns.filter(l => own.includes(l.name)).map(l => l.uuid),
+            ...own.flatMap(name => lunNamed(luns, name)?.uuid ?? []),
             ...(binding?.state === 'bound' ? [binding.handle] : []),
           ],
           // Between the making of its disk and its being bound a copy's claim cannot be told from a stranger's.

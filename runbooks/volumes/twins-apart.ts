@@ -1,4 +1,5 @@
 import type { KubernetesReader } from '../../src/kubernetes/kubernetes.ts'
+import { targetNamed } from '../../src/nas/lists.ts'
 import type { Acting } from '../../src/runbook/step.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
 import { twinRule } from '../../src/volumes/twins.ts'
@@ -23,7 +24,7 @@ export async function twinsApart(
   const { clone, namespace, jobs } = sourceOf(volume, run)
   note(`the clone of ${volume.claim} and the disk are kept apart: ${rule.why}`)
   await wait(`the nodes to let go of ${clone}`, async () => {
-    const target = (await nas.targets()).find(t => t.name === clone)
+    const target = targetNamed(await nas.targets(), clone)
     return (target?.sessions.length ?? 0) === 0 || undefined
   })
   const pods = await kubernetes.list({ apiVersion: 'v1', kind: 'Pod', namespace })

@@ -112,7 +112,7 @@ export interface NasInspection {
   exchanges: Exchange[]
 }
 
-/** Everything that may be asked of a NAS without changing it. Lists are read anew at every call. */
+/** Everything that may be asked of a NAS without changing it. Lists are read anew at every call, but for a plan (`oneLook`). */
 export interface NasReader {
   describe(): Promise<NasDescription>
   luns(): Promise<Lun[]>

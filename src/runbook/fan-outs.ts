@@ -53,7 +53,8 @@ export class FanOuts {
       this.#found.set(fan.name, kept)
       return kept
     }
-    const twice = found.find((s, i) => found.findIndex(t => t.key === s.key) !== i)
+    const keys = new Set<string>()
+    const twice = found.find(({ key }) => keys.size === keys.add(key).size)
     if (twice)
       throw new Fault({
         code: 'fan-out-ambiguous',

@@ -190,7 +190,9 @@ export class StepGraph {
 
   private connect(instance: Instance, group: Group): void {
     for (const need of sources(group.step)) this.waitFor(instance, need)
-    for (const key of group.step.after?.(instance.subject) ?? []) {
+    const { after } = group.step
+    if (after === undefined) return
+    for (const key of after(instance.subject)) {
       const earlier = group.byKey.get(key)
       if (earlier && earlier !== instance && !earlier.settled) {
         earlier.dependents.push(instance)
@@ -204,9 +206,10 @@ export class StepGraph {
    * phase that this run leaves out) is passed
    * through: what it would have waited for still comes first.
    */
-  private waitFor(instance: Instance, need: AnyStep, passed = new Set<AnyStep>()): void {
+  private waitFor(instance: Instance, need: AnyStep, passed?: Set<AnyStep>): void {
     const other = this.groups.get(need.id)
     if (!other) {
+      passed ??= new Set()
       if (passed.has(need)) return
       passed.add(need)
       for (const further of sources(need)) this.waitFor(instance, further, passed)

@@ -32,15 +32,22 @@ const tellEveryMs = 5_000
  */
 export async function makePlan<R extends object>(options: PlanOptions<R>): Promise<Plan> {
   const { runbook, readers, claims } = options
-  const begun = begunBy(claims ?? { steps: new Map() })
-  const seen = new Map<string, PlanEntry>()
+  const begun = claims && begunBy(claims)
+  const seen = new Map<Instance, PlanEntry>()
   const ready: Instance[] = []
+  const subjects = new Map<string, { key: string; subject: unknown }[]>()
   const graph = new StepGraph(runbook, {
     ready: instance => ready.push(instance),
     known: () => {},
-    subjects: (fan: AnyFanOut, source) =>
-      claims?.fanOuts.get(fan.name)?.map(s => ({ key: s.key, subject: fan.schema.parse(s.subject) })) ??
-      fan.subjects(source).map(s => ({ key: fan.key(s), subject: fan.schema.parse(s) })),
+    // Found once, however many steps are over them.
+    subjects(fan: AnyFanOut, source) {
+      const found =
+        subjects.get(fan.name) ??
+        claims?.fanOuts.get(fan.name)?.map(s => ({ key: s.key, subject: fan.schema.parse(s.subject) })) ??
+        fan.subjects(source).map(s => ({ key: fan.key(s), subject: fan.schema.parse(s) }))
+      subjects.set(fan.name, found)
+      return found
+    },
   })
   graph.begin(readers)
   const deadlines = new Deadlines(options.now)
@@ -59,7 +66,8 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
     const face = faceOf(step, instance.phase, instance.id, instance.title)
     try {
       const context = surroundings(readers, instance, graph, () => limit.signal())
-      const kept = isOver(instance, runbook, begun) ? claims?.steps.get(instance.id)?.checkpoint : undefined
+      const kept =
+        begun && isOver(instance, runbook, begun) ? claims?.steps.get(instance.id)?.checkpoint : undefined
       const observation: Observation<unknown> = kept
         ? { state: 'done', ...kept }
         : await limit.within(look(step, context))
@@ -99,7 +107,7 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
       limit.clear()
       under.delete(instance)
     }
-    seen.set(instance.id, entry)
+    seen.set(instance, entry)
     lacking.note(instance, entry)
     graph.settle(instance, output)
   }
@@ -107,16 +115,19 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
   const atOnce = options.atOnce ?? 16
   await new Promise<void>((resolve, reject) => {
     let running = 0
+    let next = 0
     const pump = () => {
       if (options.now.aborted) return reject(interrupted())
-      while (running < atOnce && ready.length > 0) {
+      while (running < atOnce && next < ready.length) {
         running += 1
-        observe(ready.shift()!).then(() => {
+        const instance = ready[next]!
+        next += 1
+        observe(instance).then(() => {
           running -= 1
           pump()
         }, reject)
       }
-      if (running === 0 && ready.length === 0) resolve()
+      if (running === 0 && next === ready.length) resolve()
     }
     pump()
   }).finally(() => {
@@ -125,10 +136,13 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
   })
 
   const entries: PlanEntry[] = []
+  /** Milliseconds, of every step that is not done for every subject. */
+  const expected = new Map<AnyStep, number>()
   const unexpanded = new Map([...graph.unexpanded()].map(u => [u.step.id, u]))
   for (const phase of runbook.phases)
     for (const step of phase.steps) {
       const unknown = unexpanded.get(step.id)
+      if (unknown) expected.set(step, milliseconds(step.bounds.expected))
       if (unknown)
         entries.push({
           ...faceOf(step, phase.id, `${step.id}[?]`, titleWithoutSubject(step)),
@@ -136,15 +150,14 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
           until: step.each?.from?.id ?? step.id,
         })
       for (const instance of graph.instancesOf(step.id)) {
-        const entry = seen.get(instance.id)
         // Waits for a fan-out that is not known: it can't be looked at before.
-        entries.push(
-          entry ?? {
-            ...faceOf(step, phase.id, instance.id, instance.title),
-            state: 'unknown',
-            until: lacking.below(instance) ?? sources(step).at(-1)?.id ?? step.id,
-          },
-        )
+        const entry: PlanEntry = seen.get(instance) ?? {
+          ...faceOf(step, phase.id, instance.id, instance.title),
+          state: 'unknown',
+          until: lacking.below(instance) ?? sources(step).at(-1)?.id ?? step.id,
+        }
+        entries.push(entry)
+        if (entry.state !== 'done') expected.set(step, entry.expectedMs)
       }
     }
   const victims = entries.flatMap(e => (e.state === 'due' ? (e.victims ?? []) : []))
@@ -153,7 +166,7 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
     phases: runbook.phases.map(p => ({ id: p.id, title: p.title })),
     entries,
     victims,
-    expectedMs: criticalPath(entries, runbook),
+    expectedMs: criticalPath(expected, runbook),
     hash: hashPlan(runbook, entries),
   }
 }
@@ -165,8 +178,17 @@ function faceOf(step: AnyStep, phase: string, id: string, title: string) {
     title,
     danger: step.danger,
     expectedMs: milliseconds(step.bounds.expected),
-    needs: sources(step).map(s => s.id),
+    needs: needsOf(step),
   }
+}
+
+const idsOfNeeds = new WeakMap<AnyStep, string[]>()
+
+/** One list for all instances of a step. */
+function needsOf(step: AnyStep): string[] {
+  const ids = idsOfNeeds.get(step) ?? sources(step).map(s => s.id)
+  idsOfNeeds.set(step, ids)
+  return ids
 }
 
 function titleWithoutSubject(step: AnyStep): string {
@@ -252,19 +274,13 @@ class Lacking {
 }
 
 /** Longest chain of expected times over what is not done, by steps (instances of one step run side by side). */
-function criticalPath(entries: PlanEntry[], runbook: Runbook): number {
-  const cost = new Map<string, number>()
-  for (const entry of entries)
-    if (entry.state !== 'done') {
-      const id = entry.step.replace(/\[.*$/, '')
-      cost.set(id, Math.max(cost.get(id) ?? 0, entry.expectedMs))
-    }
+function criticalPath(expected: ReadonlyMap<AnyStep, number>, runbook: Runbook): number {
   const finish = new Map<string, number>()
   let longest = 0
   for (const step of runbook.steps) {
     let start = 0
     for (const need of sources(step)) start = Math.max(start, finish.get(need.id) ?? 0)
-    const end = start + (cost.get(step.id) ?? 0)
+    const end = start + (expected.get(step) ?? 0)
     finish.set(step.id, end)
     longest = Math.max(longest, end)
   }

@@ -64,10 +64,17 @@ export function runbook(id: string, title: string, phases: Phase[]): Runbook {
 }
 
 /** Everything that must be done before a step can be looked at: its needs and the source of its fan-out. */
-export function sources(step: AnyStep): AnyStep[] {
+export function sources(step: AnyStep): readonly AnyStep[] {
+  const known = sourcesOf.get(step)
+  if (known) return known
   const from = step.each?.from
-  return [...(step.needs ?? []), ...(from && !step.needs?.includes(from) ? [from] : [])]
+  const found = [...(step.needs ?? []), ...(from && !step.needs?.includes(from) ? [from] : [])]
+  sourcesOf.set(step, found)
+  return found
 }
+
+/** A plan of thousands of volumes asks for each step's as often. */
+const sourcesOf = new WeakMap<AnyStep, readonly AnyStep[]>()
 
 function hashStep(step: AnyStep): string {
   const text = JSON.stringify([

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fromScratch } from '../../runbooks/from-scratch.ts'
 import type { Readers } from '../../runbooks/kit.ts'
-import type { Lun, NasReader, Target } from '../../src/nas/nas.ts'
+import type { Lun, Target } from '../../src/nas/nas.ts'
+import { oneLook } from '../../src/nas/one-look.ts'
 import { makePlan } from '../../src/runbook/make-plan.ts'
 
 // The plan of a whole recovery with as many volumes as are asked for, by its own runbook: which LUN is whose, by Git and by
@@ -35,7 +36,7 @@ const targets = numbers.map(
     authenticated: false,
   }),
 )
-const nas: NasReader = {
+const nas = oneLook({
   describe: async () => ({
     model: 'made up',
     hostname: 'nas',
@@ -45,11 +46,11 @@ const nas: NasReader = {
     limits: { luns: 0, targets: 0, snapshotsPerLun: 256 },
     can: { snapshots: true, clones: true, driver: 'csi.san.synology.com', lacks: [] },
   }),
-  luns: async () => luns,
-  targets: async () => targets,
+  luns: async () => [...luns],
+  targets: async () => [...targets],
   shares: async () => [],
   snapshots: async () => [],
-}
+})
 const claims = numbers.map(i => ({
   id: `home/claim-${i}`,
   namespace: 'home',

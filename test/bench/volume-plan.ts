@@ -33,7 +33,7 @@ export function measureVolumePlan(count: number, rounds: number): VolumePlanTime
     must(tofu.path, ['init', '-input=false', '-no-color'], folder)
     const times: VolumePlanTimes = { count, entries: 0, ours: [], theirs: [] }
     for (let round = 0; round < rounds; round += 1) {
-      const child = fileURLToPath(new URL('./volume-plan-child.js', import.meta.url))
+      const child = fileURLToPath(new URL('../../bundle/volume-plan-child.js', import.meta.url))
       const ours = must(process.execPath, [child, String(count), folder], folder)
       times.entries = (JSON.parse(ours.stdout) as { entries: number }).entries
       times.ours.push(ours.seconds)

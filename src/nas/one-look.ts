@@ -1,0 +1,35 @@
+import type { NasDescription, NasReader, Snapshot } from './nas.ts'
+
+/**
+ * A NAS as it is when it is first asked, for a plan: that is made by looking alone, and says how things are at one moment.
+ * Every list is read once, however many steps ask for it; what could not be read is asked for again. Never for a run: whoever
+ * writes looks anew.
+ */
+export function oneLook(nas: NasReader): NasReader {
+  const snapshots = new Map<string, () => Promise<Snapshot[]>>()
+  return {
+    describe: once<NasDescription>(() => nas.describe()),
+    luns: once(() => nas.luns()),
+    targets: once(() => nas.targets()),
+    shares: once(() => nas.shares()),
+    snapshots(lun) {
+      const ask = snapshots.get(lun) ?? once(() => nas.snapshots(lun))
+      snapshots.set(lun, ask)
+      return ask()
+    },
+  }
+}
+
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let asked: Promise<T> | undefined
+  return () => {
+    if (asked === undefined) {
+      const answer = ask()
+      answer.catch(() => {
+        asked = undefined
+      })
+      asked = answer
+    }
+    return asked
+  }
+}
