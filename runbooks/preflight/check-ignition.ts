@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { kitOf } from '../../src/cluster/kit-folder.ts'
 import { checkConfig, hostnameOf } from '../../src/hosts/ignition/checks.ts'
 import { devicesOf } from '../../src/hosts/ignition/devices.ts'
+import { effectiveConfig } from '../../src/hosts/ignition/effective.ts'
 import type { Finding } from '../../src/hosts/ignition/findings.ts'
 import { type PlacedSource, placeSources, showPlace } from '../../src/hosts/ignition/place-sources.ts'
 import { ignitionOf } from '../../src/hosts/ignition/releases.ts'
@@ -38,9 +39,10 @@ export const checkIgnitions = step({
       const entry = cluster.entry.hosts[name]!
       try {
         const compiled = await ignition(name, signal)
-        const hostname = hostnameOf(compiled.config)
-        hosts.push({ name, spec: compiled.config.ignition.version, ...(hostname ? { hostname } : {}) })
         const tree = findSources(compiled.config, kitOf(cluster), entry.ignition)
+        const effective = effectiveConfig(tree, entry.ignition)
+        const hostname = hostnameOf(effective)
+        hosts.push({ name, spec: compiled.config.ignition.version, ...(hostname ? { hostname } : {}) })
         const placed = placeSources(tree, cluster.entry.netboot !== undefined)
         for (const { url } of placed.map(p => p.found)) dependencies.add(url)
         places.push(...placed.map(p => `${p.found.what} of ${name} (${p.found.url}) ${showPlace(p)}`))
@@ -50,10 +52,10 @@ export const checkIgnitions = step({
             image: ignitionOf(entry.image?.version),
             user: login.user(name),
             held,
-            sources: placed.map(p => p.found),
+            tree,
             own,
             disk: entry.disk.serial ?? entry.disk.wwn ?? '',
-            seen: devicesOf(compiled.config).length === 0 ? undefined : await disksOf(look, name),
+            seen: devicesOf(effective).length === 0 ? undefined : await disksOf(look, name),
           }),
         )
       } catch (thrown) {

@@ -390,15 +390,17 @@ describe('ignition', () => {
   const identity = { run, host: 'lithium', keys: mintHostKeys(secret, 'lithium') }
   test('keeps what was there and adds who the machine is', () => {
     const parsed = JSON.parse(prepareIgnition(config, 'a.ign', identity).text)
-    expect(parsed.storage.files.map((f: { path: string }) => f.path)).toEqual([
-      '/etc/hostname',
+    expect(parsed.storage.files.map((f: { path: string }) => f.path)).toEqual(['/etc/hostname'])
+    const { source } = parsed.ignition.config.merge.at(-1)
+    const { storage } = JSON.parse(Buffer.from(source.split(',')[1], 'base64').toString())
+    expect(storage.files.map((f: { path: string }) => f.path)).toEqual([
       '/etc/ssh/ssh_host_ed25519_key',
       '/etc/ssh/ssh_host_ed25519_key.pub',
       '/etc/ssh/ssh_host_ecdsa_key',
       '/etc/ssh/ssh_host_ecdsa_key.pub',
       '/etc/recover/run.json',
     ])
-    expect(parsed.storage.files[1].mode).toBe(0o600)
+    expect(storage.files[0].mode).toBe(0o600)
   })
   test('refuses what would make a machine that nobody can use', () => {
     const code = (text: string) => {

@@ -4,11 +4,12 @@ import { placeOf } from './butane-failed.ts'
 import type { CompiledIgnition } from './compile.ts'
 import { type IgnitionConfig, inlineText } from './config.ts'
 import { deviceFindings } from './devices.ts'
+import { effectiveConfig } from './effective.ts'
 import type { Finding } from './findings.ts'
 import { loginFindings } from './login.ts'
 import { accepts, type ImageIgnition, specsOf } from './releases.ts'
 import { sourceFindings } from './source-findings.ts'
-import type { Source } from './sources.ts'
+import { allSources, type FoundSource, mergedConfigs, type SourceTree } from './sources.ts'
 
 /** What a config is judged against. */
 export interface CheckContext {
@@ -18,8 +19,8 @@ export interface CheckContext {
   user: string
   /** Public keys that the person holds; undefined where nobody can tell. */
   held?: readonly string[] | undefined
-  /** What it takes from elsewhere. */
-  sources: readonly Source[]
+  /** The config with what it takes from elsewhere and what it merges. */
+  tree: SourceTree
   /** Names and addresses that are away while the cluster is rebuilt. */
   own: readonly string[]
   /** Serial or WWN of the disk that may be wiped. */
@@ -28,24 +29,42 @@ export interface CheckContext {
   seen?: { named: Disk; disks: readonly Disk[] } | undefined
 }
 
-/** Everything that can be said of one host's config before anything is armed; refusals first. */
+/**
+ * Everything that can be said of one host's config before anything is armed; refusals first. What a machine is made by is
+ * the config with everything that it merges: that is what is judged. Throws Fault `ignition-invalid`.
+ */
 export function checkConfig(compiled: CompiledIgnition, context: CheckContext): Finding[] {
   const { config, shown } = compiled
+  const { tree } = context
+  const merged = mergedConfigs(tree)
+  const effective = effectiveConfig(tree, shown)
+  const sources = allSources(tree)
+  const unseen = sources.filter(s => s.config && !s.inner)
+  const all =
+    merged.length === 0 ? shown : `${shown} with what it merges (${merged.map(m => m.name).join(', ')})`
   const findings = [
     ...specFindings(config, shown, context.image),
+    ...merged.flatMap(m => specFindings(m.config, `${m.name}, which ${shown} merges,`, context.image)),
     ...compilerFindings(compiled),
     ...dangerFindings(compiled),
-    ...loginFindings(config, shown, context.user, context.held),
-    ...deviceFindings(config, shown, context.disk, context.seen),
-    ...sourceFindings(context.sources, shown, context.own),
+    ...unseenFindings(unseen, shown),
+    ...loginFindings(effective, all, context.user, context.held, unseen.length > 0),
+    ...deviceFindings(effective, all, context.disk, context.seen),
+    ...sourceFindings(sources, shown, context.own),
     ...replacedFindings(config, shown),
-    ...hostnameFindings(config, shown),
-    ...pathFindings(config, shown),
-    ...networkFindings(config, shown, context.image),
+    ...hostnameFindings(effective, all),
+    ...pathFindings(effective, all),
+    ...networkFindings(effective, all, context.image),
     // Butane has said it of its own files.
-    ...(compiled.by === 'ready-made' ? [...modeFindings(config, shown), ...unitFindings(config, shown)] : []),
+    ...(compiled.by === 'ready-made'
+      ? [...modeFindings(config, shown), ...unitFindings(effective, all)]
+      : []),
+    ...merged.flatMap(m => modeFindings(m.config, `${m.name}, which ${shown} merges,`)),
   ]
-  return findings.sort((a, b) => Number(b.severity === 'refusal') - Number(a.severity === 'refusal'))
+  // The place to go to is the person's file, whatever of it was judged.
+  return findings
+    .map(f => (f.at === undefined || f.at.startsWith(`${shown}:`) ? f : { ...f, at: shown }))
+    .sort((a, b) => Number(b.severity === 'refusal') - Number(a.severity === 'refusal'))
 }
 
 /** The text of /etc/hostname, where the config has it inside. */
@@ -151,6 +170,23 @@ function replacedFindings({ ignition }: IgnitionConfig, shown: string): Finding[
       blame: 'operator',
       message: `${shown} has another config put in its place (${by.startsWith('data:') ? 'one inside it' : by}): the host keys and the run’s name that recover adds would be lost, and the machine not be known again`,
       remedy: 'Merge that config (ignition.config.merge) instead of replacing this one by it',
+      at: shown,
+    },
+  ]
+}
+
+/** What nobody here can look into may write to other disks, and may let nobody in. */
+function unseenFindings(unseen: readonly FoundSource[], shown: string): Finding[] {
+  if (unseen.length === 0) return []
+  const list = unseen.map(s => `${s.url} (${s.never ?? 'the kit does not have it'})`).join(', ')
+  return [
+    {
+      severity: 'warning',
+      code: 'ignition-merged-unseen',
+      blame: 'operator',
+      message: `${shown} merges what cannot be looked into now: ${list}; which disks it writes to, and whom it lets in, is not known`,
+      remedy:
+        'Keep a copy (`recover render --fill-kit` with `kit: FOLDER` in recover.yaml), or put it into the config as a local file',
       at: shown,
     },
   ]

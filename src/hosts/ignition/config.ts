@@ -69,15 +69,7 @@ export interface IgnitionConfig {
 
 /** Reads a config's text. Throws Fault `ignition-invalid`. */
 export function parseIgnition(text: string, source: string): IgnitionConfig {
-  const invalid = (why: string, cause?: unknown) =>
-    new Fault({
-      code: 'ignition-invalid',
-      blame: 'operator',
-      message: `${source} is not an Ignition config that can be used: ${why}`,
-      remedy: 'Compile it from its Butane file again, and check it with ignition-validate',
-      at: source,
-      cause,
-    })
+  const invalid = (why: string, cause?: unknown) => invalidIgnition(source, why, cause)
   let parsed: IgnitionConfig
   try {
     parsed = JSON.parse(text) as IgnitionConfig
@@ -91,6 +83,18 @@ export function parseIgnition(text: string, source: string): IgnitionConfig {
   const twice = writtenTwice(parsed)
   if (twice.length > 0) throw invalid(`it writes ${twice.join(', ')} twice`)
   return parsed
+}
+
+/** The Fault of a config that cannot be used. */
+export function invalidIgnition(source: string, why: string, cause?: unknown): Fault {
+  return new Fault({
+    code: 'ignition-invalid',
+    blame: 'operator',
+    message: `${source} is not an Ignition config that can be used: ${why}`,
+    remedy: 'Compile it from its Butane file again, and check it with ignition-validate',
+    at: source,
+    cause,
+  })
 }
 
 /** Paths that more than one file, directory or link wants. */

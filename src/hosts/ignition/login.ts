@@ -6,24 +6,26 @@ import type { Finding } from './findings.ts'
  * Whether the person could log in to the machine that a config makes.
  * @param user by whom recover logs in
  * @param held public keys that the person holds (`ssh-ed25519 AAAA…`); undefined where nobody can tell
+ * @param unseen it merges a config that cannot be looked into
  */
 export function loginFindings(
   config: IgnitionConfig,
   shown: string,
   user: string,
   held: readonly string[] | undefined,
+  unseen = false,
 ): Finding[] {
   const keys = (config.passwd?.users ?? [])
     .filter(u => u.name === user)
     .flatMap(u => u.sshAuthorizedKeys ?? [])
   if (keys.length === 0)
-    return otherWayIn(config, user)
+    return unseen || otherWayIn(config, user)
       ? [
           {
             severity: 'warning',
             code: 'ignition-login-unknown',
             blame: 'operator',
-            message: `${shown} gives ${user} no SSH key, and lets people in by a file or a command of its own; whether that lets you in cannot be said`,
+            message: `${shown} gives ${user} no SSH key, and lets people in by ${unseen ? 'what it merges at most' : 'a file or a command of its own'}; whether that lets you in cannot be said`,
             remedy: `Add a key that you hold to ${user} (ssh_authorized_keys), at least for the recovery`,
             at: shown,
           },

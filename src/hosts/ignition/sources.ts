@@ -22,6 +22,8 @@ export interface Source {
 /** A source, and the place in its config that names it. */
 export interface FoundSource extends Source {
   resource: Resource
+  /** It is a config itself, and is merged. */
+  config: boolean
   /** How many merged configs it lies within. */
   depth: number
   /** The config that it is, where it is one and can be read now. */
@@ -48,6 +50,15 @@ const deepest = 8
  */
 export function findSources(config: IgnitionConfig, kit: string | undefined, shown: string): SourceTree {
   return treeOf(structuredClone(config), kit, shown, 0, '')
+}
+
+/** The configs that are merged, as far as they can be seen, with the names that they are told by. */
+export function mergedConfigs({ sources, merged }: SourceTree): { name: string; config: IgnitionConfig }[] {
+  const within = (name: string, tree: SourceTree) => [{ name, config: tree.config }, ...mergedConfigs(tree)]
+  return [
+    ...sources.flatMap(({ url, inner }) => (inner ? within(url, inner) : [])),
+    ...merged.flatMap(({ tree }) => within('a config inside it', tree)),
+  ]
 }
 
 /** All of them, each before what lies within it. */
@@ -95,6 +106,7 @@ function treeOf(
       kept,
       never,
       resource,
+      config: kind === 'config',
       depth,
       inner: kind === 'config' && kept ? innerOf(textOf(kept, resource), url) : undefined,
     })

@@ -66,7 +66,7 @@ function findings(
       held: [mine],
       own: ['lithium', '192.0.2.11', 'git.example.net'],
       disk: 'S4EVNX0M123456',
-      sources: allSources(findSources(parsed, undefined, 'lithium.ign')),
+      tree: findSources(parsed, undefined, 'lithium.ign'),
       ...context,
     },
   ).map(f => `${f.severity} ${f.code}: ${f.message}`)
@@ -147,12 +147,13 @@ describe('a config before anything is armed', () => {
     const found = findings(config)
     expect(only(found)).toEqual([
       'refusal ignition-source-circular',
+      'warning ignition-merged-unseen',
       'warning ignition-source-unpinned',
       'warning ignition-source-unhashed',
     ])
     expect(found[0]).toContain('https://git.example.net/c (/opt/c)')
-    expect(found[1]).toContain('https://example.net/releases/latest/download/a (/opt/a)')
-    expect(found[1]).not.toContain('latest-news')
+    expect(found[2]).toContain('https://example.net/releases/latest/download/a (/opt/a)')
+    expect(found[2]).not.toContain('latest-news')
   })
 
   test('a config that has another put in its place would lose our keys', () => {
@@ -294,5 +295,49 @@ describe('devices that a config writes to', () => {
     ])
     expect(findings(on('/dev/disk/by-partlabel/ROOT'), { seen: { named, disks: [named] } })).toEqual([])
     expect(findings(on('/dev/disk/by-partlabel/ROOT'))).toEqual([])
+  })
+})
+
+describe('a config that merges others', () => {
+  const inside = (config: object) => ({
+    source: `data:;base64,${Buffer.from(JSON.stringify(config)).toString('base64')}`,
+  })
+  const merging = (...configs: object[]) => ({
+    ...well,
+    ignition: { ...well.ignition, config: { merge: configs.map(inside) } },
+  })
+  const { ignition } = well
+
+  test('is judged by what comes out: a login, a hostname, an early network may be in either', () => {
+    expect(
+      findings({ ignition: { ...ignition, config: { merge: [inside({ ...well, ignition })] } } }),
+    ).toEqual([])
+    const shadowed = merging({
+      ignition,
+      passwd: { users: [{ name: 'core', sshAuthorizedKeys: [other] }] },
+    })
+    // Lists of keys become one.
+    expect(findings(shadowed)).toEqual([])
+  })
+
+  test('is refused for a disk, a unit or a spec of theirs as for its own', () => {
+    const found = findings(
+      merging({
+        ignition: { version: '3.7.0' },
+        storage: { disks: [{ device: '/dev/sda', wipeTable: true }] },
+      }),
+      { seen: { named, disks: [named, disk('sda', 'OTHER')] } },
+    )
+    expect(only(found)).toEqual(['refusal ignition-spec-refused', 'refusal ignition-other-disk'])
+    expect(found[1]).toMatch(
+      /^refusal ignition-other-disk: lithium\.ign with what it merges \(a config inside it\) \(storage\.disks\) writes to \/dev\/sda/,
+    )
+  })
+
+  test('that nobody can look into is told of, and may have the login', () => {
+    const remote = { merge: [{ source: 'https://example.net/base.ign', verification: { hash: 'sha512-x' } }] }
+    const found = findings({ ignition: { ...ignition, config: remote }, storage: well.storage })
+    expect(only(found)).toEqual(['warning ignition-merged-unseen', 'warning ignition-login-unknown'])
+    expect(found[0]).toContain('https://example.net/base.ign (the kit does not have it)')
   })
 })
