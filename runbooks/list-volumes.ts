@@ -196,7 +196,7 @@ function saysOf(
           ? 'Git has no such claim: nothing would be done with it'
           : `nothing would be done with it: ${removed}`,
     }
-  if (verdict === 'settled' && share && !possibleOnShare(strategy))
+  if (verdict === 'settled' && share && !possibleOnShare(strategy, protocol))
     return {
       says: `nothing: a shared folder cannot come back by ${strategy}`,
       question: `How is ${claim} to come back? ${shareRemedy}`,

@@ -4,7 +4,7 @@ import { lunOf } from '../../src/nas/lists.ts'
 import { mayWrite, type NasReader } from '../../src/nas/nas.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import type { ListedVolume } from '../../src/volumes/listing.ts'
-import { mappedVolume, mapVolumes } from '../../src/volumes/map.ts'
+import { diskHolding, mappedVolume, mapVolumes } from '../../src/volumes/map.ts'
 import type { VolumeSource } from '../../src/volumes/sources/volume-source.ts'
 import { fanOutFrom, step } from '../kit.ts'
 import { reachNas } from '../preflight/reach-nas.ts'
@@ -20,9 +20,9 @@ import {
 import { fromHosts } from './host-sources.ts'
 import { surveyHost } from './survey-hosts.ts'
 
-/** What a person can do about a claim that is on a shared folder. */
+/** What a person can do about a claim that is on a shared folder from which it cannot come back as told. */
 export const shareRemedy =
-  'Shared folders (NFS, SMB) can be neither fenced nor measured from here yet. Its files stay where they are: put a PersistentVolume that leads to that share into Git (Retain, with a claimRef to the claim) and say `new` for the claim in recover.yaml (volumes), so that nothing is done with it; without that PersistentVolume it would begin empty'
+  'Shared folders of NFS come back by adopt, clone or copy; those of SMB can be neither fenced nor mounted from here. Its files stay where they are: say another strategy for it in recover.yaml (volumes), or put a PersistentVolume that leads to that share into Git (Retain, with a claimRef to the claim) and say `new` for the claim in recover.yaml (volumes), so that nothing is done with it; without that PersistentVolume it would begin empty'
 
 /** Which claim was which disk, from every source that still lives. Once hosts are wiped there are fewer. */
 export const mapTheVolumes = step({
@@ -94,8 +94,8 @@ export const mapTheVolumes = step({
         'volume-on-share',
         map.onShares
           .map(
-            ({ claim, strategy, share }) =>
-              `${claim} is on the shared folder ${share.name} of the NAS, which is no LUN and cannot come back by ${strategy}${writersOf(share.uuid, now)}`,
+            ({ claim, strategy, protocol, share }) =>
+              `${claim} is on the shared folder ${share.name} of the NAS${protocol === 'smb' ? ', by SMB,' : ''} and cannot come back by ${strategy}${writersOf(share.uuid, now)}`,
           )
           .join('; '),
         shareRemedy,
@@ -110,8 +110,8 @@ export const mapTheVolumes = step({
       { volumes: map.volumes, ownerless: map.ownerless.map(l => l.name) },
       map.volumes
         .map(v =>
-          v.lun
-            ? `${v.claim} is on ${v.lun.name} (${v.sources.join(', ')})`
+          diskHolding(v)
+            ? `${v.claim} is on ${v.share ? 'the share ' : ''}${diskHolding(v)?.name} (${v.sources.join(', ')})`
             : v.leftToGit
               ? `${v.claim} is left to Git, which leads it to the share ${v.leftToGit}`
               : `${v.claim} begins empty`,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { done } from '../../src/runbook/step.ts'
+import { diskHolding } from '../../src/volumes/map.ts'
 import { mapTheVolumes } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
 import { hostOfNode } from '../kubernetes/host-of-node.ts'
@@ -25,6 +26,7 @@ export const whatRemains = step({
     for (const volume of volumes)
       if (volume.lun && (await nas.snapshots(volume.lun.uuid)).some(s => s.name === `recover-${run.id}`))
         snapshots.push(volume.lun.name)
+    const shares = volumes.filter(v => v.share)
     const replaced = volumes.filter(v => v.strategy !== 'adopt' && v.strategy !== 'new' && v.lun)
     const nodes = await kubernetes.list({ apiVersion: 'v1', kind: 'Node' })
     const strays = nodes.filter(n => !hostOfNode(cluster, n)).map(n => n.metadata.name ?? '')
@@ -38,7 +40,21 @@ export const whatRemains = step({
             `The snapshots recover-${run.id} of ${snapshots.length} LUNs are kept as the way back: delete them when all is well`,
           ]
         : []),
-      ...storedPasswords(cluster.inventory.claims, new Set(volumes.filter(v => v.lun).map(v => v.claim))),
+      ...shares
+        .filter(v => v.strategy !== 'adopt')
+        .map(
+          v =>
+            `The old share of ${v.claim}, ${v.share!.name}, is kept, and its NFS rules let nobody in: delete it in DSM (Control Panel, Shared Folder) when you are sure of the new one`,
+        ),
+      ...(shares.length > 0
+        ? [
+            `The snapshots recover-${run.id} of ${shares.map(v => v.share!.name).join(', ')} are kept as the way back: delete them in DSM’s Snapshot Replication when all is well`,
+          ]
+        : []),
+      ...storedPasswords(
+        cluster.inventory.claims,
+        new Set(volumes.filter(v => diskHolding(v) !== undefined).map(v => v.claim)),
+      ),
       ...strays.map(
         name => `The node ${name} has no machine in k0sctl.yaml: \`kubectl delete node ${name}\``,
       ),

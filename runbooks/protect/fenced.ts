@@ -1,8 +1,10 @@
 import { assertSameMachine } from '../../src/hosts/power/identity.ts'
+import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { lacks } from '../../src/kubernetes/readiness.ts'
-import { proveFence, type Standing } from '../../src/volumes/fence.ts'
-import type { MappedVolume } from '../../src/volumes/map.ts'
+import { proveFence, proveShareFence, type Standing } from '../../src/volumes/fence.ts'
+import { diskHolding, type MappedVolume } from '../../src/volumes/map.ts'
 import type { Readers } from '../kit.ts'
+import { shareNow } from './share-now.ts'
 
 type Look = Pick<Readers, 'cluster' | 'hosts' | 'kubernetes' | 'nas' | 'run'> & { signal: AbortSignal }
 
@@ -12,11 +14,23 @@ type Look = Pick<Readers, 'cluster' | 'hosts' | 'kubernetes' | 'nas' | 'run'> & 
  * no old disk.
  */
 export async function fenced(volume: MappedVolume, look: Look): Promise<string> {
-  if (!volume.lun) return 'it has no old disk'
-  const { cluster, nas } = look
+  const { cluster, kubernetes, nas } = look
+  if (diskHolding(volume) === undefined) return 'it has no old disk'
   const hosts = await Promise.all(cluster.k0sctl.hosts.map(({ name }) => standingOf(name, look)))
-  // Last of all: sessions change from one moment to the next.
-  return proveFence({ claim: volume.claim, lun: volume.lun, targets: await nas.targets(), hosts })
+  // Last of all: sessions and rules change from one moment to the next.
+  if (volume.lun)
+    return proveFence({ claim: volume.claim, lun: volume.lun, targets: await nas.targets(), hosts })
+  const nodes = addressesOf(await kubernetes.list({ apiVersion: 'v1', kind: 'Node' }))
+  return proveShareFence({ claim: volume.claim, share: await shareNow(volume, nas), nodes, hosts })
+}
+
+/** What the CSI driver lets in by NFS: every node by its internal address. */
+function addressesOf(nodes: KubernetesObject[]): string[] {
+  return nodes.flatMap(({ status }) =>
+    ((status as { addresses?: { type: string; address: string }[] } | undefined)?.addresses ?? [])
+      .filter(a => a.type === 'InternalIP')
+      .map(a => a.address),
+  )
 }
 
 async function standingOf(

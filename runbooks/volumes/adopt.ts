@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { targetOf } from '../../src/nas/lists.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
+import { diskHolding } from '../../src/volumes/map.ts'
 import { mustFit } from '../../src/volumes/static-volume.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
@@ -12,22 +13,24 @@ import { bindingOf } from './binding.ts'
 import { diskOf, modesOf } from './disk.ts'
 import { measureVolume } from './measure.ts'
 import { noStrangers } from './no-strangers.ts'
+import { adoptShare, lookAtAdoptedShare } from './shares.ts'
 
-/** The old disk itself, bound to its claim again. Nothing is moved; the snapshot is the way back. */
+/** The old LUN or share itself, bound to its claim again. Nothing is moved; the snapshot is the way back. */
 export const adoptVolume = step({
   id: 'volumes/adopt',
   title: volume => `Adopt the disk of ${volume.claim}`,
   byHand:
-    'Enable the LUN’s target; apply a PersistentVolume (Retain, volumeHandle = the LUN’s uuid, claimRef without uid), then the claim with volumeName; see that it is Bound to that volume.',
+    'Enable the LUN’s target; apply a PersistentVolume (Retain, volumeHandle = the LUN’s uuid, claimRef without uid), then the claim with volumeName; see that it is Bound to that volume. For a share of NFS: volumeAttributes protocol nfs, source //DSM/SHARE, baseDir /VOLUME/SHARE.',
   each: eachVolume,
-  only: volume => volume.strategy === 'adopt' && volume.lun !== undefined,
+  only: volume => volume.strategy === 'adopt' && diskHolding(volume) !== undefined,
   needs: [measureVolume, fenceVolume],
   danger: 'changes',
   bounds: { expected: '10s', limit: '10m' },
   retry: { times: 4, delay: '5s' },
   uses: () => ['nas'],
   output: z.strictObject({ pv: z.string(), handle: z.string() }),
-  async observe({ volume, kubernetes, nas }) {
+  async observe({ volume, kubernetes, nas, run }) {
+    if (volume.share) return lookAtAdoptedShare(volume, { kubernetes, nas, run })
     const { uuid, name } = volume.lun!
     const target = targetOf(await nas.targets(), uuid)
     const binding = await bindingOf(kubernetes, volume.claim)
@@ -42,6 +45,10 @@ export const adoptVolume = step({
   },
   async apply(act) {
     const { volume, cluster, nas, note } = act
+    if (volume.share) {
+      await noStrangers(act)
+      return adoptShare(volume, act)
+    }
     const { uuid } = volume.lun!
     const targets = await nas.targets()
     const { driver } = diskOf(cluster, volume, volume.lun!)

@@ -5,7 +5,7 @@ import type { MappedVolume } from '../../src/volumes/map.ts'
 import { persistentVolume, persistentVolumeClaim, runLabel } from '../../src/volumes/objects.ts'
 import type { Readers } from '../kit.ts'
 import { bindingOf } from './binding.ts'
-import { diskOf, modesOf } from './disk.ts'
+import { diskOf, modesOf, type NasDisk } from './disk.ts'
 
 type Act = Pick<Readers, 'cluster' | 'run'> & { kubernetes: KubernetesWriter; wait: Acting['wait'] }
 
@@ -21,17 +21,14 @@ interface VolumeSpec {
  * incarnation of the claim is freed of it. What this run made and what came out wrong is taken away again, by uid.
  * Throws Fault `disk-in-use`, `volume-name-taken`, `claim-bound-to-another`.
  */
-export async function bindTo(
-  volume: MappedVolume,
-  lun: { uuid: string; name: string; sizeBytes: number },
-  act: Act,
-): Promise<void> {
+export async function bindTo(volume: MappedVolume, lun: NasDisk, act: Act): Promise<void> {
   const { cluster, kubernetes, run, wait } = act
   const [namespace = '', claimName = ''] = volume.claim.split('/')
   const claim = cluster.inventory.claims.find(c => c.id === volume.claim)
   const accessModes = modesOf(cluster, volume.claim)
   const labels = { [runLabel]: run.id }
-  const name = await volumeNameFor(volume.claim, lun, kubernetes)
+  const stated = cluster.inventory.volumes.find(v => v.handle === lun.uuid)?.name
+  const name = await volumeNameFor(volume.claim, { ...lun, stated }, kubernetes)
   await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
   await freeOfFormerClaim(name, { namespace, name: claimName }, kubernetes)
   const ref = { apiVersion: 'v1', kind: 'PersistentVolume', name }
@@ -78,7 +75,8 @@ export async function bindTo(
 /** The volume that leads to the disk already, or a new one's name. Two volumes of one disk share one mount, and end each other's. */
 async function volumeNameFor(
   claim: string,
-  lun: { uuid: string; name: string },
+  /** `stated`: the volume of Git that leads to it, which is applied again with everything else later. */
+  lun: { uuid: string; name: string; stated: string | undefined },
   kubernetes: KubernetesWriter,
 ): Promise<string> {
   const all = await kubernetes.list({ apiVersion: 'v1', kind: 'PersistentVolume' })
@@ -96,7 +94,9 @@ async function volumeNameFor(
       })
     return same.metadata.name ?? ''
   }
-  const name = lun.name.startsWith('k8s-csi-') ? lun.name.slice('k8s-csi-'.length) : `recover-${lun.uuid}`
+  // A name of 32 characters may be a share's that was cut off.
+  const whole = lun.name.startsWith('k8s-csi-') && lun.name.length !== 32
+  const name = lun.stated ?? (whole ? lun.name.slice('k8s-csi-'.length) : `recover-${lun.uuid}`)
   const taken = all.find(v => v.metadata.name === name)
   if (!taken) return name
   throw new Fault({

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { lunNamed, targetOf } from '../../src/nas/lists.ts'
 import { done, due } from '../../src/runbook/step.ts'
+import { diskHolding } from '../../src/volumes/map.ts'
 import { mustFit } from '../../src/volumes/static-volume.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
@@ -12,6 +13,7 @@ import { bindingOf } from './binding.ts'
 import { diskOf, modesOf } from './disk.ts'
 import { measureVolume } from './measure.ts'
 import { noStrangers } from './no-strangers.ts'
+import { cloneShare, lookAtClonedShare } from './shares.ts'
 import { keptCloneName } from './source.ts'
 
 /**
@@ -24,7 +26,7 @@ export const cloneVolume = step({
   byHand:
     'In SAN Manager clone the LUN’s snapshot under a name that begins with k8s-csi-, write NAMESPACE/CLAIM into its description, give it a target of its own; apply a PersistentVolume with the clone’s uuid, then the claim with volumeName.',
   each: eachVolume,
-  only: volume => volume.strategy === 'clone' && volume.lun !== undefined,
+  only: volume => volume.strategy === 'clone' && diskHolding(volume) !== undefined,
   needs: [measureVolume, fenceVolume],
   danger: 'changes',
   bounds: { expected: '30s', limit: '30m' },
@@ -32,6 +34,7 @@ export const cloneVolume = step({
   uses: () => ['nas'],
   output: z.strictObject({ pv: z.string(), handle: z.string() }),
   async observe({ volume, kubernetes, nas, run }) {
+    if (volume.share) return lookAtClonedShare(volume, { kubernetes, nas, run })
     const name = keptCloneName(volume, run)
     const clone = lunNamed(await nas.luns(), name)
     const target = targetOf(await nas.targets(), clone?.uuid)
@@ -51,6 +54,7 @@ export const cloneVolume = step({
   async apply(act) {
     const { volume, cluster, nas, run, output, note } = act
     await noStrangers(act)
+    if (volume.share) return cloneShare(volume, output(snapshotVolume).snapshot, act)
     note(`fence of ${volume.claim}: ${await fenced(volume, act)}`)
     const clone = await nas.clone(
       { lun: volume.lun!.uuid, snapshot: output(snapshotVolume).snapshot },

@@ -24,7 +24,7 @@ import { fenced } from '../protect/fenced.ts'
 import { snapshotVolume } from '../protect/snapshot.ts'
 import { copiedFiles } from './copied-files.ts'
 import { hearingProgress } from './copy-progress.ts'
-import { diskOf } from './disk.ts'
+import { lunDisk } from './disk.ts'
 import { hostCopyOf } from './source.ts'
 
 /**
@@ -61,7 +61,7 @@ export const copyOnHost = step({
     // The NAS deletes a LUN and leaves its target, which is deleted after it: a run may have ended in between.
     const cloned = [...luns, ...targets].some(({ name }) => name === own.clone)
     const target = targetNamed(targets, own.disk)
-    const { fsType } = diskOf(cluster, volume, volume.lun!)
+    const { fsType } = lunDisk(cluster, volume, volume.lun!)
     if (!(hostFileSystems as readonly string[]).includes(fsType))
       return blocked(
         'file-system-unfit',
@@ -104,7 +104,7 @@ export const copyOnHost = step({
       const parent = { lun: old, snapshot: output(snapshotVolume).snapshot }
       const description = `recover run ${run.id}, clone of ${volume.claim}`
       const clone = await nas.clone(parent, { name: own.clone, description })
-      const { fsType, attributes } = diskOf(cluster, volume, disk)
+      const { fsType, attributes } = lunDisk(cluster, volume, disk)
       const [from, to] = [await switchedOn(own.clone, nas), await switchedOn(own.disk, nas)]
       const copy = {
         run: run.id,

@@ -4,7 +4,7 @@ import { Fault } from '../../src/runbook/fault.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import { copyFault } from '../../src/volumes/copy-faults.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
-import type { MappedVolume } from '../../src/volumes/map.ts'
+import { diskHolding, type MappedVolume } from '../../src/volumes/map.ts'
 import { copyJob, persistentVolumeClaim } from '../../src/volumes/objects.ts'
 import { parseCopyVerdict } from '../../src/volumes/programs.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
@@ -34,7 +34,7 @@ export const copyVolume = step({
   byHand:
     'Apply the claim under its final name (a new disk), mount it beside the clone’s claim in a Job, and `rsync -aHAXS --numeric-ids --delete /src/ /dst/`.',
   each: eachVolume,
-  only: volume => volume.strategy === 'copy' && volume.lun !== undefined,
+  only: volume => volume.strategy === 'copy' && diskHolding(volume) !== undefined,
   needs: [measureVolume, fenceVolume],
   danger: 'changes',
   bounds: { expected: '2m', limit: '24h' },
@@ -71,7 +71,7 @@ export async function lookAtCopy(
   const { namespace, jobs } = sourceOf(volume, run)
   const binding = await bindingOf(kubernetes, into)
   const job = await jobState(kubernetes, namespace, jobs.copy)
-  if (binding.state === 'bound' && binding.handle === volume.lun!.uuid)
+  if (binding.state === 'bound' && binding.handle === diskHolding(volume)?.uuid)
     throw boundToAnother(into, binding.handle, 'a new one')
   const copied = job.state === 'complete' ? parseCopyVerdict(job.message) : undefined
   if (binding.state === 'bound' && copied)

@@ -1,18 +1,31 @@
 import type { MappedVolume } from '../../src/volumes/map.ts'
 import type { CsiDisk } from '../../src/volumes/objects.ts'
+import { shareAttributes } from '../../src/volumes/static-volume.ts'
 import type { Readers } from '../kit.ts'
 
+/** A LUN or share on the NAS, as far as a PersistentVolume is made of it. */
+export interface NasDisk {
+  uuid: string
+  name: string
+  sizeBytes: number
+  /** Where on the NAS: `/volume1`. */
+  location?: string
+}
+
+/** The LUN or share by which a volume comes back, as the CSI driver wants it in a static volume. */
+export function diskOf(cluster: Readers['cluster'], volume: MappedVolume, disk: NasDisk): CsiDisk {
+  return volume.share ? shareDisk(cluster, volume, disk) : lunDisk(cluster, volume, disk)
+}
+
 /** Driver, file system and attributes of a claim's class, as the CSI driver wants them in a static volume. */
-export function diskOf(
+export function lunDisk(
   { inventory }: Readers['cluster'],
   volume: MappedVolume,
   lun: { uuid: string; sizeBytes: number },
-): CsiDisk {
-  const storageClass = inventory.storageClasses.find(c => c.name === volume.storageClass)
-  const stated = inventory.volumes.find(v => v.claim === volume.claim)
-  const parameters = storageClass?.parameters ?? {}
+): CsiDisk & { fsType: string } {
+  const { driver, stated, parameters } = saidOf(inventory, volume)
   return {
-    driver: stated?.driver || storageClass?.provisioner || 'csi.san.synology.com',
+    driver,
     handle: lun.uuid,
     fsType: stated?.fsType ?? parameters['csi.storage.k8s.io/fstype'] ?? parameters.fsType ?? 'ext4',
     sizeBytes: lun.sizeBytes,
@@ -24,6 +37,44 @@ export function diskOf(
       formatOptions: parameters.formatOptions ?? '',
       mountPermissions: parameters.mountPermissions ?? '',
     },
+  }
+}
+
+/**
+ * A share, or a clone of one. The driver goes by what the attributes name, whichever share the handle means; the host among
+ * them must be the one that it is configured with, which Git says in the volume or in the class.
+ */
+function shareDisk(
+  { inventory, entry }: Readers['cluster'],
+  volume: MappedVolume,
+  { uuid, name, sizeBytes, location = '' }: NasDisk,
+): CsiDisk {
+  const { driver, stated, parameters, mountOptions } = saidOf(inventory, volume)
+  const nas = 'synology' in entry.nas ? new URL(entry.nas.synology).hostname : ''
+  return {
+    driver,
+    handle: uuid,
+    sizeBytes: sizeBytes || volume.sizeBytes,
+    attributes: shareAttributes(
+      { name, location },
+      {
+        dsm: stated?.attributes.dsm || parameters.dsm || nas,
+        mountPermissions: stated?.attributes.mountPermissions ?? parameters.mountPermissions ?? '',
+      },
+    ),
+    mountOptions: stated?.mountOptions ?? mountOptions,
+  }
+}
+
+/** What Git says of how a volume is mounted: in its PersistentVolume, and in its class. */
+function saidOf({ storageClasses, volumes }: Readers['cluster']['inventory'], volume: MappedVolume) {
+  const storageClass = storageClasses.find(c => c.name === volume.storageClass)
+  const stated = volumes.find(v => v.claim === volume.claim)
+  return {
+    stated,
+    driver: stated?.driver || storageClass?.provisioner || 'csi.san.synology.com',
+    parameters: storageClass?.parameters ?? {},
+    mountOptions: storageClass?.mountOptions ?? [],
   }
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { lunNamed, targetNamed } from '../../src/nas/lists.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
-import type { MappedVolume } from '../../src/volumes/map.ts'
+import { diskHolding, type MappedVolume } from '../../src/volumes/map.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
 import { type Readers, step, type Writers } from '../kit.ts'
 import { measureVolume } from './measure.ts'
@@ -18,7 +18,7 @@ export const dropClone = step({
   byHand:
     'Delete the Jobs, the clone’s claim and PersistentVolume, then the clone and its target in SAN Manager. Never the original.',
   each: eachVolume,
-  only: volume => volume.lun !== undefined,
+  only: volume => diskHolding(volume) !== undefined,
   needs: [verifyVolume],
   danger: 'changes',
   bounds: { expected: '10s', limit: '10m' },
@@ -37,7 +37,10 @@ export async function lookForTraces(
   const own = sourceOf(volume, run)
   const left: string[] = []
   for (const { ref, what } of traces(own)) if (await kubernetes.get(ref)) left.push(`delete ${what}`)
-  if (lunNamed(await nas.luns(), own.clone)) left.push(`delete our clone ${own.clone}`)
+  const clone = volume.share
+    ? (await nas.shares()).find(s => s.name === own.clone)
+    : lunNamed(await nas.luns(), own.clone)
+  if (clone) left.push(`delete our clone ${own.clone}`)
   // The NAS deletes a LUN and leaves its target, which is deleted after it: a run may have ended in between.
   if (targetNamed(await nas.targets(), own.clone)) left.push(`delete our target ${own.clone}`)
   return left.length === 0 ? done({}, `nothing is left of the clone of ${volume.claim}`) : due(...left)
@@ -56,6 +59,8 @@ export async function dropTraces(
     await kubernetes.remove(ref, live.metadata.uid ?? '')
     await wait(`${what} to be gone`, async () => ((await kubernetes.get(ref)) ? undefined : true))
   }
+  // A node has let go of a share once its PersistentVolume is gone: nothing else tells.
+  if (volume.share) return nas.dropOwnShareClone({ uuid: clone, name: own.clone, run: run.id })
   const target = targetNamed(await nas.targets(), own.clone)
   if (target)
     await wait(`the nodes to let go of ${own.clone}`, async () => {

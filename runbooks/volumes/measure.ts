@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { lunNamed } from '../../src/nas/lists.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
-import type { MappedVolume } from '../../src/volumes/map.ts'
+import { diskHolding, type MappedVolume } from '../../src/volumes/map.ts'
 import {
   type CsiDisk,
   measureJob,
@@ -14,7 +14,7 @@ import { eachVolume } from '../evidence/map-volumes.ts'
 import { type Readers, step, type Writers } from '../kit.ts'
 import { snapshotVolume } from '../protect/snapshot.ts'
 import { copyOnHost } from './copy-on-host.ts'
-import { diskOf } from './disk.ts'
+import { diskOf, type NasDisk } from './disk.ts'
 import { letThrough } from './let-through.ts'
 import { sourceOf } from './source.ts'
 
@@ -30,7 +30,7 @@ export const measureVolume = step({
   byHand:
     'Clone the snapshot in SAN Manager, give the clone a PersistentVolume (mountOptions: [ro]) and a claim, mount it in a Job and run `find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum`.',
   each: eachVolume,
-  only: volume => volume.lun !== undefined,
+  only: volume => diskHolding(volume) !== undefined,
   // A machine that copies from a clone of its own has let it go: two of one file system are no good on one machine.
   needs: [snapshotVolume, letThrough, copyOnHost],
   danger: 'changes',
@@ -53,7 +53,9 @@ export async function lookAtMeasurement(
 ): Promise<Observation<z.infer<typeof measuredClone>>> {
   const { namespace, jobs, clone } = sourceOf(volume, run)
   const job = await jobState(kubernetes, namespace, jobs.before)
-  const lun = lunNamed(await nas.luns(), clone)
+  const lun = volume.share
+    ? (await nas.shares()).find(s => s.name === clone)
+    : lunNamed(await nas.luns(), clone)
   const found = job.state === 'complete' ? parseMeasurement(job.message) : undefined
   if (found && lun)
     return done(
@@ -61,7 +63,7 @@ export async function lookAtMeasurement(
       `${volume.claim} held ${found.files} files of ${found.bytes} bytes, sha256 ${found.sha256.slice(0, 12)}…`,
     )
   return due(
-    ...(lun ? [] : [`clone the snapshot of ${volume.lun!.name} as ${clone}`]),
+    ...(lun ? [] : [`clone the snapshot of ${diskHolding(volume)!.name} as ${clone}`]),
     `hash every file of it in the Job ${namespace}/${jobs.before}`,
   )
 }
@@ -70,18 +72,24 @@ export async function lookAtMeasurement(
 export async function measureClone(
   volume: MappedVolume,
   snapshot: string,
-  diskAt: (lun: { uuid: string; sizeBytes: number }) => CsiDisk,
+  diskAt: (disk: NasDisk) => CsiDisk,
   { cluster, kubernetes, nas, run, wait }: Writers & Pick<Acting, 'wait'>,
 ): Promise<void> {
   const { namespace, clone, source, jobs, labels } = sourceOf(volume, run)
-  const lun = await nas.clone(
-    { lun: volume.lun!.uuid, snapshot },
-    { name: clone, description: `recover run ${run.id}, clone of ${volume.claim}` },
-  )
+  const lun = volume.share
+    ? await nas.cloneShare(
+        { share: volume.share.uuid, snapshot },
+        { name: clone, description: `recover run ${run.id}` },
+      )
+    : await nas.clone(
+        { lun: volume.lun!.uuid, snapshot },
+        { name: clone, description: `recover run ${run.id}, clone of ${volume.claim}` },
+      )
+  const disk = diskAt(lun)
   const accessModes = ['ReadWriteOnce']
   await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
   await kubernetes.apply(
-    persistentVolume(source, { namespace, name: source }, diskAt(lun), {
+    persistentVolume(source, { namespace, name: source }, disk, {
       storageClass: '',
       accessModes,
       readOnly: true,
@@ -91,7 +99,7 @@ export async function measureClone(
   await kubernetes.apply(
     persistentVolumeClaim(
       { namespace, name: source },
-      { sizeBytes: lun.sizeBytes, storageClass: '', accessModes, volumeName: source, labels },
+      { sizeBytes: disk.sizeBytes, storageClass: '', accessModes, volumeName: source, labels },
     ),
   )
   await runJob(

@@ -1,10 +1,11 @@
 import { lunNamed } from '../../src/nas/lists.ts'
 import type { Looking } from '../../src/runbook/step.ts'
+import { diskHolding } from '../../src/volumes/map.ts'
 import { strangerFault, strangers } from '../../src/volumes/strangers.ts'
 import { mapTheVolumes } from '../evidence/map-volumes.ts'
 import type { Readers } from '../kit.ts'
 import { bindingOf } from './binding.ts'
-import { hostCopyOf, keptCloneName } from './source.ts'
+import { hostCopyOf, keptCloneName, keptShareName } from './source.ts'
 
 /**
  * Raises the alarm when somebody had an empty disk made for a claim whose data lies elsewhere. Asked before and while
@@ -21,12 +22,12 @@ export async function noStrangers({
   const shares = await nas.shares()
   const claims = await Promise.all(
     volumes
-      .filter(v => v.lun !== undefined)
+      .filter(v => diskHolding(v) !== undefined)
       .map(async volume => {
         // This run has new disks made for what it copies: whatever such a claim is bound to is its own.
         const copied = volume.strategy === 'copy'
         const binding = copied ? await bindingOf(kubernetes, volume.claim) : undefined
-        const own = [keptCloneName(volume, run), hostCopyOf(volume, run).disk]
+        const own = [keptCloneName(volume, run), keptShareName(volume, run), hostCopyOf(volume, run).disk]
         const [namespace = '', name = ''] = volume.claim.split('/')
         const live = await kubernetes.get({
           apiVersion: 'v1',
@@ -38,8 +39,9 @@ export async function noStrangers({
           claim: volume.claim,
           ...(live?.metadata.uid === undefined ? {} : { uid: live.metadata.uid }),
           known: [
-            volume.lun!.uuid,
+            diskHolding(volume)!.uuid,
             ...own.flatMap(name => lunNamed(luns, name)?.uuid ?? []),
+            ...shares.filter(s => own.includes(s.name)).map(s => s.uuid),
             ...(binding?.state === 'bound' ? [binding.handle] : []),
           ],
           // Between the making of its disk and its being bound a copy's claim cannot be told from a stranger's.

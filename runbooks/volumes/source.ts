@@ -1,4 +1,4 @@
-import { cloneName } from '../../src/nas/nas.ts'
+import { cloneName, shareCloneName } from '../../src/nas/nas.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
 import { runLabel, shortId, volumeLabel } from '../../src/volumes/objects.ts'
 
@@ -10,7 +10,8 @@ export function sourceOf(volume: MappedVolume, run: { id: string }) {
     id,
     namespace,
     name,
-    clone: cloneName(run.id, id),
+    /** A share's name may have 32 characters at most. */
+    clone: volume.share ? shareCloneName(run.id, id) : cloneName(run.id, id),
     /** The name of the clone's own PersistentVolume and claim. */
     source: `recover-src-${id}`,
     jobs: {
@@ -48,4 +49,9 @@ export function restoreOf(volume: MappedVolume, run: { id: string }) {
  */
 export function keptCloneName(volume: MappedVolume, run: { id: string }): string {
   return `k8s-csi-clone-${shortId(volume.claim)}-${run.id}`
+}
+
+/** The same of a share, whose name may have 32 characters at most. */
+export function keptShareName(volume: MappedVolume, run: { id: string }): string {
+  return `k8s-csi-clone-${shortId(volume.claim)}-${run.id.slice(-4)}`
 }

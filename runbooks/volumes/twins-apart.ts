@@ -4,7 +4,7 @@ import type { Acting } from '../../src/runbook/step.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
 import { twinRule } from '../../src/volumes/twins.ts'
 import type { Readers } from '../kit.ts'
-import { diskOf } from './disk.ts'
+import { lunDisk } from './disk.ts'
 import { sourceOf } from './source.ts'
 
 /**
@@ -15,10 +15,11 @@ export async function twinsApart(
   volume: MappedVolume,
   act: Pick<Readers, 'cluster' | 'kubernetes' | 'nas' | 'run'> & Pick<Acting, 'note' | 'wait'>,
 ): Promise<string | undefined> {
-  // What is copied has a file system of its own.
-  if (volume.strategy !== 'adopt' && volume.strategy !== 'clone') return undefined
+  // What is copied has a file system of its own, and those of shares are the NAS's.
+  if (volume.lun === undefined || (volume.strategy !== 'adopt' && volume.strategy !== 'clone'))
+    return undefined
   const { cluster, kubernetes, nas, note, run, wait } = act
-  const { fsType } = diskOf(cluster, volume, volume.lun!)
+  const { fsType } = lunDisk(cluster, volume, volume.lun)
   const rule = twinRule(fsType, await kernelsOf(kubernetes))
   if (rule.together) return undefined
   const { clone, namespace, jobs } = sourceOf(volume, run)

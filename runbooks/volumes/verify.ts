@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { Fault } from '../../src/runbook/fault.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
-import type { MappedVolume } from '../../src/volumes/map.ts'
+import { diskHolding, type MappedVolume } from '../../src/volumes/map.ts'
 import { measureJob } from '../../src/volumes/objects.ts'
 import { parseMeasurement } from '../../src/volumes/programs.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
@@ -22,7 +22,7 @@ export const verifyVolume = step({
   title: volume => `Prove the content of ${volume.claim}`,
   byHand: 'Hash the claim’s files as before; the two hashes must be equal.',
   each: eachVolume,
-  only: volume => volume.lun !== undefined,
+  only: volume => diskHolding(volume) !== undefined,
   needs: [measureVolume, ...waysBack],
   danger: 'changes',
   bounds: { expected: '1m', limit: '12h' },

@@ -34,6 +34,7 @@ export interface StaticVolume {
   handle: string
   fsType: string | undefined
   attributes: Record<string, string>
+  mountOptions: string[]
   /** Directory on the node's own disk: the volume is of type hostPath or local. */
   path?: string
   /** Nodes that such a volume is on; absent where its node affinity names none. */
@@ -45,6 +46,7 @@ export interface FoundStorageClass {
   name: string
   provisioner: string
   parameters: Record<string, string>
+  mountOptions: string[]
   at: string
 }
 
@@ -218,6 +220,7 @@ function takeIn(inventory: Inventory, own: FoundObject[]): void {
           name: object.name,
           provisioner: String(object.value.provisioner ?? ''),
           parameters: strings(object.value.parameters),
+          mountOptions: optionsOf(object.value.mountOptions),
           at: object.at,
         })
         break
@@ -329,9 +332,14 @@ function volumeOf(object: FoundObject): StaticVolume {
     ),
     fsType: get(object.value, 'spec', 'csi', 'fsType') as string | undefined,
     attributes: strings(get(object.value, 'spec', 'csi', 'volumeAttributes')),
+    mountOptions: optionsOf(get(object.value, 'spec', 'mountOptions')),
     ...placeOf(object.value),
     at: object.at,
   }
+}
+
+function optionsOf(options: unknown): string[] {
+  return Array.isArray(options) ? options.map(String) : []
 }
 
 function placeOf(volume: unknown): { path?: string; nodes?: string[] } {

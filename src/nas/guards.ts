@@ -1,5 +1,5 @@
 import { Fault } from '../runbook/fault.ts'
-import { cloneName, type Lun, type NasWriter, type Snapshot, type Target } from './nas.ts'
+import { cloneName, type Lun, type NasWriter, type Share, type Snapshot, type Target } from './nas.ts'
 
 /** What must be so before something on a NAS is deleted or taken for one's own, whatever kind of NAS it is. */
 
@@ -46,11 +46,27 @@ export function mustBeOwnClone(lun: Lun, clone: Parameters<NasWriter['dropOwnClo
     ...(lun.description.includes(run) ? [] : ['its description does not name the run']),
     ...(lun.parent === parent ? [] : [`it was cloned from ${lun.parent ?? 'nothing'}`]),
   ]
-  if (doubts.length === 0) return
-  throw new Fault({
+  if (doubts.length > 0) throw notOurs(`the LUN ${lun.uuid}`, `run ${run} made of ${parent}`, doubts)
+}
+
+/** Throws Fault `not-our-clone` unless name and description say that a run made this share; nothing tells its parent. */
+export function mustBeOwnShareClone(
+  share: Share,
+  clone: Parameters<NasWriter['dropOwnShareClone']>[0],
+): void {
+  const { name, run } = clone
+  const doubts = [
+    ...(share.name === name && name.startsWith('k8s-csi-recover-') ? [] : [`its name is ${share.name}`]),
+    ...(share.description.includes(run) ? [] : ['its description does not name the run']),
+  ]
+  if (doubts.length > 0) throw notOurs(`the share ${share.uuid}`, `run ${run} made`, doubts)
+}
+
+function notOurs(what: string, by: string, doubts: string[]): Fault {
+  return new Fault({
     code: 'not-our-clone',
     blame: 'bug',
-    message: `refused to delete the LUN ${lun.uuid}, since it is not a clone that run ${run} made of ${parent}: ${doubts.join(', ')}`,
+    message: `refused to delete ${what}, since it is not a clone that ${by}: ${doubts.join(', ')}`,
     remedy: 'Report it with the run folder’s journal; nothing was deleted',
   })
 }
@@ -58,21 +74,26 @@ export function mustBeOwnClone(lun: Lun, clone: Parameters<NasWriter['dropOwnClo
 /** Throws Fault `nas-name-taken` where the LUN of a clone's name is not a clone of that original. */
 export function mustBeCloneOf(lun: Lun, original: Lun): void {
   if (lun.sizeBytes === original.sizeBytes && lun.parent === original.uuid) return
-  throw new Fault({
-    code: 'nas-name-taken',
-    blame: 'operator',
-    message: `the NAS has a LUN ${lun.name} that is not a clone of ${original.name}; it was left alone`,
-    remedy: 'Find out whose it is; rename or delete it on the NAS, then run `recover resume`',
-  })
+  throw nameTaken(`a LUN ${lun.name} that is not a clone of ${original.name}`)
+}
+
+/** Throws Fault `nas-name-taken` where the share of a clone's name does not say that it is that clone. */
+export function mustBeShareCloneOf(share: Share, original: Share, description: string): void {
+  if (share.description === description) return
+  throw nameTaken(`a share ${share.name} that is not the clone of ${original.name} which this run makes`)
 }
 
 /** Throws Fault `nas-name-taken` where the LUN of a new one's name is none that a run made for itself. */
 export function mustBeNew(lun: Lun, wanted: Parameters<NasWriter['createLun']>[0]): void {
   if (lun.parent === undefined && lun.sizeBytes >= wanted.sizeBytes) return
-  throw new Fault({
+  throw nameTaken(`a LUN ${lun.name} that is not the new one of ${wanted.sizeBytes} bytes`)
+}
+
+function nameTaken(what: string): Fault {
+  return new Fault({
     code: 'nas-name-taken',
     blame: 'operator',
-    message: `the NAS has a LUN ${lun.name} that is not the new one of ${wanted.sizeBytes} bytes; it was left alone`,
+    message: `the NAS has ${what}; it was left alone`,
     remedy: 'Find out whose it is; rename or delete it on the NAS, then run `recover resume`',
   })
 }

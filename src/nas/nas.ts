@@ -47,6 +47,16 @@ export interface Share {
   protocol: 'nfs' | 'smb'
   /** Who may mount it by NFS, as its rules say: an address, a name, a network. Who has it mounted no NAS tells. */
   clients: ShareClient[]
+  /** Whether the NAS can take snapshots of it and clone it: on btrfs alone. */
+  snapshots: boolean
+}
+
+/** What a share held at a moment. It has no name: the moment is its name, and its description says whose it is. */
+export interface ShareSnapshot {
+  /** `GMT+09-2026.11.28-11.15.00`. */
+  time: string
+  description: string
+  locked: boolean
 }
 
 /** A rule of who may mount a share by NFS. */
@@ -120,6 +130,8 @@ export interface NasReader {
   /** Shared folders; none where the NAS has no such thing. */
   shares(): Promise<Share[]>
   snapshots(lun: string): Promise<Snapshot[]>
+  /** Snapshots of a share, by the share's uuid. */
+  shareSnapshots(share: string): Promise<ShareSnapshot[]>
 }
 
 /** What changes a NAS. Every method looks first, so that repeating one is harmless, and reads back what it did. */
@@ -150,9 +162,32 @@ export interface NasWriter extends NasReader {
   deleteLun(lun: { uuid: string; name: string; sizeBytes: number }): Promise<void>
   /** Deletes a snapshot that a run took (`recover-…`), by uuid and name; throws Fault `lun-differs` for any other. */
   deleteSnapshot(snapshot: { uuid: string; lun: string; name: string }): Promise<void>
+  /** A locked snapshot of a share; an existing one of the same description is returned as it is. */
+  snapshotShare(share: string, description: string): Promise<ShareSnapshot>
+  /**
+   * Lets nobody in to a share by NFS any more. Its rules stay, each with no access: one without rules would be taken for
+   * one of SMB. What SMB and the NAS's own file manager let in is not touched.
+   */
+  closeShare(share: string): Promise<Share>
+  /**
+   * A share with what a snapshot of another held, without moving data, with the same quota and with rules that let nobody
+   * in: the CSI driver writes them anew when it mounts it. The NAS does not tell what a share was cloned from, so that one
+   * of that name must have that description; throws Fault `nas-name-taken` where it has not.
+   */
+  cloneShare(
+    source: { share: string; snapshot: string },
+    as: { name: string; description: string },
+  ): Promise<Share>
+  /** Deletes a clone of a share that this run made; refuses with Fault `not-our-clone` unless name and description say so. */
+  dropOwnShareClone(clone: { uuid: string; name: string; run: string }): Promise<void>
 }
 
 /** Name under which a run's own clones stand; the prefix `k8s-csi` makes the CSI driver see them. */
 export function cloneName(run: string, volume: string): string {
   return `k8s-csi-recover-${run}-${volume}`
+}
+
+/** The same of a share, whose name may have 32 characters at most. `volume` has eight. */
+export function shareCloneName(run: string, volume: string): string {
+  return `k8s-csi-recover-${volume}-${run.slice(-4)}`
 }

@@ -1,4 +1,4 @@
-import type { NasDescription, NasReader, Snapshot } from './nas.ts'
+import type { NasDescription, NasReader } from './nas.ts'
 
 /**
  * A NAS as it is when it is first asked, for a plan: that is made by looking alone, and says how things are at one moment.
@@ -6,17 +6,22 @@ import type { NasDescription, NasReader, Snapshot } from './nas.ts'
  * writes looks anew.
  */
 export function oneLook(nas: NasReader): NasReader {
-  const snapshots = new Map<string, () => Promise<Snapshot[]>>()
   return {
     describe: once<NasDescription>(() => nas.describe()),
     luns: once(() => nas.luns()),
     targets: once(() => nas.targets()),
     shares: once(() => nas.shares()),
-    snapshots(lun) {
-      const ask = snapshots.get(lun) ?? once(() => nas.snapshots(lun))
-      snapshots.set(lun, ask)
-      return ask()
-    },
+    snapshots: onceFor(lun => nas.snapshots(lun)),
+    shareSnapshots: onceFor(share => nas.shareSnapshots(share)),
+  }
+}
+
+function onceFor<T>(ask: (of: string) => Promise<T>): (of: string) => Promise<T> {
+  const asked = new Map<string, () => Promise<T>>()
+  return of => {
+    const again = asked.get(of) ?? once(() => ask(of))
+    asked.set(of, again)
+    return again()
   }
 }
 

@@ -193,9 +193,9 @@ function processesSection(report: Report, at: At): string {
 function volumeDetails(report: Report): string {
   const lines = report.volumes.flatMap(v => [
     `- **${text(v.claim)}**${v.sizeBytes === undefined ? '' : `, ${showBytes(v.sizeBytes)}`}`,
-    ...(v.lun
+    ...(v.lun || v.share
       ? [
-          `  - old disk: ${code(v.lun.name)} (${code(v.lun.uuid)})${v.sources.length > 0 ? `, named by ${text(v.sources.join(' and '))}` : ''}`,
+          `  - old ${v.share ? 'share' : 'disk'}: ${code((v.lun ?? v.share)!.name)} (${code((v.lun ?? v.share)!.uuid)})${v.sources.length > 0 ? `, named by ${text(v.sources.join(' and '))}` : ''}`,
         ]
       : []),
     ...(v.snapshot ? [`  - snapshot: ${code(v.snapshot)}`] : []),

@@ -21,8 +21,10 @@ export interface VolumeReport {
   /** What was intended: adopt, copy, host-copy, clone, restore, new. */
   strategy?: string
   sizeBytes?: number
-  /** The disk that held its data before. */
+  /** The LUN that held its data before. */
   lun?: { uuid: string; name: string }
+  /** The shared folder that held it, where it was none. */
+  share?: { uuid: string; name: string }
   /** Sources that agreed on that disk. */
   sources: string[]
   /** The snapshot taken of that disk before anything was written. */
@@ -41,6 +43,7 @@ const mapped = z.object({
   strategy: z.string(),
   sizeBytes: z.number(),
   lun: z.object({ uuid: z.string(), name: z.string() }).optional(),
+  share: z.object({ uuid: z.string(), name: z.string() }).optional(),
   leftToGit: z.string().optional(),
   sources: z.array(z.string()),
 })
@@ -75,6 +78,7 @@ export function volumesOf(
       strategy: v.strategy,
       sizeBytes: v.sizeBytes,
       ...(v.lun ? { lun: { uuid: v.lun.uuid, name: v.lun.name } } : {}),
+      ...(v.share ? { share: { uuid: v.share.uuid, name: v.share.name } } : {}),
       sources: v.sources,
       proof: 'missing',
     })

@@ -43,19 +43,58 @@ export function proveFence({ claim, lun, targets, hosts }: FenceQuestion): strin
       message: `${foreign.map(s => `${s.initiator} at ${s.ip}`).join(', ')} is logged in to the disk of ${claim} (${lun.name}) and is none of this run’s machines; nothing was written to it`,
       remedy: 'Switch that machine off (pull its plug if it does not listen), then run `recover resume`',
     })
+  const machines = accountedFor(claim, lun.name, hosts)
+  const reach = leading.map(
+    t => `target ${t.name} is ${t.enabled ? 'on' : 'off'} with ${sessionsOf(t)} and ${boundOf(t)}`,
+  )
+  return [...machines, ...(reach.length > 0 ? reach : [`${lun.name} is mapped to no target`])].join('; ')
+}
+
+/** What is asked before a share that holds data is written to or handed to a writer. */
+export interface ShareFenceQuestion {
+  claim: string
+  /** As the NAS lists it now. */
+  share: { name: string; clients: readonly { client: string; may: 'write' | 'read' | 'nothing' }[] }
+  /** Addresses of this cluster's nodes: the CSI driver lets them in as soon as one of them mounts the share. */
+  nodes: readonly string[]
+  hosts: readonly Standing[]
+}
+
+/**
+ * Proves as much of a share as can be: its NFS rules let nobody write but this cluster's nodes, and every machine of the old
+ * cluster is accounted for. Rules name addresses, and a machine that was installed anew has the address of the old one;
+ * who has a share mounted no NAS tells. Throws Fault `share-open-to-others`, and `fence-missing` as {@link proveFence}.
+ */
+export function proveShareFence({ claim, share, nodes, hosts }: ShareFenceQuestion): string {
+  const writers = share.clients.filter(c => c.may === 'write').map(c => c.client)
+  const foreign = writers.filter(client => !nodes.includes(client))
+  if (foreign.length > 0)
+    throw new Fault({
+      code: 'share-open-to-others',
+      blame: 'host',
+      message: `by the NFS rules of ${share.name}, ${foreign.join(', ')} may write to the share of ${claim} and is no node of this cluster; nothing was written to it`,
+      remedy:
+        'Take that client out of the share’s NFS permissions (Control Panel, Shared Folder), and find out who put it there; then run `recover resume`',
+    })
+  const machines = accountedFor(claim, share.name, hosts)
+  const reach =
+    writers.length === 0
+      ? `the NFS rules of ${share.name} let nobody write`
+      : `the NFS rules of ${share.name} let only nodes of this cluster write (${writers.join(', ')})`
+  return [...machines, reach].join('; ')
+}
+
+/** How each machine stands, in words. Throws Fault `fence-missing` for one of which nobody knows anything. */
+function accountedFor(claim: string, disk: string, hosts: readonly Standing[]): string[] {
   const loose = hosts.filter(h => h.is === 'unknown')
   if (loose.length > 0)
     throw new Fault({
       code: 'fence-missing',
       blame: 'host',
-      message: `nobody can say that ${loose.map(h => `${h.host} (${h.why})`).join(', ')} does not write to the disk of ${claim} any more; nothing was written to it`,
+      message: `nobody can say that ${loose.map(h => `${h.host} (${h.why})`).join(', ')} does not write to the disk of ${claim} (${disk}) any more; nothing was written to it`,
       remedy: 'Switch that machine off, or install it anew with this run; then run `recover resume`',
     })
-  const machines = hosts.map(h => `${h.host} ${words[h.is]}`)
-  const reach = leading.map(
-    t => `target ${t.name} is ${t.enabled ? 'on' : 'off'} with ${sessionsOf(t)} and ${boundOf(t)}`,
-  )
-  return [...machines, ...(reach.length > 0 ? reach : [`${lun.name} is mapped to no target`])].join('; ')
+  return hosts.map(h => `${h.host} ${words[h.is]}`)
 }
 
 const words = {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type ListedVolume, listVolumes } from './listing.ts'
+import type { Protocol } from './protocol.ts'
 import type { VolumeSource } from './sources/volume-source.ts'
 
 /** Where a claim's data is, and how sure that is. */
@@ -12,6 +13,10 @@ export const mappedVolume = z.strictObject({
   /** The disk that holds its data; absent for one that is restored or begins empty. */
   lun: z
     .strictObject({ uuid: z.string(), name: z.string(), sizeBytes: z.number(), target: z.number() })
+    .optional(),
+  /** The shared folder that holds its data, reached by NFS; at most one of this and a LUN. */
+  share: z
+    .strictObject({ uuid: z.string(), name: z.string(), sizeBytes: z.number(), location: z.string() })
     .optional(),
   /** The share that a PersistentVolume in Git leads a claim to that this run leaves alone (`new`). */
   leftToGit: z.string().optional(),
@@ -40,6 +45,15 @@ export interface KnownLun {
 export interface KnownShare {
   uuid: string
   name: string
+  /** Its quota; 0 where it has none. */
+  sizeBytes: number
+  /** Where on the NAS: `/volume1`. */
+  location: string
+}
+
+/** The LUN or share that holds a claim's data; undefined for one that is restored or begins empty. */
+export function diskHolding({ lun, share }: MappedVolume): { uuid: string; name: string } | undefined {
+  return lun ?? share
 }
 
 /** The map, and everything about it that a person must hear before anything is written. */
@@ -47,8 +61,13 @@ export interface VolumeMap {
   volumes: MappedVolume[]
   /** Claims of which the sources contradict each other, or of which only one knows anything: never written to. */
   open: ListedVolume[]
-  /** Claims whose data is on a shared folder, by a strategy that shared folders do not have. */
-  onShares: { claim: string; strategy: MappedVolume['strategy']; share: KnownShare }[]
+  /** Claims whose data is on a shared folder from which they cannot come back by their strategy. */
+  onShares: {
+    claim: string
+    strategy: MappedVolume['strategy']
+    protocol: Protocol | undefined
+    share: KnownShare
+  }[]
   /** Claims that need their data and for which no source names a disk. */
   homeless: string[]
   /** LUNs, and shares of the CSI driver, that no claim owns. */
@@ -87,7 +106,20 @@ export function mapVolumes(
     else if (claim.strategy === 'new' || claim.strategy === 'restore')
       map.volumes.push({ ...common, sources: [] })
     else if (row?.verdict === 'contradiction' || row?.verdict === 'one-source') map.open.push(row)
-    else if (share) map.onShares.push({ claim: claim.id, strategy: claim.strategy, share })
+    else if (share && !possibleOnShare(claim.strategy, row?.protocol))
+      map.onShares.push({ claim: claim.id, strategy: claim.strategy, protocol: row?.protocol, share })
+    else if (named && share)
+      map.volumes.push({
+        ...common,
+        share: {
+          uuid: share.uuid,
+          name: share.name,
+          // One without a quota has room for whatever the claim asks for.
+          sizeBytes: share.sizeBytes || claim.sizeBytes,
+          location: share.location,
+        },
+        sources: [...named.sources].sort(),
+      })
     else if (!named || !lun) map.homeless.push(claim.id)
     else
       map.volumes.push({
@@ -103,9 +135,14 @@ export function mapVolumes(
   return map
 }
 
-/** Whether a claim can come back from a shared folder by a strategy: those that do not touch what held its data. */
-export function possibleOnShare(strategy: MappedVolume['strategy']): boolean {
-  return strategy === 'new' || strategy === 'restore'
+/**
+ * Whether a claim can come back from a shared folder by a strategy. What does not touch what held its data always can; of
+ * SMB nothing else, which wants an account for each mount and whose users nothing here keeps out; and a machine copies by
+ * iSCSI alone.
+ */
+export function possibleOnShare(strategy: MappedVolume['strategy'], protocol: Protocol | undefined): boolean {
+  if (strategy === 'new' || strategy === 'restore') return true
+  return protocol === 'nfs' && strategy !== 'host-copy'
 }
 
 /** The LUNs and shares that some claim has now, by any source. */

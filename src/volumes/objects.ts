@@ -12,9 +12,12 @@ export const volumeLabel = 'recover.dev/volume'
 export interface CsiDisk {
   driver: string
   handle: string
-  fsType: string
+  /** Absent for a share, which the NAS itself keeps. */
+  fsType?: string
   sizeBytes: number
   attributes: Record<string, string>
+  /** How it is mounted beyond what the driver says itself: `nfsvers=4.1`. */
+  mountOptions?: readonly string[]
 }
 
 /** A short name for a claim that fits into object names: the first eight digits of its id's SHA-256. */
@@ -37,6 +40,8 @@ export function persistentVolume(
     labels?: Record<string, string>
   },
 ): KubernetesObject {
+  // `ro` switches off kubelet's mkfs and fsck; a journal of the clone is still replayed, as it must be.
+  const mountOptions = [...(disk.mountOptions ?? []), ...(options.readOnly ? ['ro'] : [])]
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolume',
@@ -46,8 +51,7 @@ export function persistentVolume(
       accessModes: options.accessModes,
       persistentVolumeReclaimPolicy: 'Retain',
       storageClassName: options.storageClass,
-      // Switches off kubelet's mkfs and fsck; a journal of the clone is still replayed, as it must be.
-      ...(options.readOnly ? { mountOptions: ['ro'] } : {}),
+      ...(mountOptions.length > 0 ? { mountOptions } : {}),
       claimRef: {
         apiVersion: 'v1',
         kind: 'PersistentVolumeClaim',
@@ -57,7 +61,7 @@ export function persistentVolume(
       csi: {
         driver: disk.driver,
         volumeHandle: disk.handle,
-        fsType: disk.fsType,
+        ...(disk.fsType === undefined ? {} : { fsType: disk.fsType }),
         volumeAttributes: disk.attributes,
       },
     },

@@ -68,6 +68,70 @@ export function unfitness(
   ]
 }
 
+/** A share as the NAS lists it, as far as a static volume goes by it. */
+export interface ListedShare {
+  uuid: string
+  name: string
+  location: string
+  snapshots: boolean
+}
+
+/** What a volume's attributes must say of a share, from the driver's source: it mounts what they name, not what the handle names. */
+export function shareAttributes(
+  share: Pick<ListedShare, 'name' | 'location'>,
+  { dsm, mountPermissions }: { dsm: string; mountPermissions: string },
+): Record<string, string> {
+  return {
+    dsm,
+    protocol: 'nfs',
+    source: `//${dsm}/${share.name}`,
+    baseDir: `${share.location}/${share.name}`,
+    formatOptions: '',
+    mountPermissions,
+  }
+}
+
+/**
+ * Throws Fault `share-unfit` with everything that keeps the CSI driver from mounting a share through a PersistentVolume that
+ * somebody else wrote, before anything is changed.
+ * @param stated attributes of the PersistentVolume in Git that leads to it, where there is one
+ */
+export function mustFitShare(
+  claim: string,
+  share: ListedShare,
+  stated: Readonly<Record<string, string>> | undefined,
+): void {
+  const needed = shareAttributes(share, { dsm: stated?.dsm ?? '', mountPermissions: '' })
+  const wrong = [
+    ...(share.name.startsWith('k8s-csi')
+      ? []
+      : [`its name does not begin with k8s-csi, and the driver looks at no other share`]),
+    ...(share.snapshots
+      ? []
+      : [
+          'the NAS can take no snapshot of it, so that there would be no way back (only shares on btrfs have any)',
+        ]),
+    ...(stated === undefined
+      ? []
+      : (['protocol', 'source', 'baseDir'] as const)
+          .filter(key => stated[key] !== needed[key])
+          .map(
+            key =>
+              `the PersistentVolume in Git gives ${key} as ${JSON.stringify(stated[key] ?? '')}, and the driver needs ${JSON.stringify(needed[key])}`,
+          )),
+    ...(stated !== undefined && !stated.dsm
+      ? ['the PersistentVolume in Git has no dsm among its attributes, which the driver mounts it from']
+      : []),
+  ]
+  if (wrong.length === 0) return
+  throw new Fault({
+    code: 'share-unfit',
+    blame: 'operator',
+    message: `the CSI driver could not mount the share ${share.name} for ${claim}: ${wrong.join('; ')}`,
+    remedy: 'Correct it in Git or in DSM (Control Panel, Shared Folder), then run `recover resume`',
+  })
+}
+
 /** Throws Fault `lun-unfit` with everything that {@link unfitness} finds, before anything is changed. */
 export function mustFit(
   wanted: WantedVolume,

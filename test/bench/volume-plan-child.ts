@@ -49,6 +49,7 @@ const nas = oneLook({
   luns: async () => [...luns],
   targets: async () => [...targets],
   shares: async () => [],
+  shareSnapshots: async () => [],
   snapshots: async () => [],
 })
 const claims = numbers.map(i => ({

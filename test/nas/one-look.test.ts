@@ -17,6 +17,7 @@ function heard(reader: NasReader, asked: string[]): NasReader {
       return reader.targets()
     },
     shares: () => reader.shares(),
+    shareSnapshots: share => reader.shareSnapshots(share),
     snapshots: async lun => {
       asked.push(`snapshots ${lun}`)
       return reader.snapshots(lun)

@@ -74,7 +74,14 @@ describe('reading', () => {
     ])
     expect(await reader.snapshots(lun.uuid)).toEqual([])
     expect(world.mutations.nas).toBe(0)
-    expect(Object.keys(reader).sort()).toEqual(['describe', 'luns', 'shares', 'snapshots', 'targets'])
+    expect(Object.keys(reader).sort()).toEqual([
+      'describe',
+      'luns',
+      'shareSnapshots',
+      'shares',
+      'snapshots',
+      'targets',
+    ])
   })
 
   test('logs in once for many calls at once, and once more when the session was lost', async () => {

@@ -24,8 +24,12 @@ reclaimPolicy: Retain
   )
 }
 
-/** Git says which share it is. */
-export function withVolumeInGit(home: { file: string }): void {
+/** Git says which share it is; `own: false` where the person settles it, and Git has no volume that leads to it. */
+export function withVolumeInGit(home: { file: string }, { own = true } = {}): void {
+  if (!own) {
+    appendFileSync(home.file, `luns: { photos/library: ${uuid} }\n`)
+    return
+  }
   appendFileSync(
     join(home.file, '..', 'applications/photos/claim.yaml'),
     `---

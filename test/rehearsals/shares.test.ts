@@ -2,6 +2,7 @@ import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { listVolumesFrom } from '../../runbooks/list-volumes.ts'
+import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
 import { showVolumes } from '../../src/views/volumes.ts'
@@ -18,6 +19,12 @@ import { pv, uuid, withPhotosOnNfs, withVolumeInGit } from '../recovery/nfs-home
 
 const listed = (home: Home) =>
   listVolumesFrom({ where: home.file, from: [], offline: true, now: new AbortController().signal })
+/** Says by which strategy the photos come back. */
+const bring = (home: Home, strategy: string) =>
+  writeFileSync(
+    home.file,
+    readFileSync(home.file, 'utf8').replace('cache: new', `cache: new\n  photos/library: ${strategy}`),
+  )
 const photos = async (home: Home) => (await listed(home)).volumes.find(v => v.claim === 'photos/library')
 
 test('a claim on a shared folder is listed as one, and no LUN is asked for', async context => {
@@ -42,31 +49,32 @@ test('a claim on a shared folder is listed as one, and no LUN is asked for', asy
   expect(await photos(home)).toMatchObject({
     verdict: 'settled',
     strategy: 'adopt',
-    says: 'nothing: a shared folder cannot come back by adopt',
-    question: expect.stringContaining('put a PersistentVolume that leads to that share into Git'),
+    says: 'adopt',
   })
+  expect(await photos(home)).not.toHaveProperty('question')
   for (const columns of [100, 200]) {
     const shown = showVolumes(await listed(home), { columns, colour: false })
     expect(shown).toContain(`NFS share ${uuid}`)
     expect(shown.includes('LUN OR SHARE')).toBe(columns === 200)
   }
-  const told = readFileSync(home.file, 'utf8').replace('cache: new', 'cache: new\n  photos/library: new')
-  writeFileSync(home.file, told)
+  bring(home, 'new')
   expect(await photos(home)).toMatchObject({
     says: 'is left to Git, whose PersistentVolume leads to its share',
   })
 })
 
-test('a run stops at a claim on a shared folder before anything is changed, and says the way out', async context => {
+test('a run stops at a claim that cannot come back from its share before anything is changed, and says the way out', async context => {
   const home = homeOf(context)
   withPhotosOnNfs(home)
   withVolumeInGit(home)
+  bring(home, 'host-copy')
+  expect(await photos(home)).toMatchObject({ strategy: 'host-copy' })
   const run = await rehearseAt(home)
   expect(failuresOf(run)).toEqual({ 'evidence/map-volumes': 'volume-on-share' })
   const told = run.result?.failures.find(f => f.step === 'evidence/map-volumes')
   expect(told?.fault).toMatchObject({
     message: expect.stringContaining(
-      `photos/library is on the shared folder ${`k8s-csi-${pv}`.slice(0, 32)} of the NAS, which is no LUN and cannot come back by adopt; by its NFS rules 192.0.2.11, 192.0.2.12 may write to it`,
+      `photos/library is on the shared folder ${`k8s-csi-${pv}`.slice(0, 32)} of the NAS and cannot come back by host-copy; by its NFS rules 192.0.2.11, 192.0.2.12 may write to it`,
     ),
     remedy: expect.stringContaining('Its files stay where they are'),
   })
@@ -78,8 +86,7 @@ test('the way out: left to Git, the claim has its share again with every file, a
   const home = homeOf(context)
   withPhotosOnNfs(home)
   withVolumeInGit(home)
-  const told = readFileSync(home.file, 'utf8').replace('cache: new', 'cache: new\n  photos/library: new')
-  writeFileSync(home.file, told)
+  bring(home, 'new')
   const cache = join(home.file, '..', 'applications/scratch/claim.yaml')
   writeFileSync(cache, readFileSync(cache, 'utf8').replace('synology-iscsi', 'synology-nfs'))
   const run = await rehearseAt(home)
@@ -97,3 +104,40 @@ test('the way out: left to Git, the claim has its share again with every file, a
   const filesOf = (of: string) => readdirSync(world.path('nas', 'shares', of)).sort()
   expect(shares.map(s => filesOf(s.uuid))).toEqual([['README.txt', 'data'], ['initialised.txt']])
 })
+
+// Whom the rules of each share let write at the end: the old one first.
+test.for([
+  { strategy: 'adopt', writers: [2] },
+  { strategy: 'clone', writers: [0, 2] },
+  { strategy: 'copy', writers: [0, 2] },
+])(
+  'by $strategy a claim on a share of NFS comes back, proven, fenced and with a way back',
+  async (how, context) => {
+    const { strategy, writers } = how
+    const home = homeOf(context)
+    withPhotosOnNfs(home)
+    withVolumeInGit(home, { own: strategy === 'adopt' })
+    bring(home, strategy)
+    const run = await rehearseAt(home)
+    expect([failuresOf(run), run.result?.state]).toEqual([{}, 'finished'])
+    const of = (step: string) => recordsNow().findLast(r => r.kind === 'checkpoint' && r.step === step)
+    expect(of('protect/fence[photos/library]')).toMatchObject({
+      evidence: expect.stringContaining('let nobody in; who has it mounted DSM does not tell'),
+    })
+    expect(of('volumes/verify[photos/library]')).toMatchObject({
+      evidence: expect.stringMatching(/^photos\/library holds the same 2 files as before, sha256 /),
+    })
+    const world = World.open(labFolder(home))
+    const nas = world.read<NasState>('nas')!
+    const shares = nas.shares ?? []
+    expect(shares.map(s => s.rules.filter(r => r.privilege === 'rw').length)).toEqual(writers)
+    // The old share and its snapshot hold what they held, and so does what the claim is on now.
+    const [old] = shares
+    expect(old?.snapshots).toMatchObject([{ description: expect.stringMatching(/^recover-/), locked: true }])
+    const before = measureFolder(world.path('nas', 'snapshots', old?.snapshots[0]?.uuid ?? ''))
+    for (const { uuid } of shares) expect(measureFolder(world.path('nas', 'shares', uuid))).toEqual(before)
+    // Nothing that was made for a while is left over.
+    expect([...shares, ...nas.luns].filter(d => d.name.startsWith('k8s-csi-recover-'))).toEqual([])
+    expect(readdirSync(world.path('nas', 'shares'))).toHaveLength(shares.length)
+  },
+)

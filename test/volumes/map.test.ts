@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { listVolumes } from '../../src/volumes/listing.ts'
-import { mapVolumes } from '../../src/volumes/map.ts'
+import { type MappedVolume, mapVolumes } from '../../src/volumes/map.ts'
 import { person, type VolumeSource, type VolumeTestimony } from '../../src/volumes/sources/volume-source.ts'
 
 const claims = [{ id: 'grafana/data', sizeBytes: 1, storageClass: 'nas', strategy: 'copy' as const }]
@@ -121,18 +121,24 @@ test('a share, whose name is cut off, is known by its uuid, and is no LUN', () =
   expect(listVolumes(sources, new Set(['share']))).toMatchObject([
     { claim: 'grafana/data', verdict: 'settled', protocol: 'nfs', usedBytes: 7 },
   ])
-  const shares = ['share', 'nobodys'].map(uuid => ({ uuid, name: `k8s-csi-pvc-${uuid}` }))
-  const others = { uuid: 'films', name: 'films' }
-  const by = (strategy: (typeof claims)[0]['strategy'] | 'restore' | 'new') =>
-    mapVolumes([{ ...claims[0]!, strategy }], sources, luns, [...shares, others])
-  expect(by('copy')).toMatchObject({
-    volumes: [],
-    open: [],
-    homeless: [],
-    onShares: [
-      { claim: 'grafana/data', strategy: 'copy', share: { uuid: 'share', name: 'k8s-csi-pvc-share' } },
-    ],
-  })
+  const place = { sizeBytes: 0, location: '/volume1' }
+  const shares = ['share', 'nobodys'].map(uuid => ({ uuid, name: `k8s-csi-pvc-${uuid}`, ...place }))
+  const others = { uuid: 'films', name: 'films', ...place }
+  const by = (strategy: MappedVolume['strategy'], from = sources) =>
+    mapVolumes([{ ...claims[0]!, strategy }], from, luns, [...shares, others])
+  // One without a quota is as large as the claim wants it.
+  const share = { uuid: 'share', name: 'k8s-csi-pvc-share', sizeBytes: 1, location: '/volume1' }
+  for (const strategy of ['adopt', 'clone', 'copy'] as const)
+    expect(by(strategy)).toMatchObject({ volumes: [{ strategy, share, sources: ['git'] }], onShares: [] })
+  // A machine copies by iSCSI alone, and of SMB nobody can be kept out.
+  const smb = [source('git', { lun: 'share', protocol: 'smb' })]
+  for (const stuck of [by('host-copy'), by('adopt', smb), by('clone', smb), by('copy', smb)])
+    expect(stuck).toMatchObject({
+      volumes: [],
+      open: [],
+      homeless: [],
+      onShares: [{ claim: 'grafana/data', share: { uuid: 'share', name: 'k8s-csi-pvc-share' } }],
+    })
   // Told to leave it alone, or to take a backup: nothing is asked of what held its data.
   for (const strategy of ['new', 'restore'] as const)
     expect(by(strategy)).toMatchObject({ volumes: [{ strategy }], onShares: [] })

@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest'
-import { type ListedLun, type ListedTarget, unfitness } from '../../src/volumes/static-volume.ts'
+import {
+  type ListedLun,
+  type ListedTarget,
+  mustFitShare,
+  unfitness,
+} from '../../src/volumes/static-volume.ts'
 import { strangers } from '../../src/volumes/strangers.ts'
 import { twinRule } from '../../src/volumes/twins.ts'
 
@@ -80,4 +85,33 @@ test('a LUN or share that carries a mapped claim’s name or uid and was not the
   expect(strangers(luns, claims, ['k8s-csi-pvc-0']).map(s => s.uuid)).toEqual(['fresh', 'silent', 'share'])
   const adopted = [{ ...claims[0]!, known: ['u-1', 'clone', 'fresh', 'silent', 'share'] }]
   expect(strangers(luns, adopted, ['k8s-csi-pvc-0'])).toEqual([])
+})
+
+test('a share is mounted by what a volume’s attributes name: they must name it', () => {
+  const share = { uuid: 'u-1', name: 'k8s-csi-pvc-1', location: '/volume1', snapshots: true }
+  const right = {
+    dsm: 'nas.home',
+    protocol: 'nfs',
+    source: '//nas.home/k8s-csi-pvc-1',
+    baseDir: '/volume1/k8s-csi-pvc-1',
+  }
+  const look = (stated?: Record<string, string>, change = {}) =>
+    mustFitShare('a/b', { ...share, ...change }, stated)
+  expect(() => {
+    look()
+    look(right)
+  }).not.toThrow()
+  const wrong: [RegExp, Record<string, string> | undefined, object][] = [
+    [/source as "\/\/nas.home\/k8s-csi-pvc-2"/, { ...right, source: '//nas.home/k8s-csi-pvc-2' }, {}],
+    [/source as "\/\/other\/k8s-csi-pvc-1"/, { ...right, source: '//other/k8s-csi-pvc-1' }, {}],
+    [/baseDir as "\/volume2/, { ...right, baseDir: '/volume2/k8s-csi-pvc-1' }, {}],
+    [/protocol as "smb"/, { ...right, protocol: 'smb' }, {}],
+    [/no dsm among its attributes/, { protocol: 'nfs' }, {}],
+    [/does not begin with k8s-csi/, undefined, { name: 'photos' }],
+    [/no snapshot of it/, right, { snapshots: false }],
+  ]
+  for (const [message, stated, change] of wrong)
+    expect(() => look(stated, change)).toThrow(
+      expect.objectContaining({ code: 'share-unfit', message: expect.stringMatching(message) }),
+    )
 })

@@ -263,7 +263,7 @@ function seamOf(store: NasStore): NasSeam {
         throw new Error('Invalid inputs: server(dsm) and baseDir are required.')
       // What is mounted is the folder that the attributes name, by whatever rules that one has.
       const share = store.shares().find(s => `${s.volume}/${s.name}` === baseDir)
-      if (!share || share.rules.length === 0)
+      if (!share?.rules.some(rule => rule.privilege === 'rw' || rule.privilege === 'ro'))
         throw new Error(`mount.nfs: access denied by server while mounting ${dsm}:${baseDir}`)
       return { uuid: share.uuid }
     },

@@ -67,6 +67,7 @@ function readerOf(look: () => Promise<LinuxLook>): NasReader {
     luns: async () => (await look()).luns.map(({ path: _, ...lun }) => lun),
     targets: async () => (await look()).targets.map(({ connections: _, ...target }) => target),
     shares: async () => [],
+    shareSnapshots: async () => [],
     snapshots: async uuid =>
       (await look()).snapshots.filter(s => s.lun === uuid).map(({ path: _, ...snapshot }) => snapshot),
   }
@@ -153,7 +154,20 @@ function changesOf(
     })
   }
 
+  /** It has LUNs alone. */
+  const noShares = async (): Promise<never> => {
+    throw new Fault({
+      code: 'nas-cannot',
+      blame: 'operator',
+      message: `${box} has no shared folders that a recovery could use`,
+      remedy: 'Bring what is on its shared folders back by hand',
+    })
+  }
   return {
+    snapshotShare: noShares,
+    closeShare: noShares,
+    cloneShare: noShares,
+    dropOwnShareClone: noShares,
     async takeSnapshot(uuid, name, description) {
       const of = (found: LinuxLook) => found.snapshots.find(s => s.lun === uuid && s.name === name)
       const found = await look()

@@ -50,3 +50,19 @@ export const dsmCodes: Record<number, { meaning: string; transient?: true }> = {
   18990744: { meaning: 'a target of that name exists' },
   18990745: { meaning: 'a target of that IQN exists' },
 }
+
+/** The same of the APIs of shared folders, which use some numbers of the login for other things. */
+export const shareCodes: typeof dsmCodes = {
+  402: { meaning: 'there is no such share' },
+  403: { meaning: 'a parameter is wrong' },
+  3300: { meaning: 'it failed, or there is no such share or snapshot to clone' },
+  3301: { meaning: 'a share of that name exists' },
+  3304: { meaning: 'there is no such volume' },
+  3305: { meaning: 'the name is wrong' },
+  3309: { meaning: 'no more shares are possible on this model' },
+  3313: { meaning: 'there is no such volume' },
+  3314: { meaning: 'the volume is read-only' },
+  3319: { meaning: 'the name is reserved' },
+  3320: { meaning: 'the volume is full' },
+  3328: { meaning: 'the share is busy', transient: true },
+}

@@ -1,11 +1,12 @@
 import { type Blame, Fault } from '../../runbook/fault.ts'
-import { dsmCodes } from './codes.ts'
+import { dsmCodes, shareCodes } from './codes.ts'
 
 /** DSM refused a call. `dsm` is its own number. */
 export class DsmFault extends Fault {
   readonly dsm: number
   constructor(url: string, what: string, dsm: number) {
-    const known = dsmCodes[dsm]
+    const known =
+      (/^SYNO\.Core\.(?:Share|FileServ)\b/.test(what) ? shareCodes[dsm] : undefined) ?? dsmCodes[dsm]
     super({
       ...refusal(
         `the NAS at ${url} refused ${what}: ${known?.meaning ?? 'it does not say why'} (DSM code ${dsm})`,
@@ -23,6 +24,7 @@ function refusal(
   dsm: number,
 ): { code: string; blame: Blame; message: string; remedy: string } {
   switch (dsm) {
+    case 3320:
     case 18990002:
       return {
         code: 'nas-full',
@@ -39,6 +41,14 @@ function refusal(
         message: refused,
         remedy:
           'Delete LUNs and targets that nobody needs, on purpose and by hand (SAN Manager), then run `recover resume`',
+      }
+    case 3309:
+      return {
+        code: 'nas-limit-reached',
+        blame: 'operator',
+        message: refused,
+        remedy:
+          'Delete shared folders that nobody needs, on purpose and by hand (Control Panel), then run `recover resume`',
       }
     case 18990543:
       return {

@@ -24,7 +24,7 @@ export interface SynologyAccess {
 }
 
 /** Values are sent as JSON text, as DSM wants them: an unquoted `3` for an id that is a string would be refused. */
-export type Parameters_ = Record<string, string | number | boolean | string[] | number[] | object[]>
+export type Parameters_ = Record<string, string | number | boolean | readonly (string | number)[] | object>
 
 /** A logged-in conversation with DSM: logs in when first needed, and once more when the session was lost. */
 export interface SynologySession {

@@ -9,17 +9,10 @@ import {
   notMade,
   stillThere,
 } from '../guards.ts'
-import {
-  cloneName,
-  type Lun,
-  type NasReader,
-  type NasWriter,
-  type Share,
-  type Snapshot,
-  type Target,
-} from '../nas.ts'
-import { DsmFault } from './faults.ts'
+import { cloneName, type Lun, type NasReader, type NasWriter, type Snapshot, type Target } from '../nas.ts'
+import { makeUnlessThere } from './make.ts'
 import { openSession, type SynologyAccess, type SynologySession } from './session.ts'
+import { shareChanges, shareReader } from './shares.ts'
 
 /** A Synology NAS as two handles on one session; the reader has no way to change anything. */
 export function connectSynology(access: SynologyAccess): {
@@ -60,22 +53,6 @@ interface DsmTarget {
   connected_sessions?: { iqn: string; ip: string }[]
 }
 
-interface DsmShare {
-  name: string
-  uuid: string
-  desc?: string
-  vol_path?: string
-  /** Mebibytes; 0 is no quota. */
-  quota_value?: number
-  /** Mebibytes, with decimals. */
-  share_quota_used?: number
-}
-
-interface DsmRule {
-  client: string
-  privilege: string
-}
-
 interface DsmSnapshot {
   uuid: string
   name: string
@@ -83,9 +60,6 @@ interface DsmSnapshot {
   description?: string
   total_size: number
 }
-
-// A LUN, snapshot or target of that name is there; 068 is how DSM refuses a name of 255 characters, and makes the LUN.
-const madeAllTheSame = new Set([18990538, 18990513, 18990744, 18990068])
 
 // What a StorageClass of the CSI driver chooses (enableSpaceReclamation, enableFuaSyncCache). A new LUN does what the one that it
 // replaces did: without emulate_tpu the NAS refuses discards, and deleted files go on to take room.
@@ -96,6 +70,7 @@ const targetFields = ['mapped_lun', 'connected_sessions', 'status']
 
 function readerOf(session: SynologySession): NasReader {
   return {
+    ...shareReader(session),
     async describe() {
       const system = await session.call<{ model: string }>('SYNO.Core.System', 'info', 1)
       const network = await session.call<{ hostname: string }>('SYNO.Core.System', 'info', 1, {
@@ -143,22 +118,6 @@ function readerOf(session: SynologySession): NasReader {
       })
       return targets.map(targetOf)
     },
-    async shares() {
-      const { shares } = await session.call<{ shares: DsmShare[] }>('SYNO.Core.Share', 'list', 1, {
-        additional: ['share_quota'],
-      })
-      const found: Share[] = []
-      for (const share of shares) {
-        // Other shares than the CSI driver's are nobody's business here.
-        const { rule = [] } = share.name.startsWith('k8s-csi')
-          ? await session.call<{ rule?: DsmRule[] }>('SYNO.Core.FileServ.NFS.SharePrivilege', 'load', 1, {
-              share_name: share.name,
-            })
-          : {}
-        found.push(shareOf(share, rule))
-      }
-      return found
-    },
     async snapshots(lun) {
       const { snapshots } = await session.call<{ snapshots: DsmSnapshot[] }>(
         'SYNO.Core.ISCSI.LUN',
@@ -179,30 +138,7 @@ function changesOf(
   const lunNamed = async (name: string) => (await reader.luns()).find(l => l.name === name)
   const targetNamed = async (name: string) => (await reader.targets()).find(t => t.name === name)
   const missing = (what: string, name: string) => notMade(access.url, `${what} ${name}`)
-  /** Makes a thing that is found by name: a request whose answer was lost, or whose twin came first, has made it too. */
-  const unless = async <T>(
-    find: () => Promise<T | undefined>,
-    make: () => Promise<unknown>,
-    what: string,
-    name: string,
-  ) => {
-    const there = await find()
-    if (there) return there
-    try {
-      await make()
-    } catch (thrown) {
-      const maybeMade =
-        thrown instanceof Fault &&
-        (thrown.code === 'nas-unreachable' || (thrown instanceof DsmFault && madeAllTheSame.has(thrown.dsm)))
-      if (!maybeMade) throw thrown
-      const made = await find()
-      if (!made) throw thrown
-      return made
-    }
-    const made = await find()
-    if (!made) throw missing(what, name)
-    return made
-  }
+  const unless = makeUnlessThere(missing)
 
   /** A target of the LUN's own name that leads to it alone, and the LUN as it is listed then. */
   const mapped = async (uuid: string, name: string) => {
@@ -230,6 +166,8 @@ function changesOf(
   }
 
   return {
+    ...shareChanges(session, reader, access.url),
+
     takeSnapshot(lun, name, description) {
       return unless(
         async () => (await reader.snapshots(lun)).find(s => s.name === name),
@@ -417,25 +355,6 @@ function targetOf(target: DsmTarget): Target {
     sessions: (target.connected_sessions ?? []).map(s => ({ initiator: s.iqn, ip: s.ip })),
     maxSessions: target.max_sessions,
     authenticated: target.auth_type !== 0,
-  }
-}
-
-function shareOf(share: DsmShare, rules: DsmRule[]): Share {
-  return {
-    uuid: share.uuid,
-    name: share.name,
-    description: share.desc ?? '',
-    sizeBytes: (share.quota_value ?? 0) * 2 ** 20,
-    ...(share.share_quota_used === undefined
-      ? {}
-      : { usedBytes: Math.round(share.share_quota_used * 2 ** 20) }),
-    location: share.vol_path ?? '',
-    // As the driver itself tells them apart.
-    protocol: rules.length > 0 ? 'nfs' : 'smb',
-    clients: rules.map(({ client, privilege }) => ({
-      client,
-      may: privilege === 'rw' ? 'write' : privilege === 'ro' ? 'read' : 'nothing',
-    })),
   }
 }
 

@@ -1,0 +1,181 @@
+import { mustBeOwnShareClone, mustBeShareCloneOf, notMade, stillThere } from '../guards.ts'
+import type { NasReader, NasWriter, Share, ShareSnapshot } from '../nas.ts'
+import { makeUnlessThere } from './make.ts'
+import type { SynologySession } from './session.ts'
+
+interface DsmShare {
+  name: string
+  uuid: string
+  desc?: string
+  vol_path?: string
+  /** Mebibytes; 0 is no quota. */
+  quota_value?: number
+  /** Mebibytes, with decimals. */
+  share_quota_used?: number
+  support_snapshot?: boolean
+}
+
+/** Beside these a rule says how it is served (asynchronously, by which security): kept as it is. */
+interface DsmRule {
+  client: string
+  privilege: string
+}
+
+interface DsmShareSnapshot {
+  time: string
+  desc?: string
+  lock?: boolean
+}
+
+type ShareReader = Pick<NasReader, 'shares' | 'shareSnapshots'>
+type ShareChanges = Pick<NasWriter, 'snapshotShare' | 'closeShare' | 'cloneShare' | 'dropOwnShareClone'>
+
+/** Shared folders, as DSM lists them. DSM knows them by name; by uuid here, since a name may come to be another's. */
+export function shareReader(session: SynologySession): ShareReader {
+  const list = () =>
+    session.call<{ shares: DsmShare[] }>('SYNO.Core.Share', 'list', 1, {
+      additional: ['share_quota', 'support_snapshot'],
+    })
+  return {
+    async shares() {
+      const { shares } = await list()
+      const found: Share[] = []
+      // Other shares than the CSI driver's are nobody's business here.
+      for (const share of shares)
+        found.push(shareOf(share, share.name.startsWith('k8s-csi') ? await rulesOf(session, share.name) : []))
+      return found
+    },
+    async shareSnapshots(uuid) {
+      const share = (await list()).shares.find(s => s.uuid === uuid)
+      return share ? snapshotsOf(session, share.name) : []
+    },
+  }
+}
+
+async function snapshotsOf(session: SynologySession, name: string): Promise<ShareSnapshot[]> {
+  const { snapshots } = await session.call<{ snapshots: DsmShareSnapshot[] }>(
+    'SYNO.Core.Share.Snapshot',
+    'list',
+    2,
+    { name, additional: ['desc', 'lock'] },
+  )
+  return snapshots.map(({ time, desc = '', lock = false }) => ({ time, description: desc, locked: lock }))
+}
+
+async function rulesOf(session: SynologySession, name: string): Promise<DsmRule[]> {
+  const { rule = [] } = await session.call<{ rule?: DsmRule[] }>(
+    'SYNO.Core.FileServ.NFS.SharePrivilege',
+    'load',
+    1,
+    { share_name: name },
+  )
+  return rule
+}
+
+/** What changes shared folders; each looks first and reads back. */
+export function shareChanges(session: SynologySession, reader: ShareReader, url: string): ShareChanges {
+  const missing = (what: string, name: string) => notMade(url, `${what} ${name}`)
+  const unless = makeUnlessThere(missing)
+  const shareWith = async (uuid: string) => {
+    const share = (await reader.shares()).find(s => s.uuid === uuid)
+    if (!share) throw missing('the share', uuid)
+    return share
+  }
+  const shareNamed = async (name: string) => (await reader.shares()).find(s => s.name === name)
+  /** Saving replaces all rules that there were. */
+  const saveRules = (name: string, rule: readonly DsmRule[]) =>
+    session.call('SYNO.Core.FileServ.NFS.SharePrivilege', 'save', 1, { share_name: name, rule })
+
+  return {
+    async snapshotShare(uuid, description) {
+      const { name } = await shareWith(uuid)
+      return unless(
+        async () => (await snapshotsOf(session, name)).find(s => s.description === description),
+        () =>
+          session.call('SYNO.Core.Share.Snapshot', 'create', 1, {
+            name,
+            snapinfo: { desc: description, lock: true },
+          }),
+        'the snapshot of the share',
+        name,
+      )
+    },
+
+    async closeShare(uuid) {
+      const before = await shareWith(uuid)
+      if (isClosed(before)) return before
+      await saveRules(before.name, shut(await rulesOf(session, before.name)))
+      const after = await shareWith(uuid)
+      if (!isClosed(after)) throw missing('a rule of no access for every client of the share', after.name)
+      return after
+    },
+
+    async cloneShare({ share: uuid, snapshot }, { name, description }) {
+      const original = await shareWith(uuid)
+      const shareinfo = {
+        name,
+        name_org: original.name,
+        vol_path: original.location,
+        desc: description,
+        enable_share_cow: true,
+        share_quota: Math.ceil(original.sizeBytes / 2 ** 20),
+      }
+      const clone = await unless(
+        () => shareNamed(name),
+        () => session.call('SYNO.Core.Share', 'clone', 1, { name, shareinfo, snapshot }),
+        'the clone',
+        name,
+      )
+      mustBeShareCloneOf(clone, original, description)
+      // On some models a clone has no quota before it is given one.
+      if (clone.sizeBytes !== original.sizeBytes)
+        await session.call('SYNO.Core.Share', 'set', 1, {
+          name,
+          shareinfo: { name, vol_path: original.location, share_quota: shareinfo.share_quota },
+        })
+      const rules = shut(await rulesOf(session, original.name))
+      if (clone.clients.length === 0 && rules.length > 0) await saveRules(name, rules)
+      const made = await shareWith(clone.uuid)
+      if (made.clients.length === 0 && rules.length > 0) throw missing('the NFS rules of the clone', name)
+      return made
+    },
+
+    async dropOwnShareClone(clone) {
+      const share = (await reader.shares()).find(s => s.uuid === clone.uuid)
+      if (!share) return
+      mustBeOwnShareClone(share, clone)
+      await session.call('SYNO.Core.Share', 'delete', 1, { name: [share.name] })
+      if ((await reader.shares()).some(s => s.uuid === clone.uuid))
+        throw stillThere(url, `the clone ${share.name}`)
+    },
+  }
+}
+
+/** Every client stays in the rules, and none is let in. */
+function shut(rules: readonly DsmRule[]): DsmRule[] {
+  return rules.map(rule => ({ ...rule, privilege: 'no' }))
+}
+
+function isClosed({ clients }: Share): boolean {
+  return clients.every(c => c.may === 'nothing')
+}
+
+function shareOf(share: DsmShare, rules: DsmRule[]): Share {
+  return {
+    uuid: share.uuid,
+    name: share.name,
+    description: share.desc ?? '',
+    sizeBytes: (share.quota_value ?? 0) * 2 ** 20,
+    ...(share.share_quota_used === undefined
+      ? {}
+      : { usedBytes: Math.round(share.share_quota_used * 2 ** 20) }),
+    location: share.vol_path ?? '',
+    // As the driver itself tells them apart.
+    protocol: rules.length > 0 ? 'nfs' : 'smb',
+    clients: rules.map(({ client, privilege }) => ({
+      client,
+      may: privilege === 'rw' ? 'write' : privilege === 'ro' ? 'read' : 'nothing',
+    })),
+    snapshots: share.support_snapshot !== false,
+  }
+}
