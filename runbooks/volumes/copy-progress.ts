@@ -3,19 +3,36 @@ import { parseCopyProgress } from '../../src/volumes/programs.ts'
 
 const mib = 2 ** 20
 
+/** How far a program is by its log: what is counted, and in which of its phases where it has several. */
+interface Reached {
+  bytes: number
+  total: number
+  files?: number
+  phase?: string
+}
+
 /** Tells how far a copy is, by what its program says: MiB and files, and about how long the rest takes at this speed. */
 export function hearingProgress(
   progress: Acting['progress'],
-  now: () => number = () => performance.now(),
+  {
+    read = parseCopyProgress,
+    now = () => performance.now(),
+  }: { read?: (log: string) => Reached | undefined; now?: () => number } = {},
 ): (log: string) => void {
-  let first: { at: number; bytes: number } | undefined
+  let first: (Reached & { at: number }) | undefined
   return log => {
-    const seen = parseCopyProgress(log)
+    const seen = read(log)
     if (!seen) return
-    first ??= { at: now(), bytes: seen.bytes }
+    // Another phase has a speed of its own.
+    if (first?.phase !== seen.phase) first = undefined
+    first ??= { ...seen, at: now() }
     const speed = (seen.bytes - first.bytes) / Math.max(1, now() - first.at)
-    const left = speed > 0 ? `, about ${inWords((seen.total - seen.bytes) / speed)} left` : ''
-    progress(Math.floor(seen.bytes / mib), Math.ceil(seen.total / mib), `MiB, ${seen.files} files${left}`)
+    const unit = [
+      seen.phase === undefined ? 'MiB' : `MiB ${seen.phase}`,
+      ...(seen.files === undefined ? [] : [`${seen.files} files`]),
+      ...(speed > 0 ? [`about ${inWords((seen.total - seen.bytes) / speed)} left`] : []),
+    ]
+    progress(Math.floor(seen.bytes / mib), Math.ceil(seen.total / mib), unit.join(', '))
   }
 }
 

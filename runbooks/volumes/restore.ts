@@ -4,11 +4,12 @@ import { jobState, runJob } from '../../src/volumes/jobs.ts'
 import { persistentVolumeClaim, restoreJob, restoreSecret } from '../../src/volumes/objects.ts'
 import { resticFields } from '../../src/volumes/restic.ts'
 import { restoreFault } from '../../src/volumes/restore-faults.ts'
-import { parseRestoreVerdict } from '../../src/volumes/restore-program.ts'
+import { parseRestoreProgress, parseRestoreVerdict } from '../../src/volumes/restore-program.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
 import { chooseBackups } from '../preflight/choose-backups.ts'
 import { bindingOf } from './binding.ts'
+import { hearingProgress } from './copy-progress.ts'
 import { modesOf } from './disk.ts'
 import { letThrough } from './let-through.ts'
 import { restoreOf } from './source.ts'
@@ -52,7 +53,7 @@ export const restoreVolume = step({
     )
   },
   async apply(act) {
-    const { volume, cluster, kubernetes, run, secrets, output, wait } = act
+    const { volume, cluster, kubernetes, run, secrets, output, progress, wait } = act
     const { snapshot, path } = output(chooseBackups).chosen.find(c => c.claim === volume.claim)!
     const { namespace, name, job, secret, labels } = restoreOf(volume, run)
     const place = cluster.entry.backups![volume.claim]!
@@ -87,7 +88,10 @@ export const restoreVolume = step({
         ),
         (what, probe) => wait(what, probe, { every: '2s' }),
         `the backup of ${volume.claim} to be restored`,
-        { faultOf: (exitCode, message) => restoreFault(volume.claim, exitCode, message) },
+        {
+          hear: hearingProgress(progress, { read: parseRestoreProgress }),
+          faultOf: (exitCode, message) => restoreFault(volume.claim, exitCode, message),
+        },
       )
     }
     // What opens the backups has no business there any longer than it is used.

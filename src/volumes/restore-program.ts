@@ -18,7 +18,7 @@ export const restoreRoot = '/restore'
  * so that restic needs no path of its own making and sets the folder's owner and mode as well. Repository, password and
  * whatever else restic wants are in the environment (https://restic.readthedocs.io/en/stable/040_backup.html#environment-variables).
  * Refuses a volume that holds anything but this run's own unfinished work, which is begun again from nothing: before 0.17 restic
- * stumbles over links that are there. `--verify` reads every file back and compares it with the repository; then files, links and bytes are counted and compared with the snapshot's
+ * stumbles over links that are there. Says every PAUSE seconds how far it is. `--verify` reads every file back and compares it with the repository; then files, links and bytes are counted and compared with the snapshot's
  * own list. The repository is not locked and not written to.
  */
 export const restoreProgram = `set -u
@@ -45,12 +45,33 @@ bytes=$(sed -n '/,"type":"file",/s/.*,"size":\\([0-9]*\\),.*/\\1/p' "$work/list"
 need=$((bytes / 1024))
 room=$(($(df -Pk "$dst" | awk 'NR == 2 { print $4 }') + $(du -skx "$dst" | cut -f1)))
 [ $((need + need / 20)) -le "$room" ] || end ${restoreRefusals.destinationTooSmall} "the volume is too small: the files take $need KiB, and it has room for $room KiB"
-echo "total $bytes"
 printf '%s' "$RUN" > "$mark" || end ${restoreRefusals.incomplete} 'nothing can be written to the volume'
 find "$dst" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name .recover-restore -exec rm -rf {} +
-restic --no-lock --no-cache restore "$SNAPSHOT" --target "$root" --include "\${FOLDER:-/}" --verify 2> "$errors" ||
-  { cat "$errors"; end ${restoreRefusals.incomplete} "not every file was restored: $(said)"; }
-cat "$errors"
+words=$work/words
+: > "$words"
+# restic itself tells a pipe nothing before its version 0.17. The kernel counts what it writes, and reads back.
+began=
+tell() {
+  read_now=$(sed -n 's/^rchar: //p' "/proc/$restoring/io" 2> /dev/null)
+  written=$(sed -n 's/^wchar: //p' "/proc/$restoring/io" 2> /dev/null)
+  [ -n "$read_now" ] && [ -n "$written" ] || return 0
+  if grep -q '^verifying' "$words"; then
+    began=\${began:-$read_now}
+    echo "compared $((read_now - began)) of $bytes"
+  else
+    echo "restored $written of $bytes"
+  fi
+}
+restic --no-lock --no-cache restore "$SNAPSHOT" --target "$root" --include "\${FOLDER:-/}" --verify > "$words" 2> "$errors" &
+restoring=$!
+while kill -0 "$restoring" 2> /dev/null && ! grep -qs '^State:.*Z' "/proc/$restoring/status"; do
+  tell
+  sleep "\${PAUSE:-2}"
+done
+code=0
+wait "$restoring" || code=$?
+cat "$words" "$errors"
+[ "$code" = 0 ] || end ${restoreRefusals.incomplete} "not every file was restored: $(said)"
 list() { find "$dst" -xdev ! -path "$dst/lost+found/*" ! -path "$mark" "$@"; }
 files_now=$(list -type f -exec printf '.%.0s' {} + | wc -c)
 links_now=$(list -type l -exec printf '.%.0s' {} + | wc -c)
@@ -61,6 +82,17 @@ sync
 say "{\\"files\\":$files,\\"links\\":$links,\\"bytes\\":$bytes}"
 rm "$mark"
 rm -rf "$work"`
+
+/** How far a restore is, by the log of {@link restoreProgram}; undefined before it has said anything. */
+export function parseRestoreProgress(
+  log: string,
+): { bytes: number; total: number; phase: 'restored' | 'compared' } | undefined {
+  const last = [...log.matchAll(/^(restored|compared) (\d+) of (\d+)$/gm)].at(-1)
+  if (!last) return undefined
+  const total = Number(last[3])
+  // What restic says to a repository is counted, too.
+  return { bytes: Math.min(Number(last[2]), total), total, phase: last[1] as 'restored' | 'compared' }
+}
 
 /** What {@link restoreProgram} proved. */
 export interface RestoreVerdict {

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { hearingProgress } from '../../runbooks/volumes/copy-progress.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import { restoreJob, restoreSecret } from '../../src/volumes/objects.ts'
 import {
@@ -25,7 +26,12 @@ import {
   resticSnapshots,
 } from '../../src/volumes/restic.ts'
 import { restoreFault } from '../../src/volumes/restore-faults.ts'
-import { parseRestoreVerdict, restoreProgram, restoreRefusals } from '../../src/volumes/restore-program.ts'
+import {
+  parseRestoreProgress,
+  parseRestoreVerdict,
+  restoreProgram,
+  restoreRefusals,
+} from '../../src/volumes/restore-program.ts'
 
 const never = new AbortController().signal
 const restic = (process.env.PATH ?? '').split(delimiter).some(folder => existsSync(join(folder, 'restic')))
@@ -78,6 +84,36 @@ test('every refusal of the program has a word of its own', () => {
   expect(restoreFault('a/b', 1, 'why')).toBeUndefined()
 })
 
+test('a restore tells how far it is, and how long each of its phases still takes', () => {
+  let now = 0
+  const told: string[] = []
+  const hear = hearingProgress((done, total, unit) => told.push(`${done}/${total} ${unit}`), {
+    read: parseRestoreProgress,
+    now: () => now,
+  })
+  const mib = (n: number) => n * 2 ** 20
+  const log = ['starting']
+  for (const [at, words] of [
+    [0, 'restoring <Snapshot>'],
+    [1_000, `restored ${mib(100)} of ${mib(1000)}`],
+    [11_000, `restored ${mib(200)} of ${mib(1000)}`],
+    [91_000, `restored ${mib(1001)} of ${mib(1000)}`],
+    [92_000, `compared 0 of ${mib(1000)}`],
+    [93_000, `compared ${mib(500)} of ${mib(1000)}`],
+  ] as const) {
+    now = at
+    log.push(words)
+    hear(`${log.join('\n')}\n`)
+  }
+  expect(told).toEqual([
+    '100/1000 MiB restored',
+    '200/1000 MiB restored, about 80s left',
+    '1000/1000 MiB restored, about 0s left',
+    '0/1000 MiB compared',
+    '500/1000 MiB compared, about 1s left',
+  ])
+})
+
 let place: string
 let data: string
 let opening: Record<string, string>
@@ -116,12 +152,13 @@ function restore(
   folder: string,
   id: string,
   environment: Record<string, string> = {},
-): { code: number | null; message: string; mounted: string } {
+): { code: number | null; message: string; mounted: string; log: string } {
   const mounted = join(root, folder)
   mkdirSync(mounted, { recursive: true })
   const verdict = join(place, 'verdict')
   rmSync(verdict, { force: true })
-  const { status } = spawnSync('sh', ['-c', restoreProgram], {
+  const { status, stdout } = spawnSync('sh', ['-c', restoreProgram], {
+    encoding: 'utf8',
     env: {
       PATH: process.env.PATH,
       ...opening,
@@ -130,10 +167,16 @@ function restore(
       RUN: 'run-1',
       SNAPSHOT: id,
       FOLDER: folder,
+      PAUSE: '0.01',
       ...environment,
     },
   })
-  return { code: status, message: existsSync(verdict) ? readFileSync(verdict, 'utf8') : '', mounted }
+  return {
+    code: status,
+    message: existsSync(verdict) ? readFileSync(verdict, 'utf8') : '',
+    mounted,
+    log: stdout,
+  }
 }
 
 const idOf = async (host: string) =>
@@ -144,11 +187,12 @@ test.skipIf(!restic).for(['home', 'volsync'])(
   async host => {
     const folder = host === 'volsync' ? '' : data
     const before = readdirSync(opening.RESTIC_REPOSITORY!, { recursive: true }).sort()
-    const { code, message, mounted } = restore(folder, await idOf(host))
+    const { code, message, mounted, log } = restore(folder, await idOf(host))
     expect({ code, verdict: parseRestoreVerdict(message) }).toEqual({
       code: 0,
       verdict: { files: 5, links: 1, bytes: 3_000_017 },
     })
+    expect(log).toMatch(/^restored \d+ of 3000017$/m)
     expect(measureFolder(mounted)).toEqual(measureFolder(data))
     expect(readdirSync(mounted).sort()).toEqual(readdirSync(data).sort())
     // The folder's own mode comes along, where the snapshot has it.

@@ -507,10 +507,7 @@ describe('how far a copy is', () => {
   test('is told with the time that is left at the speed so far', () => {
     const told: unknown[] = []
     let at = 0
-    const hear = hearingProgress(
-      (...seen) => told.push(seen),
-      () => at,
-    )
+    const hear = hearingProgress((...seen) => told.push(seen), { now: () => at })
     hear(`total ${100 * 2 ** 20}\n 0   0% 0kB/s (xfr#0, to-chk=9/9)`)
     at = 10_000
     hear(`total ${100 * 2 ** 20}\n ${20 * 2 ** 20}  20% 2MB/s (xfr#3, to-chk=6/9)`)
