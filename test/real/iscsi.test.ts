@@ -9,7 +9,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { labDown, labUp } from '../../runbooks/lab.ts'
@@ -27,7 +27,7 @@ import { root } from '../cli/program.ts'
 import { openNas } from '../nas/connected-nas.ts'
 import { nasContract } from '../nas/contract.ts'
 import { run, runWith, until } from './harness/commands.ts'
-import { iscsiLogin } from './harness/iscsi-login.ts'
+import { initiatorsOf, iscsiLogin } from './harness/iscsi-login.ts'
 import { bootLiveMachine, type LiveMachine } from './harness/live-machine.ts'
 import { mounted, sha256 } from './harness/mounted.ts'
 import { describeReal, place } from './harness/place.ts'
@@ -246,13 +246,11 @@ describeReal('the lab’s Synology with real disks', () => {
     const { reader, writer, lun, world, close } = await openNas(blueprint => {
       blueprint.nas.portal = portal
     })
-    const sockets = new Map<string, Socket>()
+    const initiators = initiatorsOf(reader, portal)
     onTestFinished(async () => {
-      for (const socket of sockets.values()) socket.destroy()
+      initiators.end()
       await close()
     })
-    const leading = async (uuid: string) =>
-      (await reader.targets()).find(t => t.mappings.some(m => m.lun === uuid))!
     const open = (uuid: string, action: (fd: number) => void) => {
       const fd = openSync(world.path('nas', 'luns', `${uuid}.img`), 'r+')
       action(fd)
@@ -262,17 +260,8 @@ describeReal('the lab’s Synology with real disks', () => {
       reader,
       writer,
       lun: { uuid: lun.uuid, name: `k8s-csi-${lun.pv}`, sizeBytes: lun.sizeBytes },
-      async login(uuid, initiator) {
-        const socket = await iscsiLogin(portal, (await leading(uuid)).iqn, initiator)
-        if (socket) sockets.set(`${uuid} ${initiator}`, socket)
-        return socket !== undefined
-      },
-      async logout(uuid, initiator) {
-        sockets.get(`${uuid} ${initiator}`)?.destroy()
-        await until(`${initiator} to be gone`, 10_000, async () =>
-          (await leading(uuid)).sessions.every(s => s.initiator !== initiator) ? true : undefined,
-        )
-      },
+      login: initiators.login,
+      logout: initiators.logout,
       // Where no file system keeps anything.
       write: (uuid, text) => open(uuid, fd => writeSync(fd, text.padEnd(64, '\0'), 0)),
       read(uuid) {

@@ -10,13 +10,12 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { connectNas } from '../../runbooks/connect-nas.ts'
 import { type ContractNas, nasContract } from '../nas/contract.ts'
-import { run, until } from './harness/commands.ts'
-import { iscsiLogin } from './harness/iscsi-login.ts'
+import { run } from './harness/commands.ts'
+import { initiatorsOf } from './harness/iscsi-login.ts'
 import { type IscsiTarget, startIscsiTarget } from './harness/iscsi-target.ts'
 import { type Login, makeLogin } from './harness/login.ts'
 import { describeReal, place } from './harness/place.ts'
@@ -92,14 +91,12 @@ describeReal('a plain Linux box with tgt, over SSH', () => {
     const folder = mkdtempSync(join(btrfs, 'luns-'))
     shareByHand(folder, 'k8s-csi-pvc-photos')
     const nas = connectTo(folder)
-    const sockets = new Map<string, Socket>()
+    const initiators = initiatorsOf(nas.reader, target.portal)
     onTestFinished(async () => {
-      for (const socket of sockets.values()) socket.destroy()
+      initiators.end()
       for (const { id } of await nas.reader.targets()) target.forget(id)
     })
     const [lun] = await nas.reader.luns()
-    const leading = async (uuid: string) =>
-      (await nas.reader.targets()).find(t => t.mappings.some(m => m.lun === uuid))!
     const fileOf = async (uuid: string) => (await nas.reader.luns()).find(l => l.uuid === uuid)!
     const files = new Map<string, string>()
     const path = (uuid: string) => files.get(uuid) ?? join(folder, 'k8s-csi-pvc-photos.img')
@@ -115,17 +112,8 @@ describeReal('a plain Linux box with tgt, over SSH', () => {
         },
       },
       lun: { uuid: lun!.uuid, name: lun!.name, sizeBytes: lun!.sizeBytes },
-      async login(uuid, initiator) {
-        const socket = await iscsiLogin(target.portal, (await leading(uuid)).iqn, initiator)
-        if (socket) sockets.set(`${uuid} ${initiator}`, socket)
-        return socket !== undefined
-      },
-      async logout(uuid, initiator) {
-        sockets.get(`${uuid} ${initiator}`)?.destroy()
-        await until(`${initiator} to be gone`, 10_000, async () =>
-          (await leading(uuid)).sessions.every(s => s.initiator !== initiator) ? true : undefined,
-        )
-      },
+      login: initiators.login,
+      logout: initiators.logout,
       write(uuid, text) {
         const fd = openSync(path(uuid), 'r+')
         writeSync(fd, text.padEnd(64, '\0'), 0)

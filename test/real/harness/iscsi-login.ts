@@ -1,4 +1,6 @@
 import { connect, type Socket } from 'node:net'
+import type { NasReader } from '../../../src/nas/nas.ts'
+import { until } from './commands.ts'
 
 /**
  * Logs in to a target as an initiator does (RFC 7143, 11.12), without the kernel: one login request straight to the full
@@ -35,4 +37,30 @@ export function iscsiLogin(portal: string, target: string, initiator: string): P
     socket.once('error', reject)
     socket.once('close', () => resolve(undefined))
   })
+}
+
+/** Initiators that log in to the targets of a NAS, each by the LUN that it wants, and out again. */
+export function initiatorsOf(nas: Pick<NasReader, 'targets'>, portal: string) {
+  const sockets = new Map<string, Socket>()
+  const leading = async (lun: string) =>
+    (await nas.targets()).find(target => target.mappings.some(m => m.lun === lun))!
+  return {
+    /** Whether it was let in. */
+    async login(lun: string, initiator: string): Promise<boolean> {
+      const socket = await iscsiLogin(portal, (await leading(lun)).iqn, initiator)
+      if (socket) sockets.set(`${lun} ${initiator}`, socket)
+      return socket !== undefined
+    },
+    /** Resolves when the NAS, too, knows that it is gone. */
+    async logout(lun: string, initiator: string): Promise<void> {
+      sockets.get(`${lun} ${initiator}`)?.destroy()
+      await until(`${initiator} to be gone`, 10_000, async () =>
+        (await leading(lun)).sessions.every(s => s.initiator !== initiator) ? true : undefined,
+      )
+    },
+    /** Ends all connections at once. */
+    end(): void {
+      for (const socket of sockets.values()) socket.destroy()
+    },
+  }
 }
