@@ -40,9 +40,7 @@ export function readYaml(file: string, shown = file): YamlDocument[] {
  * @throws Fault with every problem at its line and column
  */
 export function parseYaml(text: string, shown: string): YamlDocument[] {
-  const lines = new LineCounter()
-  const documents = parseAllDocuments(text, { ...goYaml, lineCounter: lines, uniqueKeys: true })
-  if (!Array.isArray(documents)) return []
+  const { documents, lines } = parsed(text)
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return `${shown}:${line}:${col}`
@@ -58,6 +56,35 @@ export function parseYaml(text: string, shown: string): YamlDocument[] {
       at: path => place(offsetOf(document, path)),
       comment: path => commentAt(document, path),
     }))
+}
+
+interface Parsed {
+  documents: Document.Parsed[]
+  lines: LineCounter
+}
+
+/** What was parsed last, oldest first: many steps of a run read the person’s files anew, and most did not change. */
+const kept = new Map<string, Parsed>()
+/** Characters; what is made of them takes some fifty times as much memory. */
+const keptAtMost = 1_000_000
+let keptNow = 0
+
+/** A text's documents, which nobody may change: whoever asked for the same text before has them, too. */
+function parsed(text: string): Parsed {
+  const before = kept.get(text)
+  if (before) return before
+  const lines = new LineCounter()
+  const documents = parseAllDocuments(text, { ...goYaml, lineCounter: lines, uniqueKeys: true })
+  // Of an empty text it is no list.
+  const now = { documents: Array.isArray(documents) ? documents : [], lines }
+  kept.set(text, now)
+  keptNow += text.length
+  for (const oldest of kept.keys()) {
+    if (keptNow <= keptAtMost) break
+    kept.delete(oldest)
+    keptNow -= oldest.length
+  }
+  return now
 }
 
 /** Where a path stands: at its key in a map, at the item in a list, or at the nearest thing above it. */
