@@ -62,6 +62,7 @@ async function bundleProgram({ commands }) {
       'crash-child': join(dist, 'test', 'crash', 'child.js'),
       'kube-child': join(dist, 'test', 'kube', 'child.js'),
       // Measured as the program is started.
+      'hosts-child': join(dist, 'test', 'bench', 'hosts-child.js'),
       'volume-plan-child': join(dist, 'test', 'bench', 'volume-plan-child.js'),
       ...Object.fromEntries(Object.values(commands).map(c => [nameOf(c.id), join(root, ...c.relativePath)])),
     },

@@ -135,7 +135,7 @@ async function measure(folder: string, ports: number[]): Promise<Row[]> {
     ANSIBLE_CONFIG: join(folder, 'ansible.cfg'),
   }
   const rows: Row[] = []
-  const ours = join(import.meta.dirname, 'hosts-child.js')
+  const ours = join(import.meta.dirname, '..', '..', 'bundle', 'hosts-child.js')
   // Both sides in turn, so that a busy moment of the computer meets both.
   for (let round = 0; round < Number(flags.rounds); round += 1) {
     for (const row of await measureOurs([process.execPath, ours, folder, user, ports.join(',')]))
