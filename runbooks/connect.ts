@@ -26,6 +26,7 @@ import { type BackupPlace, type ResticSnapshot, resticFields } from '../src/volu
 import { connectIgnition } from './connect-ignition.ts'
 import { connectK0sctl } from './connect-k0sctl.ts'
 import { connectLadder, installerAccess, type NetbootPlace } from './connect-ladder.ts'
+import { connectMirror, type MirrorPlace } from './connect-mirror.ts'
 import { connectNas, type NasPlace } from './connect-nas.ts'
 import { formerRuns } from './former-runs.ts'
 import type { Asked, HostsReader, HostsWriter, Readers, Writers } from './kit.ts'
@@ -37,6 +38,10 @@ export interface Whereabouts {
   power(name: string): PowerAccess | undefined
   /** How machines that boot reach this computer; undefined where recover.yaml does not say. */
   netboot: NetbootPlace | undefined
+  /** Where the kit's mirror of the repository is served; undefined where recover.yaml does not say. */
+  mirror: MirrorPlace | undefined
+  /** Whether Git servers may be asked: not where everything is a lab's. */
+  asksGit: boolean
   /** How the person logs in to machines; throws Fault `ssh-key-missing`. */
   login(): Login
   /** The person's own `ssh`, which knows by itself how to log in. Absent in a rehearsal, which would not hold it back. */
@@ -127,6 +132,7 @@ export function connect(
       ? {}
       : { renew: () => k0sctl.fetchKubeconfig(undefined, signal, () => {}) }),
   })
+  const { mirror, close: closeMirror } = connectMirror(cluster, run, where.mirror, where.secrets.mask)
   const web = connectWeb(where.web)
   const exec = run.onlyLooks ? undefined : connectExec(access)
   const tang = connectTang(where.tang)
@@ -145,7 +151,8 @@ export function connect(
       return where.backups(await openingOf(place, where.secrets), signal, claim)
     },
     names: connectNames(where.web === undefined),
-    git: connectGit(where.web === undefined),
+    git: connectGit(where.asksGit),
+    mirrors: mirror,
     web: {
       get: web.get,
       // In a lab nothing is fetched.
@@ -204,6 +211,7 @@ export function connect(
         web.close(),
         hosts.close(),
         tang.close(),
+        closeMirror(),
       ])
     },
   }

@@ -9,6 +9,7 @@ import { holdApplication } from './bootstrap/hold-applications.ts'
 import { nodesReady } from './bootstrap/nodes-ready.ts'
 import { proveNetwork } from './bootstrap/prove-network.ts'
 import { proveOnePassword } from './bootstrap/prove-onepassword.ts'
+import { serveRepository } from './bootstrap/serve-repository.ts'
 import { unlockOnePassword } from './bootstrap/unlock-onepassword.ts'
 import { whichClusterItWas } from './evidence/former-cluster.ts'
 import { mapTheVolumes } from './evidence/map-volumes.ts'
@@ -38,6 +39,7 @@ import { reachNas } from './preflight/reach-nas.ts'
 import { reachRepository } from './preflight/reach-repository.ts'
 import { disarm } from './proof/disarm.ts'
 import { resumeOsUpdates } from './proof/resume-os-updates.ts'
+import { stopServing } from './proof/stop-serving.ts'
 import { tidyUp } from './proof/tidy-up.ts'
 import { whatRemains } from './proof/what-remains.ts'
 import { fenceVolume } from './protect/fence.ts'
@@ -89,6 +91,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     nodesReady,
     proveNetwork,
     proveOnePassword,
+    serveRepository,
     holdApplication,
   ]),
   phase('volumes', 'Volumes', [
@@ -105,5 +108,5 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     dropRestore,
   ]),
   phase('applications', 'Applications', [releaseApplication, settleApplication, releaseSet, checkAnswer]),
-  phase('proof', 'Proof', [disarm, tidyUp, resumeOsUpdates, whatRemains]),
+  phase('proof', 'Proof', [disarm, tidyUp, resumeOsUpdates, stopServing, whatRemains]),
 ])

@@ -36,6 +36,11 @@ export const inEarnest: Reach = async (cluster, folder) => {
       dhcp: folder =>
         answersByDnsmasq({ address: entry.netboot!.address, interface: entry.netboot!.interface, folder }),
     },
+    mirror: entry.gitops.serve && {
+      address: entry.gitops.serve.address,
+      port: entry.gitops.serve.port ?? 9419,
+    },
+    asksGit: true,
     power(name) {
       const host = entry.hosts[name]
       return host && powerOf(name, host, secrets)

@@ -1,6 +1,7 @@
 import type { WebAnswer, WebQuestion } from '../src/checks/http.ts'
 import type { Names } from '../src/checks/names.ts'
 import type { Cluster } from '../src/cluster/load.ts'
+import type { Detour } from '../src/gitops/argocd-repository.ts'
 import type { GitReader } from '../src/gitops/repository.ts'
 import type { EvidenceReader, EvidenceWriter } from '../src/hosts/evidence.ts'
 import type { HostReader, HostWriter } from '../src/hosts/host.ts'
@@ -147,6 +148,20 @@ export interface Outside {
   ): Promise<{ open: boolean; why: string }>
 }
 
+/** The kit's mirror of the repository. */
+export interface MirrorReader {
+  /** Where it lies, and at which commit; undefined where the kit has none. */
+  standsAt(signal: AbortSignal): Promise<{ path: string; commit: string } | undefined>
+  /** The way by which this process serves it now; its proxy's password is a secret. */
+  serving(): Detour | undefined
+}
+
+export interface MirrorWriter extends MirrorReader {
+  /** Serves it until this process ends or is told to stop. Fault `mirror-port-taken`. */
+  serve(): Promise<Detour>
+  stop(): Promise<void>
+}
+
 /** What a person has named on the command line, for runbooks that are about just that. */
 export interface Asked {
   chosen: readonly string[]
@@ -179,6 +194,7 @@ export interface Readers {
   backups(claim: string, signal: AbortSignal): Promise<ResticSnapshot[]>
   names: Names
   git: GitReader
+  mirrors: MirrorReader
   web: Outside
   /**
    * Runs a person's own checks in pods; recover.yaml says that they only look. Undefined while a plan is made: nobody can
@@ -213,6 +229,7 @@ export interface Writers extends Readers {
   kubernetes: KubernetesWriter
   k0sctl: K0sctlWriter
   evidence: EvidenceWriter
+  mirrors: MirrorWriter
 }
 
 export const { step, fanOut, fanOutFrom } = kit<Readers, Writers>()

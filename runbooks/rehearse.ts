@@ -237,6 +237,8 @@ export function whereaboutsOf(lab: KeptLab, cluster: Cluster): Whereabouts {
         forget: () => lab.order('offer', {}),
       }),
     },
+    mirror: { address: '127.0.0.1', port: 0 },
+    asksGit: false,
     login: () => ({ privateKey: endpoints.operatorKey, keyFile: endpoints.operatorKeyFile }),
     nas: { url, fingerprint, account: async () => account, password: async () => password },
     // Made up: whatever a person's own sources hold stays where it is.

@@ -8,6 +8,7 @@ import { eachApplication } from '../applications/each-application.ts'
 import { whatWaits } from '../evidence/what-waits.ts'
 import { type Readers, step } from '../kit.ts'
 import { proveOnePassword } from './prove-onepassword.ts'
+import { serveRepository } from './serve-repository.ts'
 
 /** Who brings the application from Git knows it and must not touch it: nothing that owns a volume starts before its data is there. */
 export const holdApplication = step({
@@ -17,7 +18,7 @@ export const holdApplication = step({
     '`kubectl apply --server-side --force-conflicts -f` the Application with the annotation argocd.argoproj.io/skip-reconcile: "true" (with Flux: suspend: true).',
   each: eachApplication,
   only: isHeld,
-  needs: [proveOnePassword, whatWaits],
+  needs: [proveOnePassword, serveRepository, whatWaits],
   danger: 'changes',
   bounds: { expected: '2s', limit: '5m' },
   retry: { times: 4, delay: '3s' },

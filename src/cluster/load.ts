@@ -331,6 +331,16 @@ function crossChecks(
     const meant = nearest(entry.copyOn, names)
     wrong(['copyOn'], `${entry.k0sctl} has no such host${meant ? `; did you mean ${meant}?` : ''}`)
   }
+  const { remote, serve } = entry.gitops
+  if (serve && !/^https?:\/\//.test(remote ?? ''))
+    wrong(
+      ['gitops', 'serve'],
+      remote === undefined
+        ? 'gitops.remote must say which URL is to be served'
+        : `only repositories with an http or https URL can be served in their place, and ${remote.replace(/^(\w+:\/\/)[^/@]+@/, '$1')} has none; docs/gitops.md says what to do by hand`,
+    )
+  if (serve && entry.kit === undefined)
+    wrong(['gitops', 'serve'], 'the mirror that it serves lies in the kit: name a folder as `kit`')
   const disks = Object.entries(entry.hosts).map(([name, host]) => ({
     name,
     id: host.disk.serial ?? host.disk.wwn,

@@ -96,6 +96,15 @@ export const clusterFile = z
     gitops: z.strictObject({
       repository: path.describe('Root of the GitOps repository'),
       remote: text.optional().describe('URL from which Argo CD reads the repository'),
+      serve: z
+        .strictObject({
+          address: text.describe('Address of this computer as the cluster sees it'),
+          port: z.int().min(1).max(65535).optional().describe('TCP port; 9419 by default'),
+        })
+        .optional()
+        .describe(
+          'Where a run serves the kit’s mirror to Argo CD when `remote` cannot be read; not at all when absent',
+        ),
       bootstrap: z
         .union([path, z.array(bootstrapPart)])
         .describe('Kustomization of the bootstrap, or its parts in order'),

@@ -39,6 +39,16 @@ export function mirrorIn(kit: string, repository: string): string {
   return join(kit, 'mirror', `${basename(repository) || 'repository'}.git`)
 }
 
+/** What a mirror stands at, as a person compares it: `1a2b3c4 of 2026-11-28`. */
+export async function mirrorCommit(path: string, signal: AbortSignal): Promise<string> {
+  const { exitCode, stdout, said } = await git(
+    ['-C', path, 'log', '-1', '--format=%h of %cs'],
+    signal,
+    20_000,
+  )
+  return exitCode === 0 ? stdout : `that cannot be told (${said})`
+}
+
 /**
  * Keeps a bare mirror of a repository in the kit: all of its commits, none of what is not committed. Made beside its place
  * and renamed, and brought up to date ever after. Fault `mirror-failed`.

@@ -114,6 +114,22 @@ describe('what is wrong is said with its place', () => {
     ])
   })
 
+  test('a repository that could not be served in its place', () => {
+    const served = (edit: (text: string) => string) =>
+      problems(changed(t => edit(t.replace(/ {2}remote: .*\n/, '$&  serve: { address: 192.0.2.2 }\n'))))
+    const kit = (t: string) => t.replace('volumes:\n', 'kit: .\nvolumes:\n')
+    expect(served(kit)).toEqual([])
+    expect(served(t => t)).toEqual([
+      'recover.yaml:8:3 gitops.serve: the mirror that it serves lies in the kit: name a folder as `kit`',
+    ])
+    expect(served(t => kit(t.replace(/ {2}remote: .*\n/, '')))).toEqual([
+      'recover.yaml:7:3 gitops.serve: gitops.remote must say which URL is to be served',
+    ])
+    expect(served(t => kit(t.replace('https://git.example.net/', 'git@git.example.net:')))).toEqual([
+      'recover.yaml:8:3 gitops.serve: only repositories with an http or https URL can be served in their place, and git@git.example.net:you/home.git has none; docs/gitops.md says what to do by hand',
+    ])
+  })
+
   test('a file that is not there, YAML that is none, a version that is not pinned, a variable that is not set', () => {
     expect(problems(changed(t => t.replace('./ignition/lithium.bu', './ignition/lithum.bu')))).toEqual([
       'recover.yaml:16:5 hosts.lithium.ignition: there is no file ./ignition/lithum.bu',

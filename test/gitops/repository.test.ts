@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -7,22 +6,16 @@ import { loadCluster } from '../../src/cluster/load.ts'
 import { connectGit, keepMirror, repositoriesOf } from '../../src/gitops/repository.ts'
 import { root } from '../cli/program.ts'
 import { scratch } from '../runbook/harness.ts'
+import { commitAll } from './repositories.ts'
 
 const { signal } = new AbortController()
 
 /** A repository with one commit, and a way to add another. */
 function repository(): { folder: string; commit(text: string): string } {
   const folder = scratch('repository')
-  const git = (...args: string[]) =>
-    execFileSync('git', ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@example.net', ...args])
-      .toString()
-      .trim()
-  git('init', '-q', '-b', 'main')
   const commit = (text: string) => {
     writeFileSync(join(folder, 'file'), text)
-    git('add', '.')
-    git('commit', '-q', '-m', text)
-    return git('rev-parse', 'HEAD')
+    return commitAll(folder, text)
   }
   commit('one')
   return { folder, commit }
@@ -77,15 +70,38 @@ test('a repository that the cluster itself serves, and one that is away, are tol
     })
   expect(await seen(cluster.inventory, undefined)).toMatchObject({
     state: 'done',
-    output: { repositories: ['https://git.example.net/you/home.git'] },
+    output: { repositories: ['https://git.example.net/you/home.git'], away: [] },
   })
   expect(await seen(cluster.inventory, 'no route')).toMatchObject({
     state: 'done',
+    output: { away: ['https://git.example.net/you/home.git'] },
     warnings: [{ code: 'repository-unreachable', message: expect.stringContaining('no route') }],
   })
   const own = { ...cluster.inventory, hosts: [{ host: 'git.example.net', at: 'forge/ingress.yaml:2:1' }] }
   expect(await seen(own, undefined)).toMatchObject({
     state: 'done',
+    output: { away: ['https://git.example.net/you/home.git'] },
     warnings: [{ code: 'repository-circular', message: expect.stringContaining('forge/ingress.yaml:2:1') }],
   })
+})
+
+test('what comes in the place of a repository that is away depends on the kit and on recover.yaml', async () => {
+  const { folder } = repository()
+  const kit = scratch('kit')
+  const url = 'https://git.example.net/you/home.git'
+  const cluster = loadCluster(join(root, 'examples/home/recover.yaml'))
+  const remedy = async (serve: object | undefined, remote = url) => {
+    const gitops = { ...cluster.entry.gitops, repository: folder, remote, ...(serve ? { serve } : {}) }
+    const seen = await reachRepository.observe({
+      cluster: { ...cluster, entry: { ...cluster.entry, kit, gitops } },
+      git: { refusal: async (asked: string) => (asked === remote ? 'no route' : undefined) },
+      signal,
+    })
+    return seen.state === 'done' ? seen.warnings?.[0]?.remedy : undefined
+  }
+  expect(await remedy(undefined)).toContain('recover render --fill-kit')
+  await keepMirror(folder, kit, signal)
+  expect(await remedy(undefined)).toContain('serve: { address: ADDRESS-OF-THIS-COMPUTER }')
+  expect(await remedy({ address: '192.0.2.2' })).toMatch(/^This run serves .* to Argo CD in its place/)
+  expect(await remedy(undefined, 'ssh://git@git.example.net/you/home.git')).toContain('“By hand”')
 })

@@ -17,7 +17,7 @@ import type { Death } from './harness/recovery.ts'
  * One process's part of a recovery against a real control plane: `node child.js plan|begin|resume FILE LAB FOLDER ONLY DEATH LIMIT
  * PACE`.
  * Runs are kept below XDG_STATE_HOME. With DEATH `first` it ends itself with SIGKILL as soon as it has come a step further:
- * right after an effect, or after a record of the phases in ONLY that says something new. No step takes longer than LIMIT ms.
+ * right after an effect, or after a record of the phases in ONLY that says something new; with `after-effect STEP` there. No step takes longer than LIMIT ms.
  * What it told lies in FOLDER.
  *
  * Exit codes: 0 finished, 4 it stopped with failures, 5 it could not begin.
@@ -43,6 +43,8 @@ const reach: Reach = async (cluster, folder) => {
       ? {}
       : { manifests: (part, signal) => bootstrapManifests(cluster, part, folder.path, signal) }),
     // Real controllers take the time that they take.
+    // In the tests' network nobody answers but who must.
+    asksGit: cluster.entry.gitops.serve !== undefined,
     pace: Number(pace),
     scaleLimit: limitMs => Math.min(limitMs, Number(limit)),
   }
@@ -60,6 +62,7 @@ const session: SessionOptions = {
   lockTimeoutMs: 0,
   program: 'test',
   onPoint(point) {
+    if (death !== '' && point === death) die({ point, records: [] })
     if (death !== 'first') return
     const step = /^after-effect (\S+)/.exec(point)?.[1]
     const seq = /^after record (\d+)/.exec(point)?.[1]

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Connected } from '../../lab/kubernetes/cluster.ts'
 import { type ControlPlane, listens } from './control-plane.ts'
@@ -69,6 +69,18 @@ export class ArgoCd {
       ],
       env,
     })
+  }
+
+  /** As a kubelet brings a ConfigMap to the repo-server: a file for each host whose certificates are trusted. */
+  async mountCertificates(cluster: Connected): Promise<void> {
+    const { body } = await cluster.ask('GET', '/api/v1/namespaces/argocd/configmaps/argocd-tls-certs-cm')
+    const data: Record<string, string> = body.data ?? {}
+    const folder = join(this.controlPlane.folder, 'argocd', 'tls')
+    for (const [host, certificates] of Object.entries(data)) {
+      writeFileSync(join(folder, '..', 'tmp', host), certificates)
+      renameSync(join(folder, '..', 'tmp', host), join(folder, host))
+    }
+    for (const host of readdirSync(folder)) if (data[host] === undefined) rmSync(join(folder, host))
   }
 }
 

@@ -19,8 +19,9 @@ let rendered: string | undefined
  * The example's home with Cilium's own chart and Argo CD's own manifests in the place of what was cut down by hand; in a
  * Git repository of its own. Nothing answers from outside: there is no ingress controller, so no Ingress gets an address.
  * @param volumes how volumes come back; `new` where no NAS is to be asked
+ * @param url from which the repository is read; the folder itself by default
  */
-export function makeHome(volumes: 'new' | 'adopt' = 'new'): KubeHome {
+export function makeHome(volumes: 'new' | 'adopt' = 'new', url?: string): KubeHome {
   const folder = mkdtempSync(join(tmpdir(), 'home-'))
   cpSync('examples/home', folder, { recursive: true })
   const change = (name: string, edit: (text: string) => string) => {
@@ -33,7 +34,7 @@ export function makeHome(volumes: 'new' | 'adopt' = 'new'): KubeHome {
     rmSync(join(folder, 'applications', name, 'ingress.yaml'))
     change(`applications/${name}/kustomization.yaml`, text => text.replace('  - ./ingress.yaml\n', ''))
   }
-  const remote = `file://${folder}`
+  const remote = url ?? `file://${folder}`
   for (const name of readdirSync(join(folder, 'argocd')))
     change(join('argocd', name), text => text.replaceAll('https://git.example.net/you/home.git', remote))
   change('recover.yaml', text =>

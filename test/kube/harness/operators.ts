@@ -44,6 +44,7 @@ export class Operators {
           (await this.hasPod('argocd', 'app.kubernetes.io/name=argocd-application-controller'))
         )
           await this.argocd.start(this.cluster)
+        if (this.argocd.started) await this.argocd.mountCertificates(this.cluster)
       } catch (error) {
         this.stumbles.push(String((error as Error).stack ?? error))
       }

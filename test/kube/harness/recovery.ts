@@ -94,8 +94,8 @@ export interface Death {
 
 /** How one process of a recovery lives. */
 interface Living {
-  /** It is killed as soon as it has come a step further. */
-  death?: 'first'
+  /** It is killed as soon as it has come a step further, or at that point. */
+  death?: 'first' | `after-effect ${string}`
   /** Phases, all when empty. */
   only?: string
   /** What no step may take longer than; 2 minutes by default. */
