@@ -1,4 +1,5 @@
 import type { K0sHost } from '../../src/cluster/k0sctl-file.ts'
+import type { KubernetesReader } from '../../src/kubernetes/kubernetes.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import type { Readers } from '../kit.ts'
 import type { Seen } from './k0s-troubles.ts'
@@ -40,5 +41,28 @@ export function refuseUnreachableApi(seen: readonly Seen[], address: string): vo
     blame: 'network',
     message: `${names} cannot reach the API at ${address}, and could not join; nothing was begun there`,
     remedy: `See what is between them: \`curl -k ${address}/version\` on ${names} must answer (firewall, routes, a name that this cluster itself serves); then run \`recover resume\``,
+  })
+}
+
+/**
+ * What kept workers from joining: of a worker that cannot reach the API, whether anybody can. An API that died meanwhile is
+ * the controllers' matter, and passes; nothing is between it and the worker.
+ */
+export async function whatKeptThemOut(
+  thrown: unknown,
+  kubernetes: Pick<KubernetesReader, 'ready'>,
+): Promise<unknown> {
+  if (!(thrown instanceof Fault) || thrown.code !== 'worker-cannot-reach-api') return thrown
+  // One that refuses us answers.
+  const { ready, why } = await kubernetes.ready().catch(() => ({ ready: true, why: '' }))
+  if (ready) return thrown
+  return new Fault({
+    code: 'api-unreachable',
+    blame: 'network',
+    message: `no worker could join, since the API does not answer this computer either: ${why}`,
+    remedy:
+      'Look at k0scontroller on the controller (journalctl -u k0scontroller); it is asked again by itself',
+    cause: thrown,
+    transient: true,
   })
 }

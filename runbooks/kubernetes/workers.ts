@@ -6,7 +6,7 @@ import { type Readers, step } from '../kit.ts'
 import { applyK0s } from './apply-k0s.ts'
 import { hostOfNode } from './host-of-node.ts'
 import { fetchAccess } from './kubeconfig.ts'
-import { hostsIn, lookAtK0s } from './look-at-k0s.ts'
+import { hostsIn, lookAtK0s, whatKeptThemOut } from './look-at-k0s.ts'
 import { refuseOtherCluster } from './other-cluster.ts'
 import { restoreControlPlane } from './restore.ts'
 
@@ -37,7 +37,11 @@ export const joinWorkers = step({
     // Workers join whom the controllers hand out tokens for.
     for (const { k0s } of await lookAtK0s(act, hostsIn(act.cluster, 'controllers')))
       refuseOtherCluster(output(fetchAccess).clusterUid, k0s.clusterUid, output(whichClusterItWas).clusters)
-    await applyK0s('all', act)
+    try {
+      await applyK0s('all', act)
+    } catch (thrown) {
+      throw await whatKeptThemOut(thrown, act.kubernetes)
+    }
     const restored = outputs(restoreControlPlane).size > 0
     await wait('every machine to register as a node', async () => {
       if (!(await act.kubernetes.ready()).ready) return undefined

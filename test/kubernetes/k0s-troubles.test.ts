@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { refuseTroubles, type Seen, standsStill } from '../../runbooks/kubernetes/k0s-troubles.ts'
+import { refuseUnreachableApi, whatKeptThemOut } from '../../runbooks/kubernetes/look-at-k0s.ts'
 import type { K0sHost } from '../../src/cluster/k0sctl-file.ts'
 import type { K0sState } from '../../src/hosts/k0s-state.ts'
 
@@ -91,4 +92,30 @@ test('what a machine lacks is told by what there is', () => {
     'k0sworker installed, and it is active',
   )
   expect(lacks({ version: 'v1.34.2+k0s.0', service: worker, answersAs: 'worker' })).toBe(undefined)
+})
+
+test('a worker that gets no answer from the API is told from an API that answers nobody', async () => {
+  const cut = () => {
+    try {
+      refuseUnreachableApi([seen('hydrogen', { reachesApi: false })], 'https://192.0.2.11:6443')
+    } catch (thrown) {
+      return thrown
+    }
+    return undefined
+  }
+  const kept = (ready: () => Promise<{ ready: boolean; why: string }>, thrown = cut()) =>
+    whatKeptThemOut(thrown, { ready })
+  const answers = async () => ({ ready: true, why: 'ok' })
+  expect(await kept(answers)).toMatchObject({ code: 'worker-cannot-reach-api', transient: false })
+  expect(await kept(async () => ({ ready: false, why: 'connection refused' }))).toMatchObject({
+    code: 'api-unreachable',
+    message: expect.stringContaining('connection refused'),
+    transient: true,
+  })
+  // Whoever refuses us answers.
+  expect(await kept(() => Promise.reject(new Error('401')))).toMatchObject({
+    code: 'worker-cannot-reach-api',
+  })
+  const other = new Error('another')
+  expect(await kept(answers, other)).toBe(other)
 })
