@@ -3,6 +3,7 @@ import { type Applied, applyAll } from '../../src/kubernetes/apply.ts'
 import { orderForApply } from '../../src/kubernetes/apply-order.ts'
 import { drift } from '../../src/kubernetes/drift.ts'
 import { isLeftTo } from '../../src/kubernetes/field-owners.ts'
+import { inParallel } from '../../src/kubernetes/in-parallel.ts'
 import {
   type KubernetesObject,
   type KubernetesReader,
@@ -43,19 +44,16 @@ export const applyPart = step({
   output: z.strictObject({ objects: z.number() }),
   async observe({ part, cluster, manifests, kubernetes, signal }) {
     const objects = appliedOf(cluster, await manifests(part.name, signal))
-    const open: string[] = []
-    for (const object of objects) {
+    const leftTo = (manager: string) => isLeftTo(manager, part.conflicts)
+    const looked = await inParallel(objects, async object => {
       const live = await kubernetes.get(refOf(object))
-      const leftTo = (manager: string) => isLeftTo(manager, part.conflicts)
-      const differs = live ? drift(object, live, { leftTo }) : []
-      if (!live) open.push(`apply ${showRef(refOf(object))}`)
-      else if (differs.length > 0)
-        open.push(`apply ${showRef(refOf(object))}, which differs in ${fewOf(differs)}`)
-      else {
-        const missing = lacks(live)
-        if (missing !== undefined) open.push(`wait for ${showRef(refOf(object))}: ${missing}`)
-      }
-    }
+      if (!live) return `apply ${showRef(refOf(object))}`
+      const differs = drift(object, live, { leftTo })
+      if (differs.length > 0) return `apply ${showRef(refOf(object))}, which differs in ${fewOf(differs)}`
+      const missing = lacks(live)
+      return missing === undefined ? undefined : `wait for ${showRef(refOf(object))}: ${missing}`
+    })
+    const open = looked.filter(change => change !== undefined)
     for (const proof of proofsOf(cluster, part.name)) {
       const lack = await proofLacks(kubernetes, proof)
       if (lack !== undefined) open.push(`wait for ${part.name} to be proven: ${lack}`)

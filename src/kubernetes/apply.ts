@@ -4,6 +4,7 @@ import { groupsForApply } from './apply-order.ts'
 import { drift } from './drift.ts'
 import { untilEstablished } from './established.ts'
 import { type ConflictPolicy, isLeftTo, withoutFields } from './field-owners.ts'
+import { inParallel } from './in-parallel.ts'
 import { type KubernetesObject, type KubernetesWriter, refOf, showRef } from './kubernetes.ts'
 import { lacks } from './readiness.ts'
 import { FieldConflicts, showConflicts } from './refusal.ts'
@@ -21,10 +22,10 @@ export interface ApplyOptions {
 
 /**
  * Applies objects in the order of their kinds: definitions are established before anything of their kind, webhooks and
- * APIServices come last. Kinds that nobody serves yet wait for the operator that brings them, for which all the rest is
- * applied first. What passes by itself (throttling, a server that restarts, a webhook whose pod comes by a slow line) is
- * tried again for ten minutes, and once for each further object when that did not help; what is refused is told for each
- * object at the end of its group, and not to be asked for again at once.
+ * APIServices come last; a few at a time of those that need not wait for each other. Kinds that nobody serves yet wait for
+ * the operator that brings them, for which all the rest is applied first. What passes by itself (throttling, a server that
+ * restarts, a webhook whose pod comes by a slow line) is tried again for ten minutes, and once for each further object when
+ * that did not help; what is refused is told for each object at the end of its group, and not to be asked for again at once.
  *
  * Throws Fault `objects-refused` for several, `kind-not-brought`, `field-conflict` under the policy `stop`, and what
  * {@link KubernetesWriter.apply} throws.
@@ -37,11 +38,10 @@ export async function applyAll(
   const { note, progress, wait } = options.hands
   const applied: Applied[] = []
   const waiting: KubernetesObject[] = []
-  // A webhook that is away for one object is away for fifty: only the first of them is waited for.
+  // A webhook that is away for one object is away for fifty: only the first few are waited for, together.
   let patient = true
   const put = async (group: readonly KubernetesObject[]) => {
-    const refused: { object: string; fault: Fault }[] = []
-    for (const object of group) {
+    const outcomes = await inParallel(group, async object => {
       const shown = showRef(refOf(object))
       try {
         applied.push(
@@ -56,10 +56,13 @@ export async function applyAll(
           thrown.code === 'wait-timed-out' && thrown.cause instanceof Fault ? thrown.cause : thrown
         // Without the server nothing else will get on either.
         if (fault.code === 'api-unreachable' || fault.code === 'api-unauthorized') throw fault
-        refused.push({ object: shown, fault: await explained(kubernetes, object, fault) })
+        return explained(kubernetes, object, fault)
+      } finally {
+        progress(applied.length, objects.length, 'objects')
       }
-      progress(applied.length, objects.length, 'objects')
-    }
+      return undefined
+    })
+    const refused = outcomes.filter(outcome => outcome !== undefined)
     if (refused.length > 0) throw allRefused(refused)
   }
   const groups = groupsForApply(objects)
@@ -231,14 +234,14 @@ async function whoBrings(kubernetes: KubernetesWriter, all: readonly KubernetesO
     : 'neither a definition of it nor an operator that could bring it is among these objects'
 }
 
-function allRefused(refused: { object: string; fault: Fault }[]): Fault {
+function allRefused(refused: Fault[]): Fault {
   const [only, ...others] = refused
   // Whatever passes by itself was waited for: a step that began again would wait as long once more.
-  if (only && others.length === 0) return only.fault.waitedOut()
+  if (only && others.length === 0) return only.waitedOut()
   return new Fault({
     code: 'objects-refused',
     blame: 'operator',
-    message: `${refused.length} objects were refused: ${refused.map(r => r.fault.message).join('; ')}`,
-    remedy: [...new Set(refused.map(r => r.fault.remedy))].join('; '),
+    message: `${refused.length} objects were refused: ${refused.map(r => r.message).join('; ')}`,
+    remedy: [...new Set(refused.map(r => r.remedy))].join('; '),
   })
 }

@@ -43,8 +43,6 @@ describeKube(
         const onEvent: NonNullable<Parameters<typeof live>[2]>['onEvent'] = event => {
           if (event.code !== 'step-applying' || !/^(kubernetes|bootstrap|applications)\//.test(event.step))
             return
-          // A server that dies between accepting a definition's names and establishing it never does the latter again.
-          if (event.step.startsWith('bootstrap/apply[')) return
           if (seen.has(event.step) || restarting !== undefined) return
           seen.add(event.step)
           restarting = restart().finally(() => {
