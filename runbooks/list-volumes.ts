@@ -166,6 +166,11 @@ function saysOf(
   if (verdict === 'no-claim') return { says: 'no source says whose claim it was' }
   if (strategy === 'new' && isShare(protocol) && luns[0]?.sources.includes('git'))
     return { says: 'is left to Git, whose PersistentVolume leads to its share' }
+  if (strategy === 'new' && luns[0]?.sources.includes('git'))
+    return {
+      says: `nothing: it is to begin empty, and Git gives it ${luns[0].lun}`,
+      question: `Does ${claim} begin empty? Then take its PersistentVolume out of Git; if its data is wanted, say \`adopt\` for it in recover.yaml (volumes)`,
+    }
   if (strategy === 'new') return { says: 'begins empty, as told' }
   if (strategy === 'restore') return { says: 'is restored from its backup, as told' }
   const share = isShare(protocol)

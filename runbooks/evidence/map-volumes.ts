@@ -100,6 +100,17 @@ export const mapTheVolumes = step({
           .join('; '),
         shareRemedy,
       )
+    if (map.boundByGit.length > 0)
+      return blocked(
+        'git-names-old-disk',
+        map.boundByGit
+          .map(
+            ({ claim, lun }) =>
+              `recover.yaml says \`new\` for ${claim}, and a PersistentVolume in Git gives it the LUN ${lun.name} (${lun.uuid}): it would not begin empty, and nobody would keep an old machine from writing to that LUN`,
+          )
+          .join('; '),
+        'Say `adopt` for it in recover.yaml (volumes) if that data is wanted; if it is not, take the PersistentVolume, and volumeName of the claim, out of Git',
+      )
     if (map.homeless.length > 0)
       return blocked(
         'volume-without-disk',

@@ -1,5 +1,7 @@
 import type { Cluster } from '../../src/cluster/load.ts'
+import type { Strategy } from '../../src/cluster/schema.ts'
 import { cloneName, type NasDescription, type NasReader } from '../../src/nas/nas.ts'
+import { isShare, protocolOf } from '../../src/volumes/protocol.ts'
 
 /** How many volumes are measured at once, each by a clone that goes again: as many as the NAS is asked things at once. */
 const measuredAtOnce = 4
@@ -19,13 +21,14 @@ export interface Room {
 export async function roomOnNas(
   nas: NasReader,
   limits: NasDescription['limits'],
-  { inventory, strategy }: Pick<Cluster, 'inventory' | 'strategy'>,
+  { inventory, entry, strategy }: Pick<Cluster, 'inventory' | 'entry' | 'strategy'>,
   run: string,
 ): Promise<{ luns: Room; targets: Room; lacks: string[] }> {
   const [luns, targets] = [await nas.luns(), await nas.targets()]
-  const strategies = inventory.claims.map(c => strategy(c.id))
-  const lasting = strategies.filter(s => s !== 'adopt').length
-  const passing = Math.min(measuredAtOnce, strategies.filter(s => s !== 'new' && s !== 'restore').length)
+  const shares = new Set((await nas.shares()).map(s => s.uuid))
+  const made = inventory.claims.map(claim => lunsFor(claim, strategy(claim.id), { inventory, entry }, shares))
+  const lasting = made.filter(m => m.lasting).length
+  const passing = Math.min(measuredAtOnce, made.filter(m => m.passing).length)
   const own = luns.filter(l => l.name.startsWith(cloneName(run, '')) || l.name.endsWith(`-${run}`)).length
   const wanted = Math.max(0, lasting + passing - own)
   const rooms = {
@@ -42,6 +45,27 @@ export async function roomOnNas(
         `${used} of ${most} ${what === 'luns' ? 'LUNs' : what} are in use, and up to ${wanted} more are made (${lasting} for good, ${passing} for a while)`,
     ),
   }
+}
+
+/**
+ * Whether a claim gets a new LUN, and whether its old disk is one that is measured by a clone. Shares take the place of
+ * neither; where Git does not say what its data is on, its class does.
+ */
+function lunsFor(
+  claim: Cluster['inventory']['claims'][number],
+  strategy: Strategy,
+  { inventory, entry }: Pick<Cluster, 'inventory' | 'entry'>,
+  shares: ReadonlySet<string>,
+): { lasting: boolean; passing: boolean } {
+  const stated = inventory.volumes.find(v => v.claim === claim.id || v.name === claim.volume)
+  const made = inventory.storageClasses.find(c => c.name === claim.storageClass)
+  const toShare = isShare(protocolOf(made?.parameters))
+  const named = entry.luns?.[claim.id] ?? stated?.handle
+  const fromShare = named === undefined ? toShare : shares.has(named)
+  if (strategy === 'new' || strategy === 'restore')
+    return { lasting: !toShare && !(strategy === 'new' && fromShare), passing: false }
+  const lasting = strategy === 'clone' ? !fromShare : strategy !== 'adopt' && !toShare
+  return { lasting, passing: !fromShare }
 }
 
 async function began(nas: NasReader, luns: { uuid: string }[], run: string): Promise<boolean> {

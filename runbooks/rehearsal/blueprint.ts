@@ -124,7 +124,8 @@ function disksOf(
     const volume = inventory.volumes.find(v => v.claim === claim.id || v.name === claim.volume)
     const named = inventory.storageClasses.find(c => c.name === claim.storageClass)
     // What is copied may come from elsewhere than where its class makes volumes now.
-    const made = strategy(claim.id) === 'adopt' ? protocolOf(named?.parameters) : undefined
+    const stays = strategy(claim.id) === 'adopt' || strategy(claim.id) === 'clone'
+    const made = stays ? protocolOf(named?.parameters) : undefined
     const protocol = protocolOf(volume?.attributes) ?? made
     // One that begins empty has none; a share that Git itself leads to is there whatever is said of the claim.
     if (strategy(claim.id) === 'new' && !(volume && isShare(protocol))) return []

@@ -7,6 +7,7 @@ import { jobState, runJob } from '../../src/volumes/jobs.ts'
 import { diskHolding, type MappedVolume } from '../../src/volumes/map.ts'
 import { copyJob, persistentVolumeClaim } from '../../src/volumes/objects.ts'
 import { parseCopyVerdict } from '../../src/volumes/programs.ts'
+import { isShare, protocolOf } from '../../src/volumes/protocol.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
 import { type Readers, step, type Writers } from '../kit.ts'
 import { fenceVolume } from '../protect/fence.ts'
@@ -66,7 +67,7 @@ export const copyVolume = step({
 export async function lookAtCopy(
   volume: MappedVolume,
   into: string,
-  { kubernetes, run }: Pick<Readers, 'kubernetes' | 'run'>,
+  { cluster, kubernetes, run }: Pick<Readers, 'cluster' | 'kubernetes' | 'run'>,
 ): Promise<Observation<z.infer<typeof copiedDisk>>> {
   const { namespace, jobs } = sourceOf(volume, run)
   const binding = await bindingOf(kubernetes, into)
@@ -81,8 +82,18 @@ export async function lookAtCopy(
     )
   return due(
     ...(binding.state === 'bound' ? [] : [`make a new disk for ${volume.claim}`]),
-    `copy every file in the Job ${namespace}/${jobs.copy} and compare both`,
+    `copy every file in the Job ${namespace}/${jobs.copy} and compare both${limitsOf(volume, cluster)}`,
   )
+}
+
+/** What a copy to a share cannot bring along, as the end of a sentence: said before anything is copied. */
+function limitsOf({ claim, storageClass }: MappedVolume, { entry, inventory }: Readers['cluster']): string {
+  const given = entry.giveUp?.[claim] ?? []
+  if (given.length > 0) return `, without ${given.join(' and ')}, which recover.yaml gives up`
+  const parameters = inventory.storageClasses.find(c => c.name === storageClass)?.parameters
+  return isShare(protocolOf(parameters))
+    ? '; the class makes shares, which carry no ACLs and no attributes (capabilities among them): the first file that has any ends the copy, unless recover.yaml gives them up (giveUp)'
+    : ''
 }
 
 /**
@@ -107,7 +118,8 @@ export async function copyInto(
       },
     ),
   )
-  const job = copyJob(jobs.copy, namespace, source, name, run.id, labels, cluster.jobImage)
+  const without = cluster.entry.giveUp?.[volume.claim]
+  const job = copyJob(jobs.copy, namespace, source, name, run.id, labels, cluster.jobImage, without)
   const storageClass = await kubernetes.get({
     apiVersion: 'storage.k8s.io/v1',
     kind: 'StorageClass',

@@ -353,6 +353,7 @@ function crossChecks(
   const named = [
     ...Object.keys(entry.volumes).map(claim => ['volumes', claim] as const),
     ...Object.keys(entry.luns ?? {}).map(claim => ['luns', claim] as const),
+    ...Object.keys(entry.giveUp ?? {}).map(claim => ['giveUp', claim] as const),
     ...Object.keys(entry.backups ?? {}).map(claim => ['backups', claim] as const),
   ]
   for (const [where, claim] of named)

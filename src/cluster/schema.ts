@@ -201,6 +201,12 @@ export const clusterFile = z
     copyOn: text
       .optional()
       .describe('Host that copies what comes back by host-copy; the last one in k0sctl.yaml by default'),
+    giveUp: z
+      .record(text, z.array(z.enum(['acls', 'attributes'])).min(1))
+      .optional()
+      .describe(
+        'What a claim’s files may lose where they are copied to a share of NFS, which does not carry it: namespace/claim to acls, attributes',
+      ),
     luns: z
       .record(text, text)
       .optional()

@@ -1,5 +1,5 @@
 import { Fault } from '../runbook/fault.ts'
-import { copyRefusals } from './programs.ts'
+import { copyRefusals, givable } from './programs.ts'
 
 /** What an end of the copying program means for a claim; undefined where the code is no word of its own. */
 export function copyFault(claim: string, exitCode: number, said: string): Fault | undefined {
@@ -21,6 +21,13 @@ export function copyFault(claim: string, exitCode: number, said: string): Fault 
         message,
         remedy:
           'Make room: let the claim ask for more in Git and expand it, or free space on the NAS; then run `recover resume`, which goes on where it stopped',
+      })
+    case copyRefusals.attributesRefused:
+      return new Fault({
+        code: 'copy-loses-attributes',
+        blame: 'operator',
+        message,
+        remedy: `Look in the log of the copy which files have ACLs or attributes. If they may be lost, say so in recover.yaml: \`giveUp: { ${claim}: [${givable.join(', ')}] }\`; if not, let the claim have a class of LUNs. Then run \`recover resume\``,
       })
     case copyRefusals.incomplete:
     case copyRefusals.differs:

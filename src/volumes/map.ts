@@ -68,6 +68,8 @@ export interface VolumeMap {
     protocol: Protocol | undefined
     share: KnownShare
   }[]
+  /** Claims that are told to begin empty, and that a PersistentVolume in Git would bind to a LUN with data, fenced by nobody. */
+  boundByGit: { claim: string; lun: KnownLun }[]
   /** Claims that need their data and for which no source names a disk. */
   homeless: string[]
   /** LUNs, and shares of the CSI driver, that no claim owns. */
@@ -85,7 +87,7 @@ export function mapVolumes(
   /** Shares of the NAS, which are there and are no LUNs. */
   shares: readonly KnownShare[] = [],
 ): VolumeMap {
-  const map: VolumeMap = { volumes: [], open: [], onShares: [], homeless: [], ownerless: [] }
+  const map: VolumeMap = { volumes: [], open: [], onShares: [], boundByGit: [], homeless: [], ownerless: [] }
   const rows = listVolumes(sources, new Set([...luns, ...shares].map(d => d.uuid)))
   const rowOf = new Map(rows.map(r => [r.claim, r]))
   const lunOf = new Map(luns.map(l => [l.uuid, l]))
@@ -103,6 +105,8 @@ export function mapVolumes(
     const share = named && shareOf.get(named.lun)
     if (claim.strategy === 'new' && share && named.sources.includes('git'))
       map.volumes.push({ ...common, leftToGit: share.name, sources: [] })
+    else if (claim.strategy === 'new' && lun && named.sources.includes('git'))
+      map.boundByGit.push({ claim: claim.id, lun })
     else if (claim.strategy === 'new' || claim.strategy === 'restore')
       map.volumes.push({ ...common, sources: [] })
     else if (row?.verdict === 'contradiction' || row?.verdict === 'one-source') map.open.push(row)

@@ -139,8 +139,11 @@ export function copyJob(
   run: string,
   labels: Record<string, string>,
   image: string,
+  /** What of its files the person gives up. */
+  without: readonly string[] = [],
 ): KubernetesObject {
-  return job(name, namespace, labels, image, copyProgram, { RUN: run }, [
+  const environment = { RUN: run, ...(without.length > 0 ? { WITHOUT: without.join(' ') } : {}) }
+  return job(name, namespace, labels, image, copyProgram, environment, [
     { path: '/src', claim: from, readOnly: true },
     { path: '/dst', claim: to, readOnly: false },
   ])

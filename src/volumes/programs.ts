@@ -12,6 +12,7 @@ export const copyRefusals = {
   destinationFull: 45,
   keepsFailing: 46,
   destinationTooSmall: 47,
+  attributesRefused: 48,
 } as const
 
 /** Exit code of {@link measureProgram} when a file could not be read: a hash of the rest would prove nothing. */
@@ -41,19 +42,26 @@ bytes=$(list | xargs -0 -r stat -c %s | awk '{ sum += $1 } END { printf "%.0f", 
 rm "$sums"
 printf '{"files":%d,"bytes":%d,"sha256":"%s"}' "$files" "$bytes" "$sum" > /dev/termination-log`
 
+/** What of a file a person may give up where its destination does not carry it: words of WITHOUT in the environment. */
+export const givable = ['acls', 'attributes'] as const
+
 /** Everything of a file but its birth, holes included; what is the file system's own, or ours, is left out. */
-const everything = '-aHAXS --numeric-ids --exclude=/lost+found --exclude=/.recover-copy --no-human-readable'
+const everything = '$kinds --numeric-ids --exclude=/lost+found --exclude=/.recover-copy --no-human-readable'
 
 /**
  * Copies SRC to DST (/src and /dst, unless the environment says otherwise) and compares both in a second pass: contents by
  * checksum, owners, modes, times, links and attributes, with rsync's own counts as the verdict. Refuses an empty source and
  * a destination that holds anything but this run's own unfinished copy: nothing is ever deleted from data that we did not
  * write. What rsync says of a torn line or a full disk (exits 10, 11, 12, 30, 35) is tried again, three times; files that
- * could not be read or vanished (23, 24) are errors: a clone loses nothing. Its log tells how far it is.
+ * could not be read or vanished (23, 24) are errors: a clone loses nothing. ACLs and attributes that the destination does
+ * not take (NFS) are told apart from these: they are left out only where WITHOUT names them. Its log tells how far it is.
  */
 export const copyProgram = `set -u
 export LC_ALL=C
 src=\${SRC:-/src} dst=\${DST:-/dst}
+kinds=-aHS
+case " \${WITHOUT:-} " in *' acls '*) ;; *) kinds=\${kinds}A ;; esac
+case " \${WITHOUT:-} " in *' attributes '*) ;; *) kinds=\${kinds}X ;; esac
 say() { printf '%s' "$1" > "\${VERDICT:-/dev/termination-log}"; }
 end() { say "$2"; rm -rf "$work"; exit "$1"; }
 content() { ls -A "$1" | grep -vx lost+found || true; }
@@ -93,7 +101,9 @@ while :; do
   stale='--delete --delete-after'
   case $code in
     0) break ;;
-    23 | 24) end ${copyRefusals.incomplete} "files could not be copied (rsync $code): $said" ;;
+    23 | 24)
+      if grep -Eiq '(acl|attr).*(not supported|EOPNOTSUPP)' "$errors"; then end ${copyRefusals.attributesRefused} "the destination does not take what files have beside their mode and owner: $said"; fi
+      end ${copyRefusals.incomplete} "files could not be copied (rsync $code): $said" ;;
     10 | 11 | 12 | 30 | 35)
       torn=yes
       if [ $tries -gt 3 ]; then

@@ -7,7 +7,8 @@ import { connectedNas } from './connected-nas.ts'
 
 const clusterOf = (...strategies: Strategy[]) =>
   ({
-    inventory: { claims: strategies.map((_, i) => ({ id: `ns/${i}` })) },
+    inventory: { claims: strategies.map((_, i) => ({ id: `ns/${i}` })), volumes: [], storageClasses: [] },
+    entry: {},
     strategy: (claim: string) => strategies[Number(claim.slice(3))],
   }) as unknown as Cluster
 const limits = (luns: number, targets: number) => ({ luns, targets, snapshotsPerLun: 256 })
@@ -40,4 +41,40 @@ test('what the run made already needs no more room, and a run that began is not 
   expect(await lacks('r2', 4)).toHaveLength(2)
   await writer.takeSnapshot(lun.uuid, 'recover-r2', '')
   expect(await lacks('r2', 4)).toEqual([])
+})
+
+test('a claim on a share takes the place of no LUN, nor does one that gets a share', async () => {
+  const { reader, lun } = await connectedNas(({ nas }) => {
+    nas.shares = [
+      {
+        uuid: 'share',
+        pv: 'pvc-share',
+        claim: 'ns/0',
+        sizeBytes: 2 ** 30,
+        clients: ['192.0.2.11'],
+        files: {},
+      },
+    ]
+  })
+  const wanted = async (strategy: Strategy, protocol: string, from?: string) => {
+    const cluster = {
+      inventory: {
+        claims: [{ id: 'ns/0', storageClass: 'nas' }],
+        storageClasses: [{ name: 'nas', parameters: { protocol } }],
+        volumes: from === undefined ? [] : [{ name: 'pvc-0', claim: 'ns/0', handle: from }],
+      },
+      entry: {},
+      strategy: () => strategy,
+    } as unknown as Cluster
+    return (await roomOnNas(reader, limits(9, 9), cluster, 'r1')).luns.wanted
+  }
+  for (const strategy of ['adopt', 'clone', 'copy', 'restore', 'new'] as const)
+    expect([strategy, await wanted(strategy, 'nfs'), await wanted(strategy, 'nfs', 'share')]).toEqual([
+      strategy,
+      0,
+      0,
+    ])
+  // From a share to a LUN: one for good; from a LUN to a share: one for as long as it is measured.
+  expect([await wanted('copy', 'iscsi', 'share'), await wanted('copy', 'nfs', lun.uuid)]).toEqual([1, 1])
+  expect([await wanted('clone', 'nfs', lun.uuid), await wanted('new', 'iscsi', 'share')]).toEqual([2, 0])
 })

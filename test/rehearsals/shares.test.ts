@@ -116,7 +116,7 @@ test.for([
     const { strategy, writers } = how
     const home = homeOf(context)
     withPhotosOnNfs(home)
-    withVolumeInGit(home, { own: strategy === 'adopt' })
+    withVolumeInGit(home, { own: strategy !== 'clone' })
     bring(home, strategy)
     const run = await rehearseAt(home)
     expect([failuresOf(run), run.result?.state]).toEqual([{}, 'finished'])
@@ -125,7 +125,7 @@ test.for([
       evidence: expect.stringContaining('let nobody in; who has it mounted DSM does not tell'),
     })
     expect(of('volumes/verify[photos/library]')).toMatchObject({
-      evidence: expect.stringMatching(/^photos\/library holds the same 2 files as before, sha256 /),
+      evidence: expect.stringMatching(/^photos\/library holds the same 4 files as before, sha256 /),
     })
     const world = World.open(labFolder(home))
     const nas = world.read<NasState>('nas')!
@@ -141,3 +141,24 @@ test.for([
     expect(readdirSync(world.path('nas', 'shares'))).toHaveLength(shares.length)
   },
 )
+
+test('what was on a LUN is copied to a share, and what that cannot carry is said before', async context => {
+  const home = homeOf(context)
+  withPhotosOnNfs(home)
+  bring(home, 'copy')
+  const lun = '00000000-0000-4000-8000-000000000002'
+  appendFileSync(home.file, `luns: { photos/library: ${lun} }\n`)
+  const dueOf = async () => {
+    const planned = await rehearseAt(home)
+    expect([failuresOf(planned), planned.result?.state]).toEqual([{}, 'finished'])
+    return JSON.stringify(
+      recordsNow().find(r => r.kind === 'intent' && r.step === 'volumes/copy[photos/library]'),
+    )
+  }
+  expect(await dueOf()).toContain('the first file that has any ends the copy')
+  const world = World.open(labFolder(home))
+  const { shares = [] } = world.read<NasState>('nas')!
+  const filesOf = (disk: string) => measureFolder(world.path('nas', disk))
+  expect(shares).toHaveLength(1)
+  expect(filesOf(`shares/${shares[0]?.uuid}`)).toEqual(filesOf(`luns/${lun}`))
+})

@@ -163,3 +163,18 @@ test('a share that is gone is a contradiction, and so is one that somebody calls
     ['grafana/data', 'contradiction', 'share is a LUN according to git, and a share according to nas'],
   ])
 })
+
+test('what is to begin empty is not bound by Git to a LUN with data', () => {
+  const map = (...sources: VolumeSource[]) => mapVolumes([{ ...claims[0]!, strategy: 'new' }], sources, luns)
+  expect(map(source('git', {}))).toMatchObject({
+    volumes: [],
+    boundByGit: [{ claim: 'grafana/data', lun: { uuid: 'old' } }],
+  })
+  // The NAS alone binds nothing, and neither does what Git has no more, or what is not there.
+  for (const bindsNothing of [
+    source('nas', {}),
+    source('git', { deleted: true }),
+    source('git', { lun: 'gone' }),
+  ])
+    expect(map(bindsNothing)).toMatchObject({ volumes: [{ strategy: 'new' }], boundByGit: [] })
+})

@@ -437,6 +437,56 @@ exec ${rsync} "$@"`,
     })
   })
 
+  test.skipIf(!rsync)(
+    'what a destination does not take is told, and left out only where that is said',
+    () => {
+      // In a mount namespace of its own, onto a file system that has neither ACLs nor attributes, as NFS has none.
+      const copyToBare = (without: string) => {
+        const log = join(scratch('log'), 'log')
+        const script = Object.entries({ '/src': from, '/dst': to, '/dev/termination-log': log }).reduce(
+          (text, [a, b]) => text.replaceAll(a, b),
+          copyProgram,
+        )
+        const { status } = spawnSync(
+          'unshare',
+          [
+            '--mount',
+            '--map-root-user',
+            'sh',
+            '-c',
+            `mount -t ramfs bare ${to} || exit 99\nsh -c "$PROGRAM"`,
+          ],
+          {
+            env: {
+              // It does not tell its room either.
+              PATH: standing({ df: 'printf "header\\nbare 9 0 9999999 0%% /\\n"' }),
+              RUN: 'run-1',
+              PAUSE: '0',
+              PROGRAM: script,
+              ...(without ? { WITHOUT: without } : {}),
+            },
+          },
+        )
+        return { code: status, message: existsSync(log) ? readFileSync(log, 'utf8') : '' }
+      }
+      write(from, { plain: 'a', marked: 'b' })
+      if (!setAttribute(join(from, 'marked')) || [null, 1, 99].includes(copyToBare('').code)) {
+        process.stdout.write('skipped: a destination without attributes: no setfattr, or no mounts here\n')
+        return
+      }
+      const refused = copyToBare('')
+      expect(refused.code).toBe(copyRefusals.attributesRefused)
+      expect(refused.message).toMatch(
+        /does not take what files have beside their mode and owner: rsync: .*xattr/,
+      )
+      expect(copyToBare('acls').code).toBe(copyRefusals.attributesRefused)
+      expect(parseCopyVerdict(copyToBare('attributes').message)).toMatchObject({ files: 2 })
+      // Where nothing has any, nothing is asked.
+      rmSync(join(from, 'marked'))
+      expect(parseCopyVerdict(copyToBare('').message)).toMatchObject({ files: 1 })
+    },
+  )
+
   test.skipIf(!rsync)('tells a disk that is full from a line that is torn', () => {
     write(from, { data: 'x' })
     expect(copy(failing(11, 9, 'rsync: write failed on data: No space left on device (28)'))).toMatchObject({
