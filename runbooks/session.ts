@@ -8,7 +8,12 @@ import { openEventLog } from '../src/runbook/event-log.ts'
 import type { EventSink } from '../src/runbook/events.ts'
 import { type Execution, execute } from '../src/runbook/execute.ts'
 import { Fault } from '../src/runbook/fault.ts'
-import { createJournal, type JournalOptions, reopenJournal } from '../src/runbook/journal.ts'
+import {
+  createJournal,
+  type JournalOptions,
+  type NumberedRecord,
+  reopenJournal,
+} from '../src/runbook/journal.ts'
 import { takeLock } from '../src/runbook/lock.ts'
 import type { Plan } from '../src/runbook/plan.ts'
 import { claims, type RecordBody, readJournal } from '../src/runbook/replay.ts'
@@ -41,7 +46,10 @@ export interface SessionOptions {
   lockTimeoutMs: number
   /** Version of this program. */
   program: string
-  /** Called around every record and every effect; tests end the process here. */
+  /**
+   * Called around every record (`before record 12 intent hosts/install-flatcar[lithium]`, `after …`) and every effect
+   * (`before-effect hosts/install-flatcar[lithium]`, `after-effect …`); tests end the process here.
+   */
   onPoint?: (point: string) => void
 }
 
@@ -244,10 +252,18 @@ async function work(
   }
 }
 
+/** What a record is and what it is about: `intent hosts/install-flatcar[lithium]`. */
+function titleOf(record: NumberedRecord): string {
+  const about = 'step' in record ? record.step : 'name' in record ? record.name : undefined
+  return about === undefined ? record.kind : `${record.kind} ${about}`
+}
+
 function journalOptions(mask: Secrets['mask'], { onPoint }: SessionOptions): JournalOptions {
   return {
     mask: record => mask.json(record),
-    ...(onPoint ? { onPoint: (point, seq) => onPoint(`${point} record ${seq}`) } : {}),
+    ...(onPoint
+      ? { onPoint: (point, record) => onPoint(`${point} record ${record.seq} ${titleOf(record)}`) }
+      : {}),
   }
 }
 

@@ -23,11 +23,14 @@ export interface Journal {
   close(): Promise<void>
 }
 
+/** A record that is about to become a line. */
+export type NumberedRecord = RecordBody & { seq: number; at: string }
+
 export interface JournalOptions {
   /** Removes secrets from a record before it becomes a line. */
   mask?: <T>(record: T) => T
-  /** Called around every write with the sequence number; tests end the process here. */
-  onPoint?: (point: 'before' | 'after', seq: number) => void
+  /** Called around every write for each record in it; tests end the process here. */
+  onPoint?: (point: 'before' | 'after', record: NumberedRecord) => void
 }
 
 /**
@@ -35,11 +38,12 @@ export interface JournalOptions {
  * run which was killed before it began leaves nothing to stumble over.
  */
 export function createJournal(path: string, first: RecordBody, options: JournalOptions = {}): Journal {
-  const text = seal({ seq: 1, at: new Date().toISOString(), ...first }, options)
+  const record: NumberedRecord = { seq: 1, at: new Date().toISOString(), ...first }
+  const text = seal(record, options)
   const hash = chain('', text)
   const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
   const fd = guarded(path, () => {
-    options.onPoint?.('before', 1)
+    options.onPoint?.('before', record)
     const opened = openSync(
       own,
       constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_APPEND | dsync,
@@ -56,7 +60,7 @@ export function createJournal(path: string, first: RecordBody, options: JournalO
     } finally {
       unlinkSync(own)
     }
-    options.onPoint?.('after', 1)
+    options.onPoint?.('after', record)
     return opened
   })
   return appender(path, fd, 1, hash, options)
@@ -131,7 +135,7 @@ function appender(
     writing = true
     const batch = queue
     queue = []
-    if (options.onPoint) for (const { record } of batch) options.onPoint('before', record.seq)
+    if (options.onPoint) for (const { record } of batch) options.onPoint('before', record)
     const bytes = Buffer.from(batch.length === 1 ? batch[0]!.line : batch.map(w => w.line).join(''))
     const began = performance.now()
     const write = usualMs < longFlushMs ? writeWholeAtOnce : writeWhole
@@ -142,7 +146,7 @@ function appender(
         for (const waiting of batch) waiting.reject(broken)
       } else
         for (const { record, resolve } of batch) {
-          options.onPoint?.('after', record.seq)
+          options.onPoint?.('after', record)
           resolve(record)
         }
       flush()

@@ -25,7 +25,7 @@ test('a checkpoint and the intent that follows it share one flush, and no effect
     readers,
     writers,
     {
-      journalOptions: { onPoint: (point, seq) => points.push(`${point} ${seq}`) },
+      journalOptions: { onPoint: (point, { seq }) => points.push(`${point} ${seq}`) },
       onPoint: (point, step) => points.push(`${point} ${step}`),
     },
   )

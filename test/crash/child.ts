@@ -20,8 +20,10 @@ import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 
 /**
  * One process's part of a rehearsal, for the crash tests: `node child.js rehearse|resume|plan FOLDER POINT HOME [PHASE]`. Runs
- * are kept below XDG_STATE_HOME. Ends itself with SIGKILL at POINT: `#N` is the N-th point that it meets, other text names one
- * (`before record 12`, `after-effect hosts/install-flatcar[lithium]`), nothing lets it run to its end. The part `sync` gives
+ * are kept below XDG_STATE_HOME. Ends itself with SIGKILL at POINT, one or several a line each, whichever it meets first: `#N` is
+ * the N-th point that it meets, other text names one by what it is, not by when it comes, since steps run side by side
+ * (`after intent hosts/install-flatcar[lithium]`, `after-effect hosts/install-flatcar[lithium]`, `after note
+ * kubernetes/workers (3)`, its third in this life); nothing lets it run to its end. The part `sync` gives
  * the claims that stand in the place of PHASE new disks in the cluster of the newest whole run, or goes on with that, while
  * that run's lab is up. What it met and
  * what it told lies in FOLDER afterwards, one line each, whole up to the very point where it died.
@@ -29,7 +31,9 @@ import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
  * Exit codes: 0 finished, 3 there is no run to go on with, 4 it stopped with failures, 5 it could not begin.
  */
 const [part = 'rehearse', folder = '', last = '', home = '', phase] = process.argv.slice(2)
+const deaths = new Set(last.split('\n').filter(Boolean))
 let met = 0
+const times = new Map<string, number>()
 const never = new AbortController().signal
 const told = new Map<string, number>()
 /** Written at once, since the next thing may be the end; a file stays open, since there are hundreds of lines. */
@@ -49,8 +53,12 @@ const session: RehearsalOptions = {
   faults: [],
   onPoint(point) {
     met += 1
-    tell('points', point)
-    if (last === point || last === `#${met}`) process.kill(process.pid, 'SIGKILL')
+    const what = point.replace(/ record \d+/, '')
+    const nth = (times.get(what) ?? 0) + 1
+    times.set(what, nth)
+    const name = nth === 1 ? what : `${what} (${nth})`
+    tell('points', name)
+    if (deaths.has(name) || deaths.has(`#${met}`)) process.kill(process.pid, 'SIGKILL')
   },
 }
 

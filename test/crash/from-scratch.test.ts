@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest'
-import { crash, forEach, type Golden, rehearseWhole } from './expedition.ts'
+import { crash, dieAtEach, forEach, type Golden, rehearseWhole } from './expedition.ts'
 import { judge } from './judge.ts'
 import { lookOnly } from './look-only.ts'
 import { Place } from './place.ts'
@@ -17,22 +17,20 @@ test('killed at any point and resumed by a new process, the run ends in the same
   const { points, distinct } = golden
   expect(points.length).toBeGreaterThan(300)
   expect(distinct.length).toBeGreaterThan(150)
-  const wrong: Record<string, string[]> = {}
-  let unmet = 0
   let planned = 0
-  await forEach([...distinct.keys()], atOnce, async i => {
-    const point = distinct[i] ?? ''
-    const meanwhile = i % 10 === 7 ? lookOnly : undefined
-    const result = await crash(golden, point, meanwhile)
-    if (result.unmet) unmet += 1
-    else if (meanwhile) planned += 1
-    if (result.wrong.length > 0) wrong[point] = result.wrong
+  const { wrong, unmet, runs } = await dieAtEach(distinct, atOnce, those => crash(golden, those), {
+    points: distinct.filter((_, i) => i % 10 === 7),
+    die: those =>
+      crash(golden, those, async place => {
+        planned += 1
+        return lookOnly(place)
+      }),
   })
   process.stdout.write(
-    `from scratch: ${distinct.length} distinct of ${points.length} crash points, ${distinct.length - unmet} killed with SIGKILL and resumed; at ${planned} of them a plan was made before, which changed nothing\n`,
+    `from scratch: ${distinct.length} distinct of ${points.length} crash points, ${distinct.length - unmet.length} killed with SIGKILL and resumed, in ${runs} runs; at ${planned} of them a plan was made before, which changed nothing\n`,
   )
   expect(wrong).toEqual({})
-  expect(unmet).toBeLessThan(10)
+  expect(unmet.length).toBeLessThan(10)
   expect(planned).toBeGreaterThanOrEqual(15)
 })
 
@@ -40,11 +38,11 @@ test('killed again and again, a little further each time, it still gets there', 
   const place = new Place()
   let lives = 1
   try {
-    let end = await place.live('rehearse', '#4')
+    let end = await place.live('rehearse', ['#4'])
     for (let at = 5; end === 'SIGKILL'; at += 1) {
       lives += 1
       expect(lives).toBeLessThan(200)
-      end = await place.live('resume', `#${at}`)
+      end = await place.live('resume', [`#${at}`])
     }
     expect(end, place.complaints).toBe(0)
     expect(judge(place, golden.world)).toEqual([])
@@ -60,11 +58,11 @@ test('with the process of its lab killed, too, a run goes on in the world that l
   const spread = [0.1, 0.3, 0.5, 0.7, 0.9].map(part => points[Math.floor(points.length * part)] ?? '')
   const wrong: Record<string, string[]> = {}
   await forEach(spread, atOnce, async point => {
-    const result = await crash(golden, point, async place => {
+    const { unmet, wrong: found } = await crash(golden, [point], async place => {
       place.killLab()
       return []
     })
-    if (result.unmet || result.wrong.length > 0) wrong[point] = result.wrong
+    if (unmet.length > 0 || found.length > 0) wrong[point] = found
   })
   expect(wrong).toEqual({})
 })
@@ -80,7 +78,7 @@ test('with its lab killed under its hands, a run says what is amiss, and resumin
       await place.met(at)
       place.killLab()
       const first = await end
-      const last = first === 0 ? 0 : await place.toTheEnd()
+      const last = first === 0 ? 0 : await place.goOn()
       const found = last === 0 ? judge(place, golden.world, { mayFail: true }) : [place.complaints]
       // 4: it stopped with failures that it names. Anything else would be a program that broke.
       if (first !== 4) found.push(`the run ended with ${first}`)

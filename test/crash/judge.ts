@@ -21,20 +21,20 @@ export function judge(place: Place, goal: ComparableWorld, { mayFail = false } =
   ]
 }
 
-/** A disk is written once; twice only where the first attempt was announced and never seen to finish, and that was told. */
+/** A disk is written once; once more for each attempt that was announced and never seen to finish, if that was told. */
 function judgeWrites(world: ComparableWorld, records: JournalRecord[], events: RunEvent[]): string[] {
   return Object.entries(world.writes).flatMap(([host, writes]) => {
     const step = `${install}[${host}]`
     const intents = records.filter(r => r.kind === 'intent' && r.step === step).length
-    const told = events.some(e => e.code === 'step-repeating' && e.step === step)
-    const allowed = intents === 2 && told ? [1, 2] : [1]
-    return allowed.includes(writes)
+    const told = events.filter(e => e.code === 'step-repeating' && e.step === step).length
+    return writes >= 1 && writes <= Math.min(intents, told + 1)
       ? []
       : [`the disk of ${host} was written ${writes} times (${intents} intents)`]
   })
 }
 
-function judgeJournal(records: JournalRecord[], events: RunEvent[]): string[] {
+/** What the records of all processes of a run say that must not be; `events` are what they told meanwhile. */
+export function judgeJournal(records: JournalRecord[], events: RunEvent[]): string[] {
   const wrong: string[] = []
   const begun = new Set<string>()
   const over = new Set<string>()

@@ -42,14 +42,24 @@ export class Place {
     this.what = what
   }
 
-  /** Lets one process live; with `point` it dies there at the latest. */
-  live(part: 'rehearse' | 'resume' | 'plan', point = ''): Promise<End> {
-    return this.begin(part, point).end
+  /** Lets one process live; it dies at the first of the points that it meets. */
+  live(part: 'rehearse' | 'resume' | 'plan', points: Iterable<string> = []): Promise<End> {
+    return this.begin(part, points).end
   }
 
-  begin(part: 'rehearse' | 'resume' | 'plan', point = ''): { process: ChildProcess; end: Promise<End> } {
+  begin(
+    part: 'rehearse' | 'resume' | 'plan',
+    points: Iterable<string> = [],
+  ): { process: ChildProcess; end: Promise<End> } {
     const { home, phase } = this.what
-    const args = [child, part, this.folder, point, home, ...(phase === undefined ? [] : [phase])]
+    const args = [
+      child,
+      part,
+      this.folder,
+      [...points].join('\n'),
+      home,
+      ...(phase === undefined ? [] : [phase]),
+    ]
     const process_ = spawn(process.execPath, args, {
       cwd: root,
       env: { ...process.env, XDG_STATE_HOME: this.state },
@@ -64,10 +74,10 @@ export class Place {
     return { process: process_, end }
   }
 
-  /** Goes on until a process says that the run is finished; begins it anew where nothing had begun. */
-  async toTheEnd(): Promise<End> {
-    const end = await this.live('resume')
-    return end === 3 ? this.live('rehearse') : end
+  /** A new process goes on, and begins the run anew where nothing had begun; it dies at the first of the points. */
+  async goOn(points: Iterable<string> = []): Promise<End> {
+    const end = await this.live('resume', points)
+    return end === 3 ? this.live('rehearse', points) : end
   }
 
   /** Resolves when a process that lives now has met so many points. */

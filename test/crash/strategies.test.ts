@@ -5,7 +5,7 @@ import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 import { damageOf, failuresOf, homeOf, rehearseAt } from '../recovery/home.ts'
-import { crash, forEach, rehearseWhole } from './expedition.ts'
+import { crash, dieAtEach, rehearseWhole } from './expedition.ts'
 
 /** Says for every claim that has a disk how it comes back. */
 function byStrategy(text: string, strategy: string): string {
@@ -77,11 +77,10 @@ test.for([
     )
     // Snapshot, fence, measuring, the way back, the proof and the clone's end, of three volumes.
     expect(points).toHaveLength(effects)
-    const wrong: Record<string, string[]> = {}
-    await forEach(points, 3, async point => {
-      const result = await crash(golden, point)
-      if (result.unmet || result.wrong.length > 0) wrong[point] = result.wrong
-    })
-    expect(wrong).toEqual({})
+    const { wrong, unmet, runs } = await dieAtEach(points, 3, those => crash(golden, those))
+    process.stdout.write(
+      `${strategy}: killed with SIGKILL after ${points.length - unmet.length} effects and resumed, in ${runs} runs\n`,
+    )
+    expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
   },
 )

@@ -13,9 +13,12 @@ import { connectApi } from '../../src/kubernetes/api.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
+import type { RunEvent } from '../../src/runbook/events.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
-import { failuresOf, homeOf, labHere, rehearseAt, yes } from '../recovery/home.ts'
-import { child } from './place.ts'
+import { failuresOf, homeOf, labHere, recordsNow, rehearseAt, yes } from '../recovery/home.ts'
+import { type Died, dieAtEach, dieInTurn } from './expedition.ts'
+import { judgeJournal } from './judge.ts'
+import { child, type End } from './place.ts'
 
 const never = new AbortController().signal
 const all = ['grafana/data', 'miniflux/data-postgres-0', 'photos/library']
@@ -235,12 +238,11 @@ test('killed after each record and each effect, a claim gets its new disk all th
   const { home } = made
   const kept = mkdtempSync(join(home.file, '..', '..', 'kept-'))
   cpSync(home.state, kept, { recursive: true })
-  const out = mkdtempSync(join(home.file, '..', '..', 'out-'))
   const claims = ['miniflux/data-postgres-0']
   /** One life of the run, in a process of its own; how it ended. */
-  const live = (point: string) =>
-    new Promise<number | string | null>((resolve, reject) => {
-      const args = [child, 'sync', out, point, join(home.file, '..'), claims.join()]
+  const live = (out: string, points: Iterable<string>) =>
+    new Promise<End>((resolve, reject) => {
+      const args = [child, 'sync', out, [...points].join('\n'), join(home.file, '..'), claims.join()]
       const life = spawn(process.execPath, args, {
         env: { ...process.env, XDG_STATE_HOME: home.state },
         stdio: ['ignore', 'ignore', 'inherit'],
@@ -250,34 +252,43 @@ test('killed after each record and each effect, a claim gets its new disk all th
       life.on('error', reject)
       life.on('exit', (code, signal) => resolve(signal ?? code))
     })
-  const complaints = () =>
-    existsSync(join(out, 'faults.ndjson')) ? readFileSync(join(out, 'faults.ndjson'), 'utf8') : ''
-  const lives = async (point: string): Promise<string[]> => {
+  const linesOf = (out: string, file: string) =>
+    existsSync(join(out, file)) ? readFileSync(join(out, file), 'utf8').trimEnd().split('\n') : []
+  let whole: string[] = []
+  const lives = async (points: readonly string[]): Promise<Died> => {
+    const out = mkdtempSync(join(home.file, '..', '..', 'out-'))
     rmSync(home.state, { recursive: true, force: true })
     cpSync(kept, home.state, { recursive: true })
     const living = await livingHome(context, made)
     try {
       const before = await lookAt(living)
-      const first = await live(point)
-      const ends = first === 'SIGKILL' ? [await live('')] : [first]
-      return [
-        ...(first === (point === '' ? 0 : 'SIGKILL') ? [] : [`the first life ended with ${first}`]),
-        ...(ends[0] === 0 ? [] : [`the last life ended with ${ends[0]}: ${complaints()}`]),
-        ...(await wrongWith(living, before, claims)),
-      ]
+      const { end, unmet } = await dieInTurn(points, {
+        begin: ahead => live(out, ahead),
+        goOn: ahead => live(out, ahead),
+        met: () => linesOf(out, 'points'),
+      })
+      if (points.length === 0) whole = linesOf(out, 'points')
+      const events = linesOf(out, 'events.ndjson').map(line => JSON.parse(line) as RunEvent)
+      return {
+        unmet,
+        wrong: [
+          ...(end === 0 ? [] : [`a life ended with ${end}: ${linesOf(out, 'faults.ndjson').join('\n')}`]),
+          ...judgeJournal(recordsNow(), events),
+          ...(await wrongWith(living, before, claims)),
+        ],
+      }
     } finally {
       await living.down()
     }
   }
-  expect(await lives('')).toEqual([])
-  const points = readFileSync(join(out, 'points'), 'utf8').trimEnd().split('\n')
-  const effects = points.filter(p => p.startsWith('after-effect '))
+  expect(await lives([])).toEqual({ wrong: [], unmet: [] })
+  const effects = whole.filter(p => p.startsWith('after-effect '))
   // Parents, owners, fence, snapshot, measuring, copy, proof, the exchange, the clone's end, owners and parents again.
   expect(effects).toHaveLength(11)
-  const wrong: Record<string, string[]> = {}
-  for (const point of points.filter(p => /^after/.test(p) || p === 'before record 1')) {
-    const found = await lives(point)
-    if (found.length > 0) wrong[point] = found
-  }
-  expect(wrong).toEqual({})
+  const points = whole.filter(p => /^after/.test(p) || p === 'before run-began')
+  const { wrong, unmet, runs } = await dieAtEach(points, 1, lives)
+  process.stdout.write(
+    `new disk: ${points.length - unmet.length} crash points killed with SIGKILL and resumed, in ${runs} runs\n`,
+  )
+  expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
 })

@@ -54,7 +54,7 @@ test('records made at the same time share a flush and keep their order', async (
   const path = join(scratch('journal'), 'journal.ndjson')
   const writes: number[] = []
   const journal = createJournal(path, began, {
-    onPoint: (point, seq) => point === 'before' && writes.push(seq),
+    onPoint: (point, { seq }) => point === 'before' && writes.push(seq),
   })
   await Promise.all(Array.from({ length: 100 }, (_, i) => journal.append(note(`n${i}`))))
   await journal.close()
