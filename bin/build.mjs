@@ -58,8 +58,9 @@ async function bundleProgram({ commands }) {
       lab: join(dist, 'src', 'lab', 'main.js'),
       k0sctl: join(dist, 'src', 'lab', 'k0sctl', 'main.js'),
       ipmitool: join(dist, 'src', 'lab', 'ipmitool', 'main.js'),
-      // The crash tests start it a thousand times.
+      // The crash tests start these hundreds of times.
       'crash-child': join(dist, 'test', 'crash', 'child.js'),
+      'workshop-child': join(dist, 'test', 'runbook', 'workshop-child.js'),
       'kube-child': join(dist, 'test', 'kube', 'child.js'),
       // Measured as the program is started.
       'hosts-child': join(dist, 'test', 'bench', 'hosts-child.js'),

@@ -7,7 +7,10 @@ import { readJournal } from '../../src/runbook/replay.ts'
 import { scratch } from './harness.ts'
 import { furnish, worldOf } from './workshop.ts'
 
-const child = fileURLToPath(new URL('../../dist/test/runbook/workshop-child.js', import.meta.url))
+const child = fileURLToPath(new URL('../../dist/bundle/workshop-child.js', import.meta.url))
+
+/** The crash suite takes every point; here a sample keeps the default suite short. */
+const stride = process.env.RECOVER_EVERY_CRASH_POINT ? 1 : 5
 
 function fresh() {
   const dir = scratch('workshop')
@@ -77,8 +80,6 @@ test('killed at any point and resumed by a new process, the run ends in the same
     rmSync(place.dir, { recursive: true })
     rmSync(place.folder, { recursive: true })
   }
-  // The crash suite takes every point; here a sample keeps the default suite short.
-  const stride = process.env.RECOVER_EVERY_CRASH_POINT ? 1 : 5
   const queue = Array.from({ length: points }, (_, i) => i + 1).filter(at => at % stride === 0)
   const taken = queue.length
   const worker = async () => {
@@ -93,7 +94,7 @@ test('killed again and again, a little further each time, it still gets there', 
 }, async () => {
   const place = fresh()
   let lives = 0
-  for (let at = 3; ; at += 2) {
+  for (let at = 3; ; at += stride === 1 ? 2 : stride) {
     lives += 1
     const end = await part(place, at)
     if (end === 0) break
