@@ -52,7 +52,7 @@ export const copyOnHost = step({
     copied: copiedFiles,
   }),
   async observe(look) {
-    const { volume, cluster, nas, run } = look
+    const { volume, cluster, nas, output, run } = look
     const own = hostCopyOf(volume, run)
     const host = hostOf(cluster)
     const luns = await nas.luns()
@@ -68,7 +68,8 @@ export const copyOnHost = step({
         `${volume.claim} is to have the file system ${fsType}, and a host makes only ${hostFileSystems.join(', ')}`,
         'Choose another strategy for it in recover.yaml (volumes), or another file system in its StorageClass',
       )
-    const seen = await seenOn(host, own.id, disk?.uuid, look)
+    const wanted = disk && { disk: disk.uuid, snapshot: output(snapshotVolume).snapshot }
+    const seen = await seenOn(host, own.id, wanted, look)
     const lacks = hostCopyNeeds(fsType).filter(program => seen && !seen.tools.includes(program))
     if (lacks.length > 0)
       return blocked(
@@ -100,8 +101,9 @@ export const copyOnHost = step({
       sizeBytes: volume.sizeBytes,
       beside: old,
     })
-    if (!(await seenOn(host, own.id, disk.uuid, act))?.copied) {
-      const parent = { lun: old, snapshot: output(snapshotVolume).snapshot }
+    const { snapshot } = output(snapshotVolume)
+    if (!(await seenOn(host, own.id, { disk: disk.uuid, snapshot }, act))?.copied) {
+      const parent = { lun: old, snapshot }
       const description = `recover run ${run.id}, clone of ${volume.claim}`
       const clone = await nas.clone(parent, { name: own.clone, description })
       const { fsType, attributes } = lunDisk(cluster, volume, disk)
@@ -109,7 +111,7 @@ export const copyOnHost = step({
       const copy = {
         run: run.id,
         portal: portalOf(cluster.entry.nas),
-        from: { iqn: from.iqn, uuid: clone.uuid },
+        from: { iqn: from.iqn, uuid: clone.uuid, snapshot },
         to: { iqn: to.iqn, uuid: disk.uuid },
         fsType,
         formatOptions: attributes.formatOptions ?? '',
@@ -168,7 +170,11 @@ export async function copyInUnit(
   )
   const verdict = await machine.readFile(`${folder}/verdict`, signal)
   const said = (await machine.readFile(`${folder}/said`, signal)) ?? ''
-  if (ended.active === 'active' && parseHostCopyVerdict(verdict, copy.to.uuid)) return undefined
+  if (
+    ended.active === 'active' &&
+    parseHostCopyVerdict(verdict, { disk: copy.to.uuid, snapshot: copy.from.snapshot })
+  )
+    return undefined
   return hostCopyFault(claim, { exitCode: ended.exitCode, said }, { host: machine.name, unit, folder, disk })
 }
 
@@ -182,11 +188,11 @@ function portalOf(nas: ClusterFile['nas']): string {
   return `${'synology' in nas ? new URL(nas.synology).hostname : nas.linux}:3260`
 }
 
-/** What the machine has, and its verdict where it has copied to that disk; undefined while it is not this run's. */
+/** What the machine has, and its verdict where it has copied that snapshot to that disk; undefined while it is not this run's. */
 async function seenOn(
   host: string,
   id: string,
-  disk: string | undefined,
+  wanted: { disk: string; snapshot: string } | undefined,
   { hosts, run, signal }: Pick<Readers, 'hosts' | 'run'> & { signal: AbortSignal },
 ) {
   if ((await hosts.probe(host, signal)).state !== 'answers') return undefined
@@ -196,7 +202,7 @@ async function seenOn(
     const verdict = await machine.readFile(`${hostCopyFolder(id)}/verdict`, signal)
     return {
       tools: facts.tools,
-      copied: disk === undefined ? undefined : parseHostCopyVerdict(verdict, disk),
+      copied: wanted && parseHostCopyVerdict(verdict, wanted),
     }
   })
 }

@@ -5,8 +5,8 @@ export interface HostCopy {
   run: string
   /** `ADDRESS:PORT` of the NAS. */
   portal: string
-  /** A clone of the old disk. */
-  from: { iqn: string; uuid: string }
+  /** A clone of the old disk, and the snapshot that it was made of. */
+  from: { iqn: string; uuid: string; snapshot: string }
   /** The new disk. */
   to: { iqn: string; uuid: string }
   /** File system of the new disk, as mount and mkfs name it. */
@@ -26,10 +26,16 @@ export function hostCopyFolder(id: string): string {
   return `/run/recover/copy-${id}`
 }
 
-/** Reads what {@link hostCopyProgram} proved of the disk with that uuid; undefined when it is nothing, or another's. */
-export function parseHostCopyVerdict(text: string | undefined, uuid: string): CopyVerdict | undefined {
-  const [disk, verdict = ''] = (text ?? '').split('\n')
-  return disk === uuid ? parseCopyVerdict(verdict) : undefined
+/**
+ * Reads what {@link hostCopyProgram} proved of that disk; undefined when it is nothing, of another disk, or of files as another
+ * snapshot has them: what was copied before a snapshot was taken anew is not what is to be brought back.
+ */
+export function parseHostCopyVerdict(
+  text: string | undefined,
+  { disk, snapshot }: { disk: string; snapshot: string },
+): CopyVerdict | undefined {
+  const [proved, verdict = ''] = (text ?? '').split('\n')
+  return proved === `${disk} ${snapshot}` ? parseCopyVerdict(verdict) : undefined
 }
 
 /**
@@ -48,6 +54,7 @@ export function hostCopyScript(id: string, copy: HostCopy): string {
     PORTAL: copy.portal,
     SRC_IQN: copy.from.iqn,
     SRC_SERIAL: copy.from.uuid,
+    SRC_SNAPSHOT: copy.from.snapshot,
     DST_IQN: copy.to.iqn,
     DST_SERIAL: copy.to.uuid,
     FS: copy.fsType,
@@ -63,8 +70,8 @@ export function hostCopyScript(id: string, copy: HostCopy): string {
  * and one that grew on the NAS is used whole. A disk is taken by the session of its IQN and by its serial number, which is
  * its uuid on the NAS. No discovery: it would leave records of every target of the NAS, which are logged in to at the next
  * boot. Whatever ends it, the disks are let go; what only a later start can end (SIGKILL), that start ends first.
- * Its words are in the folder: `log` while it copies, `said` when it failed, `verdict` (the new disk's uuid, then the counts) once all is
- * copied, compared and let go.
+ * Its words are in the folder: `log` while it copies, `said` when it failed, `verdict` (uuids of the new disk and the snapshot, then the
+ * counts) once all is copied, compared and let go.
  */
 export const hostCopyProgram = `set -uf
 export LC_ALL=C PATH=/opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -148,7 +155,7 @@ code=$?
 trap - EXIT
 leave || fail ${hostCopyRefusals.notLetGo} 'the disks could not be unmounted or logged out of after the copy'
 if [ $code = 0 ]; then
-  printf '%s\\n%s' "$DST_SERIAL" "$(cat "$FOLDER/said")" > "$FOLDER/said.part" && mv "$FOLDER/said.part" "$FOLDER/verdict" && rm "$FOLDER/said"
+  printf '%s %s\\n%s' "$DST_SERIAL" "$SRC_SNAPSHOT" "$(cat "$FOLDER/said")" > "$FOLDER/said.part" && mv "$FOLDER/said.part" "$FOLDER/verdict" && rm "$FOLDER/said"
 fi
 exit $code
 `

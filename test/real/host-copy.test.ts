@@ -13,6 +13,7 @@ import { describeReal, place } from './harness/place.ts'
 
 describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
   const own = { id: '0123abcd', unit: 'recover-copy-0123abcd', disk: 'fresh' }
+  const snapshot = randomUUID()
   const folder = hostCopyFolder(own.id)
   let live: LiveMachine
   let target: IscsiTarget
@@ -50,7 +51,7 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
         {
           run: runId,
           portal: target.portal,
-          from: luns.clone,
+          from: { ...luns.clone, snapshot },
           to: luns.fresh,
           fsType: 'btrfs',
           formatOptions: '--nodiscard',
@@ -79,7 +80,10 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
 
     expect(await copy('run-1')).toBeUndefined()
     expect(heard.length).toBeGreaterThan(0)
-    const verdict = parseHostCopyVerdict(live.ssh(`cat ${folder}/verdict`), luns.fresh.uuid)
+    const verdict = parseHostCopyVerdict(live.ssh(`cat ${folder}/verdict`), {
+      disk: luns.fresh.uuid,
+      snapshot,
+    })
     expect(loggedIn()).toEqual([])
     expect(live.ssh(`grep ${folder} /proc/mounts || true; iscsiadm -m node 2>&1 || true`)).toMatch(
       /^iscsiadm: No records found\s*$/,

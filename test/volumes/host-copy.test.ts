@@ -7,7 +7,7 @@ import { MachinesEmulator } from '../../src/lab/hosts/emulator.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import { cloneName } from '../../src/nas/nas.ts'
 import type { Acting } from '../../src/runbook/step.ts'
-import { hostCopyRefusals, hostCopyScript } from '../../src/volumes/host-copy.ts'
+import { hostCopyRefusals, hostCopyScript, parseHostCopyVerdict } from '../../src/volumes/host-copy.ts'
 import { hostCopyFault } from '../../src/volumes/host-copy-faults.ts'
 import { copyRefusals } from '../../src/volumes/programs.ts'
 import { connectedNas } from '../nas/connected-nas.ts'
@@ -16,7 +16,7 @@ const disk = (name: string) => ({ iqn: `iqn.2000-01.com.synology:nas.${name}`, u
 const copy = {
   run: '20261128-1',
   portal: '192.0.2.17:3260',
-  from: disk('clone'),
+  from: { ...disk('clone'), snapshot: 'uuid-of-snapshot' },
   to: disk('new'),
   fsType: 'ext4',
   formatOptions: '--nodiscard',
@@ -39,6 +39,17 @@ describe('the program that copies on a host', () => {
     })
     expect([status, stdout]).toEqual([0, `${formatOptions}|/run/recover/copy-0123abcd`])
   })
+})
+
+test('what a host proved holds for that disk and that snapshot alone', () => {
+  const verdict = 'new old-1\n{"files":1,"folders":0,"links":0,"specials":0,"bytes":2}'
+  const proved = (disk: string, snapshot: string) => parseHostCopyVerdict(verdict, { disk, snapshot })?.files
+  expect([proved('new', 'old-1'), proved('other', 'old-1'), proved('new', 'old-2')]).toEqual([
+    1,
+    undefined,
+    undefined,
+  ])
+  expect(parseHostCopyVerdict(undefined, { disk: 'new', snapshot: 'old-1' })).toBeUndefined()
 })
 
 describe('an end of a copy on a host', () => {
@@ -88,7 +99,7 @@ describe('the unit that copies on a machine', () => {
       return machines.close()
     })
     const [from, to] = [
-      { ...disk('clone'), uuid: clone.uuid },
+      { ...copy.from, uuid: clone.uuid },
       { ...disk('new'), uuid: fresh.uuid },
     ]
     const notes: string[] = []

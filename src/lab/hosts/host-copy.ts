@@ -23,7 +23,7 @@ export function runHostCopy(
     const at = assignment.indexOf('=')
     if (at > 0) set[assignment.slice(0, at)] = assignment.slice(at + 1)
   }
-  const { FOLDER = '', RUN = '', SRC_SERIAL = '', DST_SERIAL = '', FS = '' } = set
+  const { FOLDER = '', RUN = '', SRC_SERIAL = '', SRC_SNAPSHOT = '', DST_SERIAL = '', FS = '' } = set
   const write = (name: string, text: string) => {
     files[`${FOLDER}/${name}`] = { text, mode: '0600' }
   }
@@ -46,7 +46,7 @@ export function runHostCopy(
     const mounts = { '/src': nas.filesOf(SRC_SERIAL), '/dst': nas.filesOf(DST_SERIAL) }
     const { code, message } = runProgram(copyProgram, { RUN }, mounts)
     write('log', '')
-    if (code === 0) write('verdict', `${DST_SERIAL}\n${message}`)
+    if (code === 0) write('verdict', `${DST_SERIAL} ${SRC_SNAPSHOT}\n${message}`)
     else write('said', message)
     return code
   } finally {
