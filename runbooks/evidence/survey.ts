@@ -1,8 +1,11 @@
 import { z } from 'zod'
 import type { Cluster } from '../../src/cluster/load.ts'
 import type { HostFacts } from '../../src/hosts/facts.ts'
+import type { HostReader } from '../../src/hosts/host.ts'
+import { isInstaller } from '../../src/hosts/install/running-from-memory.ts'
 import { fitting, type SmallFile } from '../../src/hosts/local-data.ts'
-import { describeData, type SurveyedData } from '../../src/hosts/victims.ts'
+import { resolveDisk } from '../../src/hosts/resolve-disk.ts'
+import { describeData, type Survey, type SurveyedData } from '../../src/hosts/victims.ts'
 import type { Warning } from '../../src/runbook/step.ts'
 import type { HostsReader } from '../kit.ts'
 import { claimsOf, volumePaths } from './lost-claims.ts'
@@ -21,6 +24,7 @@ const surveyedData = z.strictObject({
     'kubelet',
     'nfs',
     'tang',
+    'files',
   ]),
   path: z.string(),
   disk: z.string(),
@@ -101,6 +105,27 @@ export async function surveyed(
           ]
         : [],
   }
+}
+
+/**
+ * The survey of a machine whose system nobody could ask, made up for from a system that runs in its memory: what lies on
+ * the disk that is to be written. Nothing of it is kept.
+ */
+export async function surveyedFromMemory(
+  before: Surveyed,
+  machine: HostReader,
+  facts: HostFacts,
+  cluster: Cluster,
+  name: string,
+  signal: AbortSignal,
+): Promise<Survey> {
+  const { disk: selector } = cluster.entry.hosts[name]!
+  if (before.saw !== 'silent' && before.saw !== 'memory') return before
+  if (facts.access === 'none' || !isInstaller(facts, selector, name)) return before
+  const disk = resolveDisk(facts, selector, name)
+  const { data, unknown } = await machine.unmountedData(volumePaths(cluster, name), disk, facts, signal)
+  const found = data.map(d => ({ ...d, claims: claimsOf(d, cluster, name), saved: false }))
+  return { saw: 'unmounted', data: found, unknown }
 }
 
 const silences = {

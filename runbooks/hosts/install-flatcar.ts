@@ -10,7 +10,7 @@ import { hostVictims } from '../../src/hosts/victims.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { blocked, done, due } from '../../src/runbook/step.ts'
 import { withLaterData } from '../evidence/later-data.ts'
-import { surveyed } from '../evidence/survey.ts'
+import { surveyed, surveyedFromMemory } from '../evidence/survey.ts'
 import { surveyHost } from '../evidence/survey-hosts.ts'
 import { type HostsReader, step } from '../kit.ts'
 import { bringUpInstaller } from './bring-up-installer.ts'
@@ -70,14 +70,19 @@ export const installFlatcar = step({
       `${facts.os.name} of run ${run.id} answers on ${host.name} with our host key ${fingerprint}, started from the disk ${entry.disk.serial ?? entry.disk.wwn}`,
     )
   },
-  async victims({ host, hosts, cluster, output, signal }) {
-    const facts = await hosts.anyone(host.name, signal, h => h.facts(signal))
+  async victims({ host, hosts, cluster, output, signal }, begun) {
     const before = output(surveyHost)
+    const { facts, seen } = await hosts.anyone(host.name, signal, async h => {
+      const facts = await h.facts(signal)
+      // What an earlier attempt of ours left half written is nobody's data.
+      const seen = begun ? before : await surveyedFromMemory(before, h, facts, cluster, host.name, signal)
+      return { facts, seen }
+    })
     // A system that makes the new one of itself runs until then, and may have written since it was surveyed.
     const survey =
       (await hosts.firstRung(host.name, signal)) === 'flatcar-reset'
         ? withLaterData(before, (await surveyed(cluster, hosts, host.name, signal)).found)
-        : before
+        : seen
     return hostVictims(facts, cluster.entry.hosts[host.name]!, host.name, survey)
   },
   async apply({ host, hosts, cluster, run, ignition, output, signal, note, askHand, progress, wait }) {

@@ -42,6 +42,45 @@ file iscsi /etc/iscsi/initiatorname.iscsi
 printf 'end\\n'`
 
 /**
+ * Looks into file systems that are not mounted, from a system that runs in the machine's memory. Arguments: `DEVICE:TYPE` of
+ * each, `--`, paths of PersistentVolumes. Each is mounted where nobody else sees it, for reading alone: first through a
+ * loop device that refuses to be written, which only works where no journal has to be played back; else without its
+ * journal, and then what was written last may be missing. Nothing on it is executed. Where a system lies on it, the data
+ * script runs with that one's folders in the place of the running system's, and with the running system's programs.
+ *
+ * Lines, with tabs: `opened DEVICE`, `unplayed DEVICE` where it was without its journal, `closed DEVICE` where it cannot be
+ * mounted; then either `root DEVICE` and what the
+ * data script prints, or `inside DEVICE NAME` for each thing that lies at its top.
+ */
+export const unmountedScript = `export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+data=$(cat <<'RECOVER-DATA'
+${dataScript}
+RECOVER-DATA
+)
+look=$(cat <<'RECOVER-LOOK'
+d=$1; t=$2; data=$3; shift 3
+only() { mount -t "$t" -o "ro,nosuid,nodev,noexec$1" "/dev/$d" /tmp 2>/dev/null; }
+mount --make-rprivate / || exit
+how=opened; only ,loop || { how=unplayed; case $t in
+ext[234]) only ,noload;;
+xfs) only ,norecovery;;
+btrfs) only ,rescue=nologreplay || only ,nologreplay;;
+*) exit;;
+esac; } || exit
+printf '%s\\t%s\\n' $how "$d"
+if [ -d /tmp/etc ] && [ -d /tmp/var ] && [ -d /tmp/usr ]; then
+for f in usr bin sbin lib lib32 lib64 proc dev; do if [ -d /$f ] && [ -d /tmp/$f ] && ! [ -L /tmp/$f ]; then mount --bind /$f /tmp/$f; fi; done
+if chroot /tmp sh -c : 2>/dev/null; then printf 'root\\t%s\\n' "$d"; exec chroot /tmp sh -c "$data" sh "$@"; fi
+fi
+n=0; for f in /tmp/* /tmp/.[!.]*; do if [ -e "$f" ] && [ "\${f##*/}" != lost+found ] && [ $n -lt 500 ]; then printf 'inside\\t%s\\t%s\\n' "$d" "\${f##*/}"; n=$((n + 1)); fi; done
+RECOVER-LOOK
+)
+all=; while [ $# -gt 0 ] && [ "$1" != -- ]; do all="$all $1"; shift; done; shift
+for one in $all; do d=\${one%%:*}; found=$(timeout 90 unshare -m sh -c "$look" sh "$d" "\${one#*:}" "$data" "$@" 2>/dev/null </dev/null)
+case $found in opened*|unplayed*) printf '%s\\n' "$found";; *) printf 'closed\\t%s\\n' "$d";; esac; done
+printf 'end\\n'`
+
+/**
  * Prints the files that are named as arguments, each as `file PATH` and its bytes in base64. One that grew too large
  * meanwhile is cut off at 64 MiB, and one that is gone is left out.
  */

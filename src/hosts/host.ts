@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { Fault } from '../runbook/fault.ts'
-import { dataScript, fetchScript } from './data-script.ts'
+import { dataScript, fetchScript, unmountedScript } from './data-script.ts'
+import type { Disk } from './disks.ts'
 import { factScript, factShell } from './fact-script.ts'
 import { type HostFacts, parseFacts } from './facts.ts'
 import { k0sMark, k0sScript } from './k0s-script.ts'
@@ -13,6 +14,7 @@ import { putShell } from './put-script.ts'
 import { withRoot } from './root.ts'
 import { type CommandResult, connectSsh, type SshAccess, type SshConnection } from './ssh.ts'
 import { isLost } from './ssh-faults.ts'
+import { fileSystemsOf, parseUnmounted, type UnmountedData } from './unmounted-data.ts'
 
 /** State of a systemd unit, as `systemctl show` tells it. */
 export interface UnitState {
@@ -33,6 +35,11 @@ export interface HostReader {
    * much of it.
    */
   localData(paths: string[], facts: HostFacts, signal?: AbortSignal): Promise<LocalDataReport>
+  /**
+   * What lies in file systems of a disk that are not mounted, looked into from a system in the machine's memory. Takes up
+   * to a minute and a half for each.
+   */
+  unmountedData(paths: string[], disk: Disk, facts: HostFacts, signal?: AbortSignal): Promise<UnmountedData>
   /** Whole files, byte by byte; those that are not there are left out. */
   fetchFiles(paths: string[], signal?: AbortSignal): Promise<Map<string, Buffer>>
   /** A file's text, or undefined when it is not there. */
@@ -156,6 +163,15 @@ function readerOn(name: string, ssh: SshConnection): HostReader {
         ...(signal ? { signal } : {}),
       })
       return parseLocalData(stdout, facts, name)
+    },
+    async unmountedData(paths, disk, facts, signal) {
+      const given = [...fileSystemsOf(disk), '--', ...paths].map(quote).join(' ')
+      const { stdout } = await ssh.run(`sh -c ${quote(factShell)} sh ${given}`, {
+        stdin: unmountedScript,
+        timeoutMs: 10 * 60_000,
+        ...(signal ? { signal } : {}),
+      })
+      return parseUnmounted(stdout, disk, facts, name)
     },
     async fetchFiles(paths, signal) {
       const { stdout } = await ssh.run(`sh -c ${quote(factShell)} sh ${paths.map(quote).join(' ')}`.trim(), {

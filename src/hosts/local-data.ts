@@ -16,11 +16,12 @@ export type DataKind =
   | 'kubelet'
   | 'nfs'
   | 'tang'
+  | 'files'
 
 /** Data on a machine's own disk. */
 export interface LocalData {
   kind: DataKind
-  /** Where it was looked for; for Ceph and LVM, the device. */
+  /** Where it was looked for; for Ceph and LVM, the device; for files of an unmounted file system, its part of the disk. */
   path: string
   /** What wipes it: serial or WWN of the disk that it lies on; empty when nobody can say. */
   disk: string

@@ -8,10 +8,12 @@ import { type DiskSelector, resolveDisk } from './resolve-disk.ts'
 export interface Survey {
   /**
    * `silent`: nobody answered. `memory`: a system that has none of the disks mounted. `hidden`: neither root nor sudo, so
-   * much may be unseen. `disk`: data could be seen.
+   * much may be unseen. `disk`: data could be seen. `unmounted`: its file systems were looked into from the machine's memory.
    */
-  saw: 'disk' | 'hidden' | 'memory' | 'silent'
+  saw: 'disk' | 'hidden' | 'memory' | 'silent' | 'unmounted'
   data: SurveyedData[]
+  /** With `unmounted`: what could not be looked into, in whole sentences. */
+  unknown?: string[]
 }
 
 export interface SurveyedData {
@@ -107,6 +109,7 @@ const names: Record<Exclude<DataKind, 'volume'>, string> = {
   etcd: 'a member of etcd, which is all that this cluster’s API knows',
   kubelet: 'local volumes of pods',
   nfs: 'a directory exported by NFS',
+  files: 'a file system with files',
   tang: 'keys of a Tang server: whatever is encrypted against them cannot be opened without',
 }
 
@@ -134,6 +137,14 @@ function dataRemarks(data: SurveyedData[], survey: Survey | undefined): string[]
     return [
       'whoever looked for data on it had neither root nor sudo: there may be more than was found',
       ...data.map(describeData),
+    ]
+  if (survey.saw === 'unmounted')
+    return [
+      data.length > 0
+        ? 'nobody could ask its system; its file systems were looked into from the machine’s memory'
+        : 'nobody could ask its system; in the file systems that can be looked into from the machine’s memory, no volumes, databases, exports, keys or files were found',
+      ...data.map(describeData),
+      ...(survey.unknown ?? []),
     ]
   return data.length > 0
     ? data.map(describeData)

@@ -307,9 +307,9 @@ class Executor<R extends object, W extends R> {
         if (!step.settle) throw notSo(instance, first.changes)
         await limit.within(step.settle(surroundings(this.o.readers, instance, this.graph, signal, hooks)))
       } else {
-        const victims = () => {
+        const victims = (begun: boolean) => {
           limit.restart()
-          return step.victims!(reading)
+          return step.victims!(reading, begun)
         }
         await this.announce(instance, claim, attempt, first.changes, victims)
         if (step.danger === 'destroys') limit.restart()
@@ -369,7 +369,7 @@ class Executor<R extends object, W extends R> {
     claim: Claim | undefined,
     attempt: number,
     changes: string[],
-    lookUp: () => Promise<Victim[]>,
+    lookUp: (begun: boolean) => Promise<Victim[]>,
   ): Promise<void> {
     const { step, id } = instance
     const redo = this.o.redo?.has(id) || this.o.redo?.has(step.id)
@@ -392,10 +392,8 @@ class Executor<R extends object, W extends R> {
       })
     let victims: Victim[] | undefined
     if (step.danger === 'destroys') {
-      victims = await this.agreements.reach(instance, lookUp, {
-        ours: ((claim?.intents ?? 0) > 0 || attempt > 1) && !redo,
-        again: Boolean(redo),
-      })
+      const ours = ((claim?.intents ?? 0) > 0 || attempt > 1) && !redo
+      victims = await this.agreements.reach(instance, () => lookUp(ours), { ours, again: Boolean(redo) })
     }
     await this.o.journal.append({
       kind: 'intent',

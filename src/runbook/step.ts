@@ -182,8 +182,11 @@ export interface ChangingStep<R extends object, W extends R, F, O> extends StepC
 
 export interface DestroyingStep<R extends object, W extends R, F, O> extends StepCommon<R, F, O> {
   danger: 'destroys'
-  /** What apply would destroy, looked up now. Never empty while the step is due. */
-  victims(look: R & SubjectOf<F> & Looking): Promise<Victim[]>
+  /**
+   * What apply would destroy, looked up now. Never empty while the step is due.
+   * @param begun an earlier attempt of this run may have written to it: what is inside is not told from what we left there
+   */
+  victims(look: R & SubjectOf<F> & Looking, begun?: boolean): Promise<Victim[]>
   apply(act: W & SubjectOf<F> & Acting): Promise<void>
   settle?: never
 }
@@ -227,7 +230,7 @@ export interface AnyStep {
   // biome-ignore lint/suspicious/noExplicitAny: as above
   settle?(look: any): Promise<void>
   // biome-ignore lint/suspicious/noExplicitAny: as above
-  victims?(look: any): Promise<Victim[]>
+  victims?(look: any, begun?: boolean): Promise<Victim[]>
   // biome-ignore lint/suspicious/noExplicitAny: as above
   apply?(act: any): Promise<void>
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { parseFacts } from '../../src/hosts/facts.ts'
 import { diskOf, fitting, parseFetched, parseLocalData } from '../../src/hosts/local-data.ts'
 import { assertUnused, resolveDisk } from '../../src/hosts/resolve-disk.ts'
+import { fileSystemsOf, parseUnmounted } from '../../src/hosts/unmounted-data.ts'
 import { diskContent, hostVictims } from '../../src/hosts/victims.ts'
 import { compareVictim } from '../../src/runbook/consent.ts'
 import { type FakeBlock, factsText } from './facts-text.ts'
@@ -339,5 +340,53 @@ describe('data on a machine’s own disks', () => {
       ['/a', bytes],
       ['/empty', Buffer.alloc(0)],
     ])
+  })
+
+  test('what nothing has mounted is told by its part of the disk; what cannot be looked into is named', () => {
+    const parts = [1, 2, 3, 4, 6, 9].map(n => `KNAME="nvme0n1p${n}" TYPE="part"`)
+    const said = ['vfat', 'ext4', 'xfs', 'crypto_LUKS', 'ext4', 'ext4'].map(
+      (type, i) => `FSTYPE="${type}" LABEL="l${i}"`,
+    )
+    const labels = ['EFI-SYSTEM', '', '', '', 'OEM', 'ROOT'].map(label => `PARTLABEL="${label}"`)
+    const blocks = [
+      ...nvme(),
+      ...[2, 3, 4, 6].map(n => ({
+        name: `nvme0n1p${n}`,
+        gb: 1,
+        partition: n,
+        on: 'nvme0n1',
+        device: `259:${n}`,
+      })),
+    ]
+    const dead = facts(blocks, { lsblk: parts.map((p, i) => `${p} ${said[i]} ${labels[i]}`).join('\n') })
+    const disk = dead.disks[0]!
+    const asked = fileSystemsOf(disk)
+    expect([...asked].sort()).toEqual(['nvme0n1p2:ext4', 'nvme0n1p3:xfs', 'nvme0n1p9:ext4'])
+    const kine = 'data\tkine\t/var/lib/k0s/db\t/var/lib/k0s/db\t10\nend'
+    const text = `unplayed\tnvme0n1p2\ninside\tnvme0n1p2\tphotos\nclosed\tnvme0n1p3\nopened\tnvme0n1p9\nroot\tnvme0n1p9\n${kine}\nend\n`
+    const { data, unknown } = parseUnmounted(text, disk, dead, 'lithium')
+    expect(data.map(d => [d.kind, d.path, d.disk, d.entries])).toEqual(
+      expect.arrayContaining([
+        ['files', 'partition 2 (l1)', 'S4EV', ['photos']],
+        ['kine', '/var/lib/k0s/db', 'S4EV', []],
+      ]),
+    )
+    expect(data).toHaveLength(2)
+    expect([...unknown].sort()).toEqual([
+      'partition 2 (ext4 l1) was looked into without its journal: what was written to it last may not have been found',
+      'partition 3 (xfs l2) cannot be looked into: what is in it is not known',
+      'partition 4 (crypto_LUKS l3) cannot be looked into: what is in it is not known',
+    ])
+    expect(() => parseUnmounted('opened\tnvme0n1p2\n', disk, dead, 'lithium')).toThrow('in the middle')
+    const survey = {
+      saw: 'unmounted' as const,
+      data: data.map(d => ({ ...d, claims: [], saved: false })),
+      unknown,
+    }
+    const [whole, ...pieces] = hostVictims(dead, { disk: { serial: 'S4EV' } }, 'lithium', survey)
+    expect(pieces.map(v => v.name).sort()).toEqual(['lithium /var/lib/k0s/db', 'lithium partition 2 (l1)'])
+    expect(whole?.remarks?.join('\n')).toMatch(
+      /looked into from the machine’s memory[\s\S]*partition 4 \(crypto_LUKS l3\) cannot be looked into/,
+    )
   })
 })

@@ -185,6 +185,7 @@ describe('a machine', () => {
       'readTail',
       'room',
       'unit',
+      'unmountedData',
     ])
     expect(world.mutations.hosts).toBe(0)
     close()

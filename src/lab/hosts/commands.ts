@@ -1,4 +1,4 @@
-import { dataScript, fetchScript } from '../../hosts/data-script.ts'
+import { dataScript, fetchScript, unmountedScript } from '../../hosts/data-script.ts'
 import { factScript, factShell } from '../../hosts/fact-script.ts'
 import { k0sScript } from '../../hosts/k0s-script.ts'
 import { lockShell } from '../../hosts/lock-script.ts'
@@ -8,7 +8,7 @@ import { machineFacts } from './facts.ts'
 import type { Input } from './input.ts'
 import { k0s } from './k0s.ts'
 import { machineK0s } from './k0s-report.ts'
-import { fetchedFiles, machineData } from './local-data.ts'
+import { fetchedFiles, machineData, unmountedFiles } from './local-data.ts'
 import { failed, type Output, type Surroundings, said } from './machine-state.ts'
 import { deniedTo } from './permissions.ts'
 import { systemctl } from './systemctl.ts'
@@ -27,6 +27,8 @@ export function runCommand(machine: Surroundings, argv: string[], input: Input, 
         return said(machineFacts(machine.state, machine.blueprint, machine.hostname(), machine.world))
       if (args[0] === '-c' && args[1] === factShell && stdin === dataScript)
         return said(machineData(machine.state, args.slice(3)))
+      if (args[0] === '-c' && args[1] === factShell && stdin === unmountedScript)
+        return said(unmountedFiles(machine.state, machine.blueprint.oldFiles ?? {}, args.slice(3)))
       if (args[0] === '-c' && args[1] === factShell && stdin === k0sScript)
         return said(machineK0s(machine.state, machine.world, machine.api(), args.slice(3)))
       if (args[0] === '-c' && args[1] === factShell && stdin === fetchScript)

@@ -52,6 +52,30 @@ export function machineData(state: MachineState, volumes: string[]): string {
   return [...out, 'end', ''].join('\n')
 }
 
+/**
+ * What the script prints that looks into file systems which nothing has mounted: the old system lies on the last one of its
+ * disk, and all others are empty.
+ * @param oldFiles what it was born with, by path
+ */
+export function unmountedFiles(
+  state: MachineState,
+  oldFiles: Record<string, string>,
+  args: string[],
+): string {
+  const given = args.slice(0, args.indexOf('--')).map(arg => arg.split(':')[0] ?? '')
+  const volumes = args.slice(args.indexOf('--') + 1)
+  const disk = state.disks.find(d => d.system === 'old-os')
+  const root = disk && given.filter(device => device.startsWith(disk.kernelName)).at(-1)
+  const born = Object.entries(oldFiles).map(([path, text]) => [path, { text, mode: '0600' }])
+  const files = disk?.kept?.files ?? Object.fromEntries(born)
+  const out = given.map(device =>
+    device === root
+      ? `opened\t${device}\nroot\t${device}\n${machineData({ ...state, files }, volumes)}`
+      : `opened\t${device}\n`,
+  )
+  return `${out.join('')}end\n`
+}
+
 /** What the fetch script prints of the files that it was asked for. */
 export function fetchedFiles(state: MachineState, paths: string[]): string {
   const found = paths.flatMap(path => {

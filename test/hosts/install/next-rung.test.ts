@@ -123,3 +123,32 @@ test('data that came after the person was asked: no way to install is begun, and
     expect(ground.writes()).toEqual([0, 0])
   }
 })
+
+test('a machine that was silent: what lies on its disk is looked for from its memory, and asked for by name', async context => {
+  const ground = await groundFor(context, {
+    install: ['pxe'],
+    host: { power: redfish },
+    blueprint: host => {
+      host.begins = 'off'
+      host.oldFiles = {
+        '/var/lib/k0s/db/state.db': 'SQLite format 3',
+        '/opt/local-path-provisioner/pvc-9_photos_late/picture': 'a picture',
+      }
+    },
+  })
+  const acting = () => ground.acting() as never
+  const survey = await surveyHost.observe(acting())
+  expect(survey).toMatchObject({ state: 'done', output: { saw: 'silent', data: [] } })
+  expect(await ground.bringUp()).toMatchObject({ state: 'done', output: { way: 'installer' } })
+  const victims = await installFlatcar.victims!(acting())
+  expect(victims.map(v => [v.kind, v.name])).toEqual([
+    ['disk', expect.stringMatching(/^hydrogen /)],
+    ['data', 'hydrogen /opt/local-path-provisioner'],
+    ['data', 'hydrogen /var/lib/k0s/db'],
+  ])
+  expect(victims[0]?.remarks).toContainEqual(expect.stringContaining('looked into from the machine’s memory'))
+  expect(victims[1]?.remarks?.join()).toContain('pvc-9_photos_late')
+  // What an attempt of ours left half written is not asked for.
+  expect((await installFlatcar.victims!(acting(), true)).map(v => v.kind)).toEqual(['disk'])
+  expect(ground.writes()).toEqual([0, 0])
+})

@@ -1,12 +1,15 @@
-import { statSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, statSync, symlinkSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { HostFacts } from '../../../src/hosts/facts.ts'
 import type { JournalRecord } from '../../../src/runbook/replay.ts'
 import type { Switch } from './bmc.ts'
 import { run, until } from './commands.ts'
+import { writeInto } from './guest-root.ts'
 import type { Home, Started } from './home.ts'
 import { type Answering, answering, type Login, makeLogin } from './login.ts'
 import { type Network, openNetwork } from './network.ts'
+import { place } from './place.ts'
 import { type Router, startRouter } from './router.ts'
 import { makeVirtualMachine, type VirtualMachine } from './virtual-machine.ts'
 
@@ -20,6 +23,8 @@ export interface BareMachine extends Answering {
   login: Login
   /** Gives it somebody who switches it, until it is closed. */
   attach(start: (network: Network, machine: VirtualMachine) => Switch | Promise<Switch>): Promise<Switch>
+  /** Puts a file system with these files on the named disk, as a system has left it that nobody starts any more. */
+  leave(files: Record<string, string>): void
   /** Bytes of the named disk that were written so far. */
   written(): number
   /** Pulls its network cable out, for longer than a silent line is believed in, and puts it back. */
@@ -56,6 +61,16 @@ export async function makeBareMachine(
       return by
     },
     ...answering(machine, login),
+    leave(files) {
+      const folder = mkdtempSync(join(place().folder, 'left-'))
+      for (const name of ['dev', 'etc', 'opt', 'proc', 'usr', 'var']) mkdirSync(join(folder, name))
+      for (const name of ['bin', 'lib', 'lib64', 'sbin']) symlinkSync(`usr/${name}`, join(folder, name))
+      writeInto(folder, files)
+      const { file } = machine.disks[0]!
+      truncateSync(file, 0)
+      truncateSync(file, 600 << 20)
+      run('mke2fs', '-q', '-F', '-t', 'ext4', '-L', 'old', '-d', folder, file)
+    },
     written: () => statSync(machine.disks[0]!.file).blocks * 512,
     async cutLine() {
       machine.link('down')

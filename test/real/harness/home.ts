@@ -169,7 +169,7 @@ export async function makeHome(
       let answered = 0
       child.stdout.setEncoding('utf8').on('data', (text: string) => {
         said += text
-        const asked = /^\s*disk (.+): $/m.exec(said.slice(answered))
+        const asked = /^\s*(?:disk|data) (.+): $/m.exec(said.slice(answered))
         if (!asked) return
         answered = said.length
         child.stdin.write(`${asked[1]}\n`)
