@@ -48,13 +48,15 @@ describe.skipIf(kubectl === undefined)('kubectl', { timeout: 60_000 }, () => {
 
   type Ended = Pick<SpawnSyncReturns<string>, 'status' | 'stdout' | 'stderr'>
   // Not spawnSync: the lab answers in this very process.
+  const begin = (...args: string[]) =>
+    spawn(kubectl as string, args, {
+      env: { PATH: process.env.PATH, HOME: folder, KUBECONFIG: cluster.kubeconfig },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 20_000,
+    })
   const run = (...args: string[]): Promise<Ended> =>
     new Promise((resolve, reject) => {
-      const child = spawn(kubectl as string, args, {
-        env: { PATH: process.env.PATH, HOME: folder, KUBECONFIG: cluster.kubeconfig },
-        stdio: ['ignore', 'pipe', 'pipe'],
-        timeout: 20_000,
-      })
+      const child = begin(...args)
       let [stdout, stderr] = ['', '']
       child.stdout.on('data', chunk => {
         stdout += chunk
@@ -155,11 +157,23 @@ describe.skipIf(kubectl === undefined)('kubectl', { timeout: 60_000 }, () => {
   })
 
   test('watches', async () => {
-    const watching = run('get', 'cm', '-w', '-o', 'name', '--request-timeout=4s')
-    await new Promise(resolve => setTimeout(resolve, 1_500))
+    const watching = begin('get', 'cm', '-w', '-o', 'name')
+    let told = ''
+    const says = (text: string) =>
+      new Promise<void>((resolve, reject) => {
+        watching.stdout.on('data', () => told.includes(text) && resolve())
+        watching.on('close', () => reject(new Error(`kubectl ended and never said ${text}: ${told}`)))
+      })
+    watching.stdout.on('data', chunk => {
+      told += chunk
+    })
+    await says('configmap/kube-root-ca.crt')
     const late = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'late' } }
+    const isTold = says('configmap/late')
     await must('apply', '-f', file('late.yaml', late))
-    expect((await watching).stdout).toBe('configmap/conf\nconfigmap/kube-root-ca.crt\nconfigmap/late\n')
+    await isTold
+    watching.kill()
+    expect(told).toBe('configmap/conf\nconfigmap/kube-root-ca.crt\nconfigmap/late\n')
   })
 
   test('deletes and waits until it is gone; errors are the server’s', async () => {
