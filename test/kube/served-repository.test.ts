@@ -42,6 +42,14 @@ describeKube(
       const home = await startHome({ home: made })
       try {
         const only = `${phases},proof`
+        const { plan } = await live(home, 'plan', { only })
+        expect(plan!.entries.find(e => e.step === step)).toMatchObject({
+          state: 'due',
+          changes: [
+            expect.stringMatching(/^serve https:\/\/git\.example\.net.*commit \w+ of 20/),
+            expect.anything(),
+          ],
+        })
         const killed = await live(home, 'begin', { only, death: `after-effect ${step}` })
         expect(killed.faults).toEqual([])
         expect(killed.end).toBe('SIGKILL')

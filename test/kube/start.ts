@@ -27,7 +27,10 @@ const command = bench
 // The shell in front is process 1 of the tree: it collects what the tests leave behind. Without root, the namespaces are those of a user namespace of our own.
 const unshare = [
   ...['unshare', ...(process.getuid?.() === 0 ? [] : ['--map-root-user']), '--net', '--mount', '--pid'],
-  ...['--fork', '--kill-child', '--mount-proc', 'sh', '-c', 'ip link set lo up && "$@"; exit $?', 'sh'],
+  ...['--fork', '--kill-child', '--mount-proc', 'sh', '-c'],
+  // Argo CD's controller leaves manifests and a kubeconfig there when it is killed.
+  'mount -t tmpfs tmpfs /dev/shm && ip link set lo up && "$@"; exit $?',
+  'sh',
 ]
 const possible = spawnSync(unshare[0]!, [...unshare.slice(1), 'true']).status === 0
 const folder = mkdtempSync(join(tmpdir(), 'recover-kube-'))
