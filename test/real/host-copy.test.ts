@@ -1,10 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { copyInUnit } from '../../runbooks/volumes/copy-on-host.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
-import { hostCopyFolder, parseHostCopyVerdict } from '../../src/volumes/host-copy.ts'
+import type { Acting } from '../../src/runbook/step.ts'
+import { hostCopyFolder, hostCopyNeeds, parseHostCopyVerdict } from '../../src/volumes/host-copy.ts'
 import { run, runWith, until } from './harness/commands.ts'
 import { type IscsiTarget, startIscsiTarget } from './harness/iscsi-target.ts'
 import { bootLiveMachine, type LiveMachine } from './harness/live-machine.ts'
@@ -17,7 +26,10 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
   const folder = hostCopyFolder(own.id)
   let live: LiveMachine
   let target: IscsiTarget
-  let luns: Record<'original' | 'clone' | 'fresh', { iqn: string; file: string; uuid: string }>
+  let luns: Record<
+    'original' | 'clone' | 'fresh' | 'xfs' | 'grown',
+    { iqn: string; file: string; uuid: string }
+  >
 
   beforeAll(async () => {
     const at = mkdtempSync(join(place().folder, 'luns-'))
@@ -26,15 +38,26 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
       file: join(at, name),
       uuid: randomUUID(),
     })
-    luns = { original: lun('original'), clone: lun('clone'), fresh: lun('fresh') }
-    pullThePlug(luns.original.file)
+    luns = {
+      original: lun('original'),
+      clone: lun('clone'),
+      fresh: lun('fresh'),
+      xfs: lun('xfs'),
+      grown: lun('grown'),
+    }
+    pullThePlug(luns.original.file, { mebibytes: 64, make: ['mkfs.ext4', '-F'], options: 'commit=600' })
     copyFileSync(luns.original.file, luns.clone.file)
-    writeFileSync(luns.fresh.file, '')
-    truncateSync(luns.fresh.file, 256 * 2 ** 20)
+    empty(luns.fresh.file, 256)
+    pullThePlug(luns.xfs.file, { mebibytes: 300, make: ['mkfs.xfs'], options: 'rw' })
+    // What an attempt of before had made, when the disk was smaller.
+    empty(luns.grown.file, 300)
+    run('mkfs.xfs', '-q', luns.grown.file)
+    mounted(luns.grown.file, 'rw', at => writeFileSync(join(at, '.recover-copy'), 'run-1'))
+    truncateSync(luns.grown.file, 600 * 2 ** 20)
     live = await bootLiveMachine('neon', 14)
     target = await startIscsiTarget(live.network.own)
     for (const { iqn, file, uuid } of Object.values(luns)) target.shareOpenly({ iqn, file, serial: uuid })
-    live.ssh('modprobe -a iscsi_tcp sd_mod btrfs')
+    live.ssh('modprobe -a iscsi_tcp sd_mod btrfs xfs')
   }, 900_000)
   afterAll(async () => {
     await live?.close()
@@ -42,7 +65,9 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
   })
 
   const heard: number[] = []
-  const copy = (runId: string) =>
+  const notes: string[] = []
+  /** Of the clone to the new btrfs, or of the xfs to the one that grew. */
+  const copyOf = (runId: string, wait: Acting['wait'], to: 'fresh' | 'grown') =>
     live.change(machine =>
       copyInUnit(
         machine,
@@ -51,19 +76,23 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
         {
           run: runId,
           portal: target.portal,
-          from: { ...luns.clone, snapshot },
-          to: luns.fresh,
-          fsType: 'btrfs',
-          formatOptions: '--nodiscard',
+          from: { ...luns[to === 'fresh' ? 'clone' : 'xfs'], snapshot },
+          to: luns[to],
+          fsType: to === 'fresh' ? 'btrfs' : 'xfs',
+          formatOptions: to === 'fresh' ? '--nodiscard' : '',
         },
         {
-          note: () => {},
+          note: text => notes.push(text),
           progress: done => heard.push(done),
           signal: new AbortController().signal,
-          wait: (what, probe) => until(what, 600_000, probe, { everyMs: 300 }),
+          wait,
         },
       ),
     )
+  const patiently: Acting['wait'] = (what, probe) => until(what, 600_000, probe, { everyMs: 300 })
+  const copy = (runId: string) => copyOf(runId, patiently, 'fresh')
+  const verdictFor = (to: 'fresh' | 'grown') =>
+    parseHostCopyVerdict(live.ssh(`cat ${folder}/verdict`), { disk: luns[to].uuid, snapshot })
   const loggedIn = () => Object.values(luns).flatMap(({ iqn }) => target.sessions(iqn))
 
   test('killed in the middle of a file and begun again, it brings everything from a dirty ext4 to a new btrfs', async () => {
@@ -80,10 +109,7 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
 
     expect(await copy('run-1')).toBeUndefined()
     expect(heard.length).toBeGreaterThan(0)
-    const verdict = parseHostCopyVerdict(live.ssh(`cat ${folder}/verdict`), {
-      disk: luns.fresh.uuid,
-      snapshot,
-    })
+    const verdict = verdictFor('fresh')
     expect(loggedIn()).toEqual([])
     expect(live.ssh(`grep ${folder} /proc/mounts || true; iscsiadm -m node 2>&1 || true`)).toMatch(
       /^iscsiadm: No records found\s*$/,
@@ -91,10 +117,6 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
 
     expect(sha256(luns.original.file)).toBe(before)
     // What the new disk holds is read by another kernel, with what a hash of contents does not see.
-    const whole = (at: string) => ({
-      entries: runWith({ cwd: at }, 'sh', '-c', describeTree).split('\n').sort(),
-      content: measureFolder(at),
-    })
     const kept = mounted(luns.fresh.file, 'ro', whole)
     expect(kept).toEqual(mounted(luns.clone.file, 'ro', whole))
     expect(kept.entries.some(line => line.includes('written last'))).toBe(true)
@@ -109,6 +131,31 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
     expect(loggedIn()).toEqual([])
   }, 600_000)
 
+  test('from a dirty xfs to one whose disk has grown: nobody waits for it any more, and who comes next finds it at work', async () => {
+    const leaving: Acting['wait'] = () => Promise.reject(new Error('gone'))
+    await expect(copyOf('run-1', leaving, 'grown')).rejects.toThrow('gone')
+    expect(await copyOf('run-1', patiently, 'grown')).toBeUndefined()
+    expect(notes).toEqual(['found the copying of photos/library on neon that was begun before'])
+    expect(loggedIn()).toEqual([])
+    const kept = mounted(luns.grown.file, 'ro', at => ({ ...whole(at), disk: statfsSync(at) }))
+    const old = mounted(luns.xfs.file, 'ro', whole)
+    expect({ entries: kept.entries, content: kept.content }).toEqual(old)
+    expect(old.entries.some(line => line.includes('written last'))).toBe(true)
+    expect(kept.content.files).toBe(verdictFor('grown')?.files)
+    expect(kept.disk.blocks * kept.disk.bsize).toBeGreaterThan(500 * 2 ** 20)
+  }, 600_000)
+
+  test('what the machine lacks for it is seen before it is begun', async () => {
+    const lacked = () =>
+      live.change(async machine => {
+        const { tools } = await machine.facts(new AbortController().signal)
+        return ['ext4', 'xfs', 'btrfs'].flatMap(hostCopyNeeds).filter(program => !tools.includes(program))
+      })
+    expect(await lacked()).toEqual([])
+    live.ssh('mount --bind /dev/null "$(command -v mkfs.xfs)"')
+    expect(await lacked()).toEqual(['mkfs.xfs'])
+  }, 120_000)
+
   test('a target that is away is told with what iscsiadm says, and nobody stays logged in', async () => {
     target.forget(2)
     const fault = await copy('run-1')
@@ -121,12 +168,26 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
 /** Type, mode, owner, links, size and time of everything. */
 const describeTree = `find . -mindepth 1 ! -path './lost+found*' \\( -type d -printf '%p %y %m %U:%G\\n' -o -printf '%p %y %m %U:%G %n %s %T@ %l\\n' \\)`
 
-/** Fills a new ext4, and takes its blocks away while the last write is in its journal alone. */
-function pullThePlug(file: string): void {
+function whole(at: string) {
+  return {
+    entries: runWith({ cwd: at }, 'sh', '-c', describeTree).split('\n').sort(),
+    content: measureFolder(at),
+  }
+}
+
+function empty(file: string, mebibytes: number): void {
   writeFileSync(file, '')
-  truncateSync(file, 64 * 2 ** 20)
-  run('mkfs.ext4', '-q', '-F', file)
-  mounted(file, 'commit=600', at => {
+  truncateSync(file, mebibytes * 2 ** 20)
+}
+
+/** Fills a new file system, and takes its blocks away while the last write is in its journal alone. */
+function pullThePlug(
+  file: string,
+  { mebibytes, make, options }: { mebibytes: number; make: [string, ...string[]]; options: string },
+): void {
+  empty(file, mebibytes)
+  run(...make, '-q', file)
+  mounted(file, options, at => {
     mkdirSync(join(at, 'photos'))
     for (let i = 0; i < 20; i += 1) writeFileSync(join(at, 'photos', `${i}.jpg`), `picture ${i}\n`.repeat(40))
     run('ln', join(at, 'photos/1.jpg'), join(at, 'the same picture'))

@@ -31,6 +31,7 @@ const packages = [
   'systemd-sysv',
   'udev',
   'wget',
+  'xfsprogs',
 ]
 
 const suite = 'bookworm'

@@ -51,6 +51,7 @@ const modules = [
   'sd_mod',
   'iscsi_tcp',
   'btrfs',
+  'xfs',
   'efivarfs',
 ]
 
