@@ -11,6 +11,7 @@ import { readCluster } from '../src/volumes/sources/living-cluster.ts'
 import { readSource, sourceKinds } from '../src/volumes/sources/named-source.ts'
 import { readNasListing } from '../src/volumes/sources/nas-listing.ts'
 import { person, type VolumeSource } from '../src/volumes/sources/volume-source.ts'
+import { readRun } from './former-runs.ts'
 
 /** Everything that the volume map goes by of a NAS, at one moment. */
 export interface NasNow {
@@ -88,6 +89,7 @@ export const nameableSources = {
   ...sourceKinds,
   git: 'a GitOps repository, with its history',
   kubeconfig: 'a cluster whose API still answers, by its kubeconfig',
+  run: 'the folder of an earlier run, whose journal keeps what it was told and what it bound',
 } as const
 
 /**
@@ -115,6 +117,7 @@ export async function readNamed(named: string, signal: AbortSignal): Promise<Vol
     })
   if (kind === 'git' && statSync(path).isDirectory())
     return fromRepository(named, path, readInventory(path), signal)
+  if (kind === 'run') return readRun(named, path)
   if (kind !== 'kubeconfig') return readSource(kind as keyof typeof sourceKinds, named, path)
   const api = connectApi({ kubeconfig: path, signal })
   try {

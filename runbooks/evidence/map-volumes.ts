@@ -5,6 +5,7 @@ import { mayWrite, type NasReader } from '../../src/nas/nas.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import type { ListedVolume } from '../../src/volumes/listing.ts'
 import { diskHolding, mappedVolume, mapVolumes } from '../../src/volumes/map.ts'
+import { heardOfVolumes } from '../../src/volumes/sources/former-run.ts'
 import type { VolumeSource } from '../../src/volumes/sources/volume-source.ts'
 import { fanOutFrom, step } from '../kit.ts'
 import { reachNas } from '../preflight/reach-nas.ts'
@@ -36,7 +37,12 @@ export const mapTheVolumes = step({
   retry: { times: 3, delay: '2s' },
   holdsUntil: 'hosts/install-flatcar',
   uses: () => ['nas'],
-  output: z.strictObject({ volumes: z.array(mappedVolume), ownerless: z.array(z.string()) }),
+  output: z.strictObject({
+    volumes: z.array(mappedVolume),
+    ownerless: z.array(z.string()),
+    // The journal keeps it: what Git and the NAS said at that moment nobody else does.
+    heard: heardOfVolumes,
+  }),
   async observe({ cluster, nas, hosts, evidence, outputs, signal }) {
     const now = await nasNow(nas)
     const absent = Object.entries(cluster.entry.luns ?? {}).filter(
@@ -118,7 +124,7 @@ export const mapTheVolumes = step({
         'Add a PersistentVolume for it to Git (volumeHandle = the uuid of the LUN or share), or say `new` for it in recover.yaml (volumes) if it may begin empty',
       )
     return done(
-      { volumes: map.volumes, ownerless: map.ownerless.map(l => l.name) },
+      { volumes: map.volumes, ownerless: map.ownerless.map(l => l.name), heard: heardFrom(sources, now) },
       map.volumes
         .map(v =>
           diskHolding(v)
@@ -198,6 +204,21 @@ async function oneSource(open: ListedVolume[], sources: VolumeSource[], { luns }
 function writersOf(uuid: string, { shares }: NasNow): string {
   const writers = mayWrite(shares.find(s => s.uuid === uuid))
   return writers.length === 0 ? '' : `; by its NFS rules ${writers.join(', ')} may write to it`
+}
+
+function heardFrom(
+  sources: readonly VolumeSource[],
+  { luns, shares }: NasNow,
+): z.infer<typeof heardOfVolumes> {
+  return {
+    testimonies: sources.flatMap(s => s.testimonies),
+    nas: [...luns, ...shares].map(({ uuid, name, sizeBytes, description }) => ({
+      uuid,
+      name,
+      sizeBytes,
+      description,
+    })),
+  }
 }
 
 /** Every claim that comes back. */

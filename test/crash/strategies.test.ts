@@ -5,6 +5,7 @@ import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 import { damageOf, failuresOf, homeOf, rehearseAt } from '../recovery/home.ts'
+import { withPhotosOnNfs, withVolumeInGit } from '../recovery/nfs-home.ts'
 import { crash, dieAtEach, rehearseWhole } from './expedition.ts'
 
 /** Says for every claim that has a disk how it comes back. */
@@ -84,3 +85,19 @@ test.for([
     expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
   },
 )
+
+test('killed right after each change for the sake of a claim on a share, it comes back as a clone all the same', async context => {
+  const home = homeOf(context)
+  withPhotosOnNfs(home)
+  withVolumeInGit(home, { own: false })
+  writeFileSync(
+    home.file,
+    readFileSync(home.file, 'utf8').replace('cache: new', 'cache: new\n  photos/library: clone'),
+  )
+  const golden = await rehearseWhole({ home: join(home.file, '..') })
+  const points = golden.points.filter(p => /^after-effect .*photos\/library/.test(p))
+  // Snapshot, rules, measuring, the clone, the proof and the measured clone's end.
+  expect(points).toHaveLength(6)
+  const { wrong, unmet } = await dieAtEach(points, 3, those => crash(golden, those))
+  expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
+})

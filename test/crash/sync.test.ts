@@ -10,12 +10,14 @@ import { beginRun, type RunResult, resumeRun, type SessionOptions } from '../../
 import { syncVolumes } from '../../runbooks/sync-volumes.ts'
 import { type Cluster, loadCluster } from '../../src/cluster/load.ts'
 import { connectApi } from '../../src/kubernetes/api.ts'
+import type { Blueprint } from '../../src/lab/blueprint.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
 import type { RunEvent } from '../../src/runbook/events.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 import { failuresOf, homeOf, labHere, recordsNow, rehearseAt, yes } from '../recovery/home.ts'
+import { withPhotosOnNfs } from '../recovery/nfs-home.ts'
 import { type Died, dieAtEach, dieInTurn } from './expedition.ts'
 import { judgeJournal } from './judge.ts'
 import { child, type End } from './place.ts'
@@ -291,4 +293,41 @@ test('killed after each record and each effect, a claim gets its new disk all th
     `new disk: ${points.length - unmet.length} crash points killed with SIGKILL and resumed, in ${runs} runs\n`,
   )
   expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
+})
+
+test('a claim moves from a LUN to a share of NFS, and what that does not carry is said before', async context => {
+  const made = await recoveredHome(context, 'copy')
+  withPhotosOnNfs(made.home)
+  // What the lab's Argo CD reads is what Git rendered to when the world was made.
+  const world = join(made.folder, 'lab', 'blueprint.json')
+  const blueprint = JSON.parse(readFileSync(world, 'utf8')) as Blueprint
+  const claim = Object.values(blueprint.repository)
+    .flat()
+    .find(o => o.kind === 'PersistentVolumeClaim' && o.metadata.namespace === 'photos')
+  Object.assign(specOf<object>(claim!), { storageClassName: 'synology-nfs' })
+  writeFileSync(world, JSON.stringify(blueprint))
+  const living = await livingHome(context, made)
+  await living.api.apply({
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'synology-nfs' },
+    provisioner: 'csi.san.synology.com',
+    parameters: { dsm: '192.0.2.17', location: '/volume1', protocol: 'nfs', mountPermissions: '0755' },
+    reclaimPolicy: 'Retain',
+  })
+  const before = await lookAt(living)
+  const { entries } = await living.plan(['photos/library'])
+  expect(JSON.stringify(entries.find(e => e.step === 'volumes/copy[photos/library]'))).toContain(
+    'which carry no ACLs and no attributes',
+  )
+  const { failures } = await living.sync(['photos/library'])
+  expect(failures.map(f => f.fault.message)).toEqual([])
+  const { disks, contents, nas } = await lookAt(living)
+  const old = before.disks.get('photos/library') ?? ''
+  const [share] = nas.shares ?? []
+  expect(disks.get('photos/library')).toBe(share?.uuid)
+  const files = measureFolder(join(made.folder, 'lab', 'nas', 'shares', share?.uuid ?? ''))
+  expect([files, contents.get(old)]).toEqual([before.contents.get(old), before.contents.get(old)])
+  // The old LUN is kept, and nobody gets in.
+  expect(nas.targets.find(t => t.mappings.some(m => m.lun === old))?.enabled).toBe(false)
 })

@@ -87,6 +87,20 @@ function nasOf(lab: string, nas: NasState, run: string): unknown {
       }))
       .sort((a, b) => a.of.localeCompare(b.of)),
     folders: readdirSync(join(lab, 'nas', 'luns')).length,
+    ...(nas.shares ? { shares: nas.shares.map(share => shareOf(lab, share, run)) } : {}),
+  }
+}
+
+/** A shared folder; the name of a clone has the end of the run's name in it. */
+function shareOf(lab: string, share: NonNullable<NasState['shares']>[number], run: string): unknown {
+  return {
+    named: share.name.replace(new RegExp(`-${run.slice(-4)}$`), '-RUN'),
+    quota: share.quota,
+    // Whom they name are the lab's own addresses, which differ from world to world.
+    rules: share.rules.map(rule => rule.privilege),
+    description: share.description,
+    snapshots: share.snapshots.map(s => [s.description.replace(run, 'RUN'), s.locked]),
+    content: contentOf(join(lab, 'nas', 'shares', share.uuid)),
   }
 }
 

@@ -2,6 +2,7 @@ import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { listVolumesFrom } from '../../runbooks/list-volumes.ts'
+import { readNamed } from '../../runbooks/volume-sources.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
@@ -136,6 +137,14 @@ test.for([
     expect(old?.snapshots).toMatchObject([{ description: expect.stringMatching(/^recover-/), locked: true }])
     const before = measureFolder(world.path('nas', 'snapshots', old?.snapshots[0]?.uuid ?? ''))
     for (const { uuid } of shares) expect(measureFolder(world.path('nas', 'shares', uuid))).toEqual(before)
+    // The run is itself evidence for the next one, by its journal alone.
+    const source = `run:${join(labFolder(home), '..')}`
+    const { testimonies } = await readNamed(source, new AbortController().signal)
+    expect(testimonies.find(t => t.claim === 'photos/library' && t.repeats === undefined)).toMatchObject({
+      source,
+      lun: strategy === 'adopt' ? uuid : shares[1]?.uuid,
+    })
+    expect(testimonies.filter(t => t.lun === uuid).map(t => t.repeats)).toContain('nas')
     // Nothing that was made for a while is left over.
     expect([...shares, ...nas.luns].filter(d => d.name.startsWith('k8s-csi-recover-'))).toEqual([])
     expect(readdirSync(world.path('nas', 'shares'))).toHaveLength(shares.length)
