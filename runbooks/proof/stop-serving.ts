@@ -23,14 +23,14 @@ export const stopServing = step({
   retry: { times: 4, delay: '3s' },
   uses: () => ['api'],
   output: z.strictObject({}),
-  async observe({ mirror: { url }, cluster, kubernetes, output }) {
+  async observe({ mirror: { url }, cluster, kubernetes, outputOf }) {
     const { remote = url } = cluster.entry.gitops
     const left = await detourLeft(kubernetes, await argocdNamespace(cluster, kubernetes), remote)
     if (left.length > 0)
       return due(`take the way through this computer out of ${left.join(' and ')}, and serve no more`)
     return done(
       {},
-      output(serveRepository).served
+      outputOf(serveRepository, url)?.served
         ? `${url} was served from the kit for this run; applications stay as they are, and Argo CD shows Unknown until it is back`
         : `nothing was served in the place of ${url}`,
     )

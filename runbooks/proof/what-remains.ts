@@ -1,11 +1,14 @@
 import { z } from 'zod'
 import { done } from '../../src/runbook/step.ts'
 import { diskHolding } from '../../src/volumes/map.ts'
+import { withoutLogin } from '../bootstrap/each-mirror.ts'
+import { serveRepository } from '../bootstrap/serve-repository.ts'
 import { mapTheVolumes } from '../evidence/map-volumes.ts'
 import { step } from '../kit.ts'
 import { hostOfNode } from '../kubernetes/host-of-node.ts'
 import { disarm } from './disarm.ts'
 import { resumeOsUpdates } from './resume-os-updates.ts'
+import { stopServing } from './stop-serving.ts'
 import { storedPasswords } from './stored-passwords.ts'
 import { tidyUp } from './tidy-up.ts'
 
@@ -14,14 +17,15 @@ export const whatRemains = step({
   id: 'proof/what-remains',
   title: 'Say what remains to be done',
   byHand: 'Write down which old LUNs and snapshots may be deleted, and when.',
-  needs: [mapTheVolumes, disarm, tidyUp, resumeOsUpdates],
+  needs: [mapTheVolumes, serveRepository, disarm, tidyUp, resumeOsUpdates, stopServing],
   danger: 'reads',
   bounds: { expected: '2s', limit: '2m' },
   retry: { times: 4, delay: '3s' },
   uses: () => ['nas'],
   output: z.strictObject({ remains: z.array(z.string()) }),
-  async observe({ cluster, kubernetes, nas, run, output }) {
+  async observe({ cluster, kubernetes, nas, run, output, outputOf }) {
     const { volumes, ownerless } = output(mapTheVolumes)
+    const url = withoutLogin(cluster.entry.gitops.remote ?? '')
     const snapshots: string[] = []
     for (const volume of volumes)
       if (volume.lun && (await nas.snapshots(volume.lun.uuid)).some(s => s.name === `recover-${run.id}`))
@@ -66,6 +70,11 @@ export const whatRemains = step({
             ? `${v.claim} was left to Git, which leads it to the share ${v.leftToGit}: look at it yourself, nothing of it was compared`
             : `${v.claim} began empty, as recover.yaml says`,
         ),
+      ...(outputOf(serveRepository, url)?.served
+        ? [
+            `${url} was served from the kit: until it is back, Argo CD calls what it brings from there Unknown, and leaves it as it is`,
+          ]
+        : []),
       ...((cluster.entry.checks ?? []).length === 0
         ? ['recover.yaml has no checks: open your applications and look at them yourself']
         : []),
