@@ -25,7 +25,8 @@ async function nasWithShare() {
       },
     ]
   })
-  return { ...nas, folder: (of: string) => nas.world.path('nas', 'shares', of) }
+  const state = () => (nas.emulator as unknown as { store: { state: NasState } }).store.state
+  return { ...nas, state, folder: (of: string) => nas.world.path('nas', 'shares', of) }
 }
 
 /** Snapshot, fence and clone: all that a share's proof asks of a NAS. */
@@ -130,4 +131,23 @@ test('codes of shares mean what they mean there, not what they mean at the login
   })
   expect(await writer.shares()).toHaveLength(1)
   expect(world.read<NasState>('nas')!.shares).toHaveLength(1)
+})
+
+test('a share that is deleted between being listed and being asked for its rules is not there', async () => {
+  const nas = await nasWithShare()
+  const clone = await everything(nas)
+  // Asked with each request: right before the one for the clone's rules, the third, its own run has dropped it.
+  const ordinary = nas.world.strikes.bind(nas.world)
+  const { shares = [] } = nas.state()
+  let asked = 0
+  nas.world.strikes = (fault, target) => {
+    if (fault === 'nas-session-expires') {
+      asked += 1
+      const at = shares.findIndex(s => s.uuid === clone.uuid)
+      if (asked === 3) shares.splice(at, 1)
+    }
+    return ordinary(fault, target)
+  }
+  expect((await nas.reader.shares()).map(s => s.uuid)).toEqual([uuid])
+  expect(asked).toBe(3)
 })

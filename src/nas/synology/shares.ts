@@ -1,5 +1,6 @@
 import { mustBeOwnShareClone, mustBeShareCloneOf, notMade, stillThere } from '../guards.ts'
 import type { NasReader, NasWriter, Share, ShareSnapshot } from '../nas.ts'
+import { DsmFault } from './faults.ts'
 import { makeUnlessThere } from './make.ts'
 import type { SynologySession } from './session.ts'
 
@@ -40,15 +41,28 @@ export function shareReader(session: SynologySession): ShareReader {
     async shares() {
       const { shares } = await list()
       const found: Share[] = []
-      // Other shares than the CSI driver's are nobody's business here.
-      for (const share of shares)
-        found.push(shareOf(share, share.name.startsWith('k8s-csi') ? await rulesOf(session, share.name) : []))
+      for (const share of shares) {
+        // Other shares than the CSI driver's are nobody's business here.
+        const ofDriver = share.name.startsWith('k8s-csi')
+        const rules = ofDriver ? await unlessGone(() => rulesOf(session, share.name)) : []
+        if (rules) found.push(shareOf(share, rules))
+      }
       return found
     },
     async shareSnapshots(uuid) {
       const share = (await list()).shares.find(s => s.uuid === uuid)
-      return share ? snapshotsOf(session, share.name) : []
+      return (share && (await unlessGone(() => snapshotsOf(session, share.name)))) ?? []
     },
+  }
+}
+
+/** What DSM says of a share that it listed a moment ago; undefined for one that somebody has deleted since. */
+async function unlessGone<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask()
+  } catch (thrown) {
+    if (thrown instanceof DsmFault && thrown.dsm === 402) return undefined
+    throw thrown
   }
 }
 
