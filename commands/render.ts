@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core'
 import { keepSources } from '../runbooks/keep-sources.ts'
-import { mirror, render } from '../runbooks/render.ts'
+import { mirror, type RenderedSource, render } from '../runbooks/render.ts'
 import { BaseCommand } from '../src/cli/base-command.ts'
 
 export default class Render extends BaseCommand {
@@ -45,7 +45,9 @@ export default class Render extends BaseCommand {
   async run() {
     const { argv, flags } = await this.parse(Render)
     const names = argv.map(String)
-    const rendered = await render(flags.file, {
+    const whole = names.length === 1 && flags.output === undefined && flags.diff === undefined
+    const told: object[] = []
+    for await (const one of render(flags.file, {
       names,
       applications: flags.applications,
       offline: flags.offline,
@@ -53,7 +55,11 @@ export default class Render extends BaseCommand {
       output: flags.output,
       compareWith: flags.diff,
       signal: new AbortController().signal,
-    })
+    })) {
+      if (whole) this.log(one.text())
+      else for (const line of linesOf(one)) this.log(line)
+      if (this.jsonEnabled()) told.push(toldOf(one))
+    }
     const kept = flags['fill-kit'] ? await mirror(flags.file, new AbortController().signal) : undefined
     if (kept) this.log(`the repository is mirrored at ${kept.commit.slice(0, 12)} in ${kept.path}`)
     const sources = flags['fill-kit'] ? await keepSources(flags.file, new AbortController().signal) : []
@@ -63,29 +69,25 @@ export default class Render extends BaseCommand {
         this.log(`${host}: not pinned by its config, and kept with the hash of what was fetched: ${what}`)
       for (const what of left) this.log(`${host}: not for the kit: ${what}`)
     }
-    const [only] = rendered
-    if (names.length === 1 && only && flags.output === undefined && flags.diff === undefined)
-      this.log(only.text)
-    else for (const line of rendered.flatMap(linesOf)) this.log(line)
-    return rendered.map(({ name, kind, rendering, kept, differences }) => ({
-      name,
-      kind,
-      sha256: rendering.sha256,
-      objects: rendering.objects,
-      tools: rendering.tools,
-      remote: rendering.remote,
-      kept,
-      ...(differences === undefined ? {} : { differences }),
-    }))
+    return told
   }
 }
 
-function linesOf({
-  name,
-  rendering,
-  kept,
-  differences,
-}: Awaited<ReturnType<typeof render>>[number]): string[] {
+function toldOf({ name, kind, rendering, kept, differences }: RenderedSource) {
+  const { sha256, objects, tools, remote } = rendering
+  return {
+    name,
+    kind,
+    sha256,
+    objects,
+    tools,
+    remote,
+    kept,
+    ...(differences === undefined ? {} : { differences }),
+  }
+}
+
+function linesOf({ name, rendering, kept, differences }: RenderedSource): string[] {
   const { objects, sha256, tools, remote } = rendering
   return [
     `${name}: ${objects.length} objects, sha256 ${sha256.slice(0, 12)}${tools.length > 0 ? `, by ${tools.join(', ')}` : ', as rendered in Git'}`,

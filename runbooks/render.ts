@@ -26,7 +26,7 @@ export interface RenderedSource {
   kind: Source['kind']
   rendering: Rendering
   /** Its manifests for showing: what Secrets hold is left out. */
-  text: string
+  text(): string
   /** What was new for the kit. */
   kept: string[]
   /** Against an earlier rendering; undefined where there is none to compare with. */
@@ -46,12 +46,14 @@ export interface RenderCommand {
   signal: AbortSignal
 }
 
-/** Renders the bootstrap, or what is named, outside of any run. Throws Fault `render-unknown`, `kit-unnamed` and what rendering throws. */
-export async function render(where: string, options: RenderCommand): Promise<RenderedSource[]> {
+/**
+ * Renders the bootstrap, or what is named, outside of any run, one after the other; whoever does not keep them holds one in
+ * memory at a time. Throws Fault `render-unknown`, `kit-unnamed` and what rendering throws.
+ */
+export async function* render(where: string, options: RenderCommand): AsyncGenerator<RenderedSource> {
   const cluster = loadCluster(clusterFileIn(where))
   const kit = kitOf(cluster)
   if (options.fillKit) kitFor(cluster)
-  const rendered: RenderedSource[] = []
   for (const source of chosen(cluster, options)) {
     const kept: string[] = []
     const rendering = await renderSource(cluster, source.from, {
@@ -64,16 +66,16 @@ export async function render(where: string, options: RenderCommand): Promise<Ren
     const before =
       options.compareWith === undefined ? undefined : readKept(fileOf(options.compareWith, source.name))
     if (options.output !== undefined) keepRendering(fileOf(options.output, source.name), rendering)
-    rendered.push({
+    const objects = rendering.objects.map(withoutSecrets)
+    yield {
       name: source.name,
       kind: source.kind,
-      rendering: { ...rendering, objects: rendering.objects.map(withoutSecrets) },
-      text: printManifests(rendering.objects.map(withoutSecrets)),
+      rendering: { ...rendering, objects },
+      text: () => printManifests(objects),
       kept,
       ...(before === undefined ? {} : { differences: differences(before.objects, rendering.objects) }),
-    })
+    }
   }
-  return rendered
 }
 
 /**
