@@ -56,7 +56,7 @@ test('a claim on a share is told with quota, what is in use and who may write to
     usedBytes: 9,
     strategy: 'adopt',
     mayWrite: ['192.0.2.11', '192.0.2.12'],
-    says: 'nothing: a shared folder cannot come back by adopt',
+    says: 'adopt',
   })
   expect(listed.ownerless).toMatchObject([{ lun: 'nobodys', kind: 'share', protocol: 'smb' }])
   const shown = showVolumes(listed, { columns: 100, colour: false })
