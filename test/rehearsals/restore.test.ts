@@ -23,11 +23,11 @@ const archive = 'kubernetes/restore[./k0s_backup.tar.gz]'
 test('the control plane comes back from its archive, agreed to by name and known by its UID, and everything after it', async context => {
   const home = homeOf(context)
   await restoreFrom(home.file)
-  const asked: string[] = []
+  const asked: string[][] = []
   const run = await rehearseAt(home, {
     practise: true,
     consent: async ({ victims }) => {
-      asked.push(...victims.map(v => `${v.kind} ${v.name}`))
+      asked.push(victims.map(v => `${v.kind} ${v.name}`))
       const plane = victims.find(v => v.kind === 'control plane')
       expect(plane?.identity).toMatchObject({ cluster: archivedUid, archive: './k0s_backup.tar.gz' })
       expect(plane?.remarks?.join()).toContain('helium come back as nodes without a machine')
@@ -37,8 +37,7 @@ test('the control plane comes back from its archive, agreed to by name and known
   expect(failuresOf(run)).toEqual({})
   expect(run.result?.state).toBe('finished')
   // Asked before anything was begun, with the disks.
-  expect(asked).toContain('control plane lithium')
-  expect(asked.slice(0, 3)).toContain('control plane lithium')
+  expect(asked[0]).toContain('control plane lithium')
   const of = (step: string) => checkpoints().find(c => c.step === step)
   expect(of(archive)?.output).toEqual({ clusterUid: archivedUid })
   expect(of('kubernetes/kubeconfig')?.output).toMatchObject({ clusterUid: archivedUid })
