@@ -35,13 +35,14 @@ export function formerRuns(input: string, mode: string): (FormerRun & { folder: 
       const found = mapped.safeParse(steps.get('evidence/map-volumes')?.checkpoint?.output)
       if (began.input !== input || began.mode !== mode || ended?.state !== 'finished' || !found.success)
         return []
-      const volumes = found.data.volumes.flatMap(({ claim, lun }) => {
-        if (!lun) return []
+      const volumes = found.data.volumes.flatMap(({ claim, lun, share }) => {
+        const held = (lun ?? share)?.uuid
+        if (held === undefined) return []
         const made = ['clone', 'copy', 'host-copy'].flatMap(way => {
           const output = disk.safeParse(steps.get(`volumes/${way}[${claim}]`)?.checkpoint?.output)
           return output.success ? [output.data.handle] : []
         })
-        return [{ claim, lun: lun.uuid, ...(made[0] === undefined ? {} : { replacedBy: made[0] }) }]
+        return [{ claim, disk: held, ...(made[0] === undefined ? {} : { replacedBy: made[0] }) }]
       })
       return [{ run: folder.run, ended: ended.at, volumes, folder: folder.path }]
     } catch {

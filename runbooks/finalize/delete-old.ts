@@ -3,13 +3,14 @@ import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import type { OldDisk } from '../../src/volumes/old-disks.ts'
 import { type Readers, step } from '../kit.ts'
-import { eachOld, listOld } from './list-old.ts'
+import { eachOld, kinds, listOld } from './list-old.ts'
 
-/** One disk or snapshot that a person has named and agreed to, gone: its mapping first, then the LUN, then its target. */
+/** One LUN, share or snapshot that a person has named and agreed to, gone; of a LUN its mapping first, its target last. */
 export const deleteOld = step({
   id: 'finalize/delete',
-  title: old => `Delete ${old.kind === 'lun' ? 'the LUN' : 'the snapshot'} ${old.name}`,
-  byHand: 'In SAN Manager unmap the LUN from its target, delete the LUN, then the target.',
+  title: old => `Delete the ${kinds[old.kind]} ${old.name}`,
+  byHand:
+    'In SAN Manager unmap the LUN from its target, delete the LUN, then the target; in Control Panel delete the share.',
   each: eachOld,
   needs: [listOld],
   danger: 'destroys',
@@ -27,7 +28,7 @@ export const deleteOld = step({
     const { kind, uuid, name, sizeBytes, claim, run, replacedBy } = old
     return [
       {
-        kind,
+        kind: kinds[kind],
         name,
         identity: { uuid, name, size: sizeBytes },
         content: [
@@ -39,18 +40,27 @@ export const deleteOld = step({
     ]
   },
   async apply({ old, nas, kubernetes }) {
-    if (old.kind === 'snapshot')
-      return nas.deleteSnapshot({ uuid: old.uuid, lun: old.lun ?? '', name: old.name })
+    const { kind, uuid, name, of = '', time = '' } = old
+    if (kind === 'snapshot') return nas.deleteSnapshot({ uuid, lun: of, name })
+    if (kind === 'share-snapshot') return nas.deleteShareSnapshot({ share: of, time, description: name })
     await mustBeIdle(old, { nas, kubernetes })
+    if (kind === 'share') return nas.deleteShare({ uuid, name })
     await nas.deleteLun({ uuid: old.uuid, name: old.name, sizeBytes: old.sizeBytes })
   },
 })
 
 async function traces(old: OldDisk, nas: Readers['nas']): Promise<string[]> {
+  const { kind, of = '' } = old
+  if (kind === 'share')
+    return (await nas.shares()).some(s => s.uuid === old.uuid) ? [`share ${old.name}`] : []
+  if (kind === 'share-snapshot')
+    return (await nas.shareSnapshots(of)).some(s => s.time === old.time)
+      ? [`snapshot ${old.time} of a share`]
+      : []
   const luns = await nas.luns()
-  if (old.kind === 'snapshot') {
-    if (!luns.some(l => l.uuid === old.lun)) return []
-    return (await nas.snapshots(old.lun ?? '')).some(s => s.uuid === old.uuid) ? [`snapshot ${old.name}`] : []
+  if (kind === 'snapshot') {
+    if (!luns.some(l => l.uuid === of)) return []
+    return (await nas.snapshots(of)).some(s => s.uuid === old.uuid) ? [`snapshot ${old.name}`] : []
   }
   const targets = await nas.targets()
   return [
@@ -60,6 +70,17 @@ async function traces(old: OldDisk, nas: Readers['nas']): Promise<string[]> {
       ? [`target ${old.name}`]
       : []),
   ]
+}
+
+/** By its handle; the CSI driver mounts a share by what its attributes name. */
+function leadsTo(spec: unknown, { kind, uuid, name }: OldDisk): boolean {
+  const csi = (
+    spec as { csi?: { volumeHandle?: string; volumeAttributes?: Record<string, string> } } | undefined
+  )?.csi
+  return (
+    csi?.volumeHandle === uuid ||
+    (kind === 'share' && (csi?.volumeAttributes?.source ?? '').split('/').at(-1) === name)
+  )
 }
 
 /** Nobody is logged in to it and no volume of the cluster leads to it, at this very moment. Throws Fault `lun-in-use`. */
@@ -72,9 +93,7 @@ async function mustBeIdle(
   const users = [
     ...leading.flatMap(t => t.sessions.map(s => `${s.initiator} at ${s.ip} is logged in to it`)),
     ...volumes
-      .filter(
-        v => (v.spec as { csi?: { volumeHandle?: string } } | undefined)?.csi?.volumeHandle === old.uuid,
-      )
+      .filter(({ spec }) => leadsTo(spec, old))
       .map(v => `the PersistentVolume ${v.metadata.name} leads to it`),
     // Without a single volume it is hardly the cluster whose disks these are.
     ...(volumes.length === 0

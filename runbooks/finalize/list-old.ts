@@ -8,7 +8,8 @@ import { reachNas } from '../preflight/reach-nas.ts'
 export const listOld = step({
   id: 'finalize/list-old',
   title: 'List what former runs left behind',
-  byHand: 'In SAN Manager list LUNs whose target is off, and their snapshots called recover-….',
+  byHand:
+    'In SAN Manager list LUNs whose target is off, in Control Panel shares whose NFS rules let nobody in, and snapshots called recover-….',
   needs: [reachNas],
   danger: 'reads',
   bounds: { expected: '2s', limit: '2m' },
@@ -28,7 +29,7 @@ export const listOld = step({
       return blocked(
         'not-left-behind',
         `no finished run left ${unknown.join(', ')} behind, or it is gone`,
-        '`recover volumes finalize` lists what may be deleted; anything else only by hand, in SAN Manager',
+        '`recover volumes finalize` lists what may be deleted; anything else only by hand, on the NAS',
       )
     const chosen = old.filter(o => asked.chosen.includes(o.uuid))
     const young = chosen.filter(o => ageInDays(o, new Date()) < graceDays)
@@ -51,15 +52,27 @@ export async function leftBehind({ former, nas }: Pick<Readers, 'former' | 'nas'
   const runs = former()
   const luns = await nas.luns()
   const targets = await nas.targets()
-  const of = new Set(runs.flatMap(r => r.volumes.map(v => v.lun)))
+  const shares = await nas.shares()
+  const of = new Set(runs.flatMap(r => r.volumes.map(v => v.disk)))
   const snapshots = []
   for (const lun of luns.filter(l => of.has(l.uuid))) snapshots.push(...(await nas.snapshots(lun.uuid)))
-  return oldDisks(runs, { luns, targets, snapshots })
+  const shareSnapshots = []
+  for (const { uuid } of shares.filter(s => of.has(s.uuid)))
+    for (const taken of await nas.shareSnapshots(uuid)) shareSnapshots.push({ ...taken, share: uuid })
+  return oldDisks(runs, { luns, targets, snapshots, shares, shareSnapshots })
+}
+
+/** What each is called to people. */
+export const kinds: Record<OldDisk['kind'], string> = {
+  lun: 'LUN',
+  snapshot: 'snapshot',
+  share: 'share',
+  'share-snapshot': 'snapshot of a share',
 }
 
 function row(old: OldDisk): string[] {
   return [
-    old.kind,
+    kinds[old.kind],
     old.uuid,
     old.name,
     String(old.sizeBytes),

@@ -48,11 +48,11 @@ export const whatRemains = step({
         .filter(v => v.strategy !== 'adopt')
         .map(
           v =>
-            `The old share of ${v.claim}, ${v.share!.name}, is kept, and its NFS rules let nobody in: delete it in DSM (Control Panel, Shared Folder) when you are sure of the new one`,
+            `The old share of ${v.claim}, ${v.share!.name}, is kept, and its NFS rules let nobody in: \`recover volumes finalize\` deletes it when you are sure of the new one`,
         ),
       ...(shares.length > 0
         ? [
-            `The snapshots recover-${run.id} of ${shares.map(v => v.share!.name).join(', ')} are kept as the way back: delete them in DSM’s Snapshot Replication when all is well`,
+            `The snapshots recover-${run.id} of ${shares.map(v => v.share!.name).join(', ')} are kept as the way back: delete them when all is well`,
           ]
         : []),
       ...storedPasswords(

@@ -1,5 +1,14 @@
 import { Fault } from '../runbook/fault.ts'
-import { cloneName, type Lun, type NasWriter, type Share, type Snapshot, type Target } from './nas.ts'
+import {
+  cloneName,
+  type Lun,
+  mayWrite,
+  type NasWriter,
+  type Share,
+  type ShareSnapshot,
+  type Snapshot,
+  type Target,
+} from './nas.ts'
 
 /** What must be so before something on a NAS is deleted or taken for one's own, whatever kind of NAS it is. */
 
@@ -60,6 +69,41 @@ export function mustBeOwnShareClone(
     ...(share.description.includes(run) ? [] : ['its description does not name the run']),
   ]
   if (doubts.length > 0) throw notOurs(`the share ${share.uuid}`, `run ${run} made`, doubts)
+}
+
+/** Throws Fault `share-differs` where a share is not the one that was agreed to, `share-in-use` while its rules let anybody in. */
+export function mustBeClosed(share: Share, agreed: Parameters<NasWriter['deleteShare']>[0]): void {
+  if (share.name !== agreed.name)
+    throw shareDiffers(`the share ${share.uuid} is called ${share.name}, not ${agreed.name} as was agreed`)
+  const letIn = mayWrite(share).concat(share.clients.filter(c => c.may === 'read').map(c => c.client))
+  if (letIn.length === 0) return
+  throw new Fault({
+    code: 'share-in-use',
+    blame: 'operator',
+    message: `the share ${share.name} was not deleted: its NFS rules let in ${letIn.join(', ')}`,
+    remedy:
+      'Find out what still uses it; a share that is in use is none of the old ones, whose rules let nobody in',
+  })
+}
+
+/** Throws Fault `share-differs` where a share's snapshot is not the one that was agreed to, or not a run's. */
+export function mustBeOwnShareSnapshot(
+  found: ShareSnapshot,
+  agreed: Parameters<NasWriter['deleteShareSnapshot']>[0],
+): void {
+  if (found.description === agreed.description && agreed.description.startsWith('recover-')) return
+  throw shareDiffers(
+    `the snapshot ${agreed.time} is described as “${found.description}”, not ${agreed.description} as was agreed`,
+  )
+}
+
+function shareDiffers(message: string): Fault {
+  return new Fault({
+    code: 'share-differs',
+    blame: 'operator',
+    message: `${message}; nothing was deleted`,
+    remedy: 'Look at it on the NAS; list what may be deleted again with `recover volumes finalize`',
+  })
 }
 
 function notOurs(what: string, by: string, doubts: string[]): Fault {

@@ -178,6 +178,13 @@ export interface NasWriter extends NasReader {
     source: { share: string; snapshot: string },
     as: { name: string; description: string },
   ): Promise<Share>
+  /**
+   * Deletes the share that a person has agreed to, with everything in it and its snapshots. For good. Throws Fault
+   * `share-differs` where uuid and name do not fit, and `share-in-use` while its NFS rules let anybody in.
+   */
+  deleteShare(share: { uuid: string; name: string }): Promise<void>
+  /** Deletes a snapshot of a share that a run took, by its moment and `recover-…`; throws Fault `share-differs` for any other. */
+  deleteShareSnapshot(snapshot: { share: string; time: string; description: string }): Promise<void>
   /** Deletes a clone of a share that this run made; refuses with Fault `not-our-clone` unless name and description say so. */
   dropOwnShareClone(clone: { uuid: string; name: string; run: string }): Promise<void>
 }

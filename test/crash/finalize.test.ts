@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { finalizeVolumes } from '../../runbooks/finalize-volumes.ts'
@@ -6,19 +7,24 @@ import { planRun } from '../../runbooks/plan-run.ts'
 import { whereaboutsOf } from '../../runbooks/rehearse.ts'
 import { beginRun, resumeRun, type SessionOptions } from '../../runbooks/session.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
+import { connectApi } from '../../src/kubernetes/api.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
-import { failuresOf, homeOf, labHere, rehearseAt, yes } from '../recovery/home.ts'
+import { failuresOf, type Home, homeOf, labHere, rehearseAt, yes } from '../recovery/home.ts'
+import { uuid, withPhotosOnNfs, withVolumeInGit } from '../recovery/nfs-home.ts'
 
 const never = new AbortController().signal
 
-test('what a finished run left behind is listed, and only what is named and agreed to is deleted', async context => {
+/** A home whose first run has finished, and `recover volumes finalize` for it. */
+async function finishedHome(context: Parameters<typeof homeOf>[0], prepare: (home: Home) => void = () => {}) {
   const home = homeOf(context)
+  prepare(home)
   const first = await rehearseAt(home)
   expect(failuresOf(first)).toEqual({})
-  const dir = join(openRunFolder(stateFolder()).path, 'lab')
+  const folder = openRunFolder(stateFolder()).path
+  const dir = join(folder, 'lab')
   const lab = await labHere(dir)
   const nas = () => World.open(dir).read<NasState>('nas')!
   const reach = async (cluster: Parameters<typeof whereaboutsOf>[1]) => whereaboutsOf(lab, cluster)
@@ -30,18 +36,31 @@ test('what a finished run left behind is listed, and only what is named and agre
     lockTimeoutMs: 0,
     program: 'test',
   }
-  const finalize = (asked: Asked, change: Partial<SessionOptions> = {}) =>
-    beginRun(home.file, reach, 'rehearsal', { ...session, ...change, book: finalizeVolumes.id, asked })
+  return {
+    folder,
+    dir,
+    lab,
+    nas,
+    finalize: (asked: Asked, change: Partial<SessionOptions> = {}) =>
+      beginRun(home.file, reach, 'rehearsal', { ...session, ...change, book: finalizeVolumes.id, asked }),
+    resume: () => resumeRun(undefined, () => reach, { ...session, accept: [], redo: [] }),
+    async rows() {
+      const cluster = loadCluster(home.file)
+      const plan = await planRun(cluster, whereaboutsOf(lab, cluster), never, finalizeVolumes, undefined, {
+        mode: 'rehearsal',
+      })
+      const listed = plan.entries.find(e => e.step === 'finalize/list-old')
+      return listed?.state === 'done' ? (listed.table?.rows ?? []) : []
+    },
+  }
+}
 
+test('what a finished run left behind is listed, and only what is named and agreed to is deleted', async context => {
+  const { dir, lab, nas, finalize, resume, rows: listed } = await finishedHome(context)
   try {
-    const cluster = loadCluster(home.file)
-    const plan = await planRun(cluster, whereaboutsOf(lab, cluster), never, finalizeVolumes, undefined, {
-      mode: 'rehearsal',
-    })
     const old = World.open(dir).blueprint.nas.luns.find(l => l.claim === 'grafana/data')!
-    const listed = plan.entries.find(e => e.step === 'finalize/list-old')
-    const rows = listed?.state === 'done' ? (listed.table?.rows ?? []) : []
-    expect(rows.filter(r => r[0] === 'lun').map(r => r[1])).toEqual([old.uuid])
+    const rows = await listed()
+    expect(rows.filter(r => r[0] === 'LUN').map(r => r[1])).toEqual([old.uuid])
     // Each disk with data has a snapshot that was the way back; the adopted ones are no candidates themselves.
     expect(rows.filter(r => r[0] === 'snapshot')).toHaveLength(3)
 
@@ -74,7 +93,7 @@ test('what a finished run left behind is listed, and only what is named and agre
     )
     await broken.catch(() => undefined)
     expect(nas().luns.map(l => l.uuid)).not.toContain(old.uuid)
-    const last = await resumeRun(undefined, () => reach, { ...session, accept: [], redo: [] })
+    const last = await resume()
     expect(last.state).toBe('finished')
     const after = nas()
     const uuids = ({ luns }: NasState) => luns.map(l => l.uuid).sort()
@@ -84,6 +103,65 @@ test('what a finished run left behind is listed, and only what is named and agre
     expect(after.snapshots).toHaveLength(before.snapshots.length - 1)
     expect(contents(after)).toEqual(contentsBefore.filter(([uuid]) => uuid !== old.uuid))
   } finally {
+    await lab.order('down')
+  }
+})
+
+test('an old share and its snapshot are deleted like a LUN; one that a volume still leads to is not', async context => {
+  const { folder, lab, nas, finalize, resume, rows } = await finishedHome(context, home => {
+    withPhotosOnNfs(home)
+    withVolumeInGit(home, { own: false })
+    const text = readFileSync(home.file, 'utf8')
+    writeFileSync(home.file, text.replace('cache: new', 'cache: new\n  photos/library: clone'))
+  })
+  class Killed extends Error {}
+  const killed = {
+    onPoint(point: string) {
+      if (point.startsWith('after-effect finalize/delete')) throw new Killed()
+    },
+  }
+  const api = connectApi({ kubeconfig: join(folder, 'kubeconfig') })
+  try {
+    const before = nas()
+    const found = await rows()
+    expect(found.filter(r => r[0] === 'share').map(r => r[1])).toEqual([uuid])
+    const [snapshot] = found.filter(r => r[0] === 'snapshot of a share').map(r => r[1] ?? '')
+    expect(snapshot).toMatch(new RegExp(`^${uuid}@GMT`))
+    // By its name, as the driver finds what it mounts; the handle is another.
+    const source = `//192.0.2.17/${before.shares?.find(s => s.uuid === uuid)?.name}`
+    const leading = await api.writer.apply({
+      apiVersion: 'v1',
+      kind: 'PersistentVolume',
+      metadata: { name: 'by-hand' },
+      spec: {
+        capacity: { storage: '1Gi' },
+        accessModes: ['ReadWriteOnce'],
+        persistentVolumeReclaimPolicy: 'Retain',
+        storageClassName: 'synology-nfs',
+        csi: { driver: 'csi.san.synology.com', volumeHandle: 'by-hand', volumeAttributes: { source } },
+      },
+    })
+    const refused = await finalize({ chosen: [uuid], atOnce: true })
+    expect(failuresOf({ result: refused, refused: undefined, events: [] })).toEqual({
+      [`finalize/delete[${uuid}]`]: 'lun-in-use',
+    })
+    await api.writer.remove(
+      { apiVersion: 'v1', kind: 'PersistentVolume', name: 'by-hand' },
+      leading.metadata.uid ?? '',
+    )
+    for (const chosen of [snapshot ?? '', uuid]) {
+      await finalize({ chosen: [chosen], atOnce: true }, killed).catch(() => undefined)
+      const last = await resume()
+      expect(failuresOf({ result: last, refused: undefined, events: [] })).toEqual({})
+      expect(last.state).toBe('finished')
+    }
+    const others = ({ shares = [] }: NasState) => shares.filter(s => s.uuid !== uuid)
+    expect(nas().shares).toEqual(others(before))
+    expect(others(before)).toHaveLength(1)
+    expect(nas().luns).toEqual(before.luns)
+    expect((await rows()).filter(r => r[1]?.startsWith(uuid))).toEqual([])
+  } finally {
+    await api.close()
     await lab.order('down')
   }
 })

@@ -184,7 +184,7 @@ test.for(['copy', 'clone'])(
     // What it left behind can be deleted, later and by name.
     const listed = (await living.plan([], finalizeVolumes)).entries.find(e => e.step === 'finalize/list-old')
     const rows = listed?.state === 'done' ? (listed.table?.rows ?? []) : []
-    const old = rows.filter(r => r[0] === 'lun').map(r => r[1])
+    const old = rows.filter(r => r[0] === 'LUN').map(r => r[1])
     expect(old).toEqual(expect.arrayContaining(all.map(claim => before.disks.get(claim))))
     expect(old).not.toEqual(expect.arrayContaining([(await disksOf(living)).get('photos/library')]))
   },

@@ -151,3 +151,28 @@ test('a share that is deleted between being listed and being asked for its rules
   expect((await nas.reader.shares()).map(s => s.uuid)).toEqual([uuid])
   expect(asked).toBe(3)
 })
+
+test('a share that was agreed to is deleted by uuid and name while its rules let nobody in, and its snapshot by its run', async () => {
+  const { reader, writer } = await nasWithShare()
+  const called = (await reader.shares())[0]?.name ?? ''
+  await expect(writer.deleteShare({ uuid, name: called })).rejects.toMatchObject({
+    code: 'share-in-use',
+    message: expect.stringContaining(clients.join(', ')),
+  })
+  const { time } = await writer.snapshotShare(uuid, `recover-${run}`)
+  const snapshot = { share: uuid, time, description: `recover-${run}` }
+  for (const description of ['recover-another', ''])
+    await expect(writer.deleteShareSnapshot({ ...snapshot, description })).rejects.toMatchObject({
+      code: 'share-differs',
+    })
+  await writer.closeShare(uuid)
+  await expect(writer.deleteShare({ uuid, name: `${called}x` })).rejects.toMatchObject({
+    code: 'share-differs',
+  })
+  expect(await reader.shareSnapshots(uuid)).toHaveLength(1)
+  // Twice: a reply may be lost.
+  for (const _ of [1, 2]) await writer.deleteShareSnapshot(snapshot)
+  expect(await reader.shareSnapshots(uuid)).toEqual([])
+  for (const _ of [1, 2]) await writer.deleteShare({ uuid, name: called })
+  expect(await reader.shares()).toEqual([])
+})

@@ -167,6 +167,8 @@ function changesOf(
     snapshotShare: noShares,
     closeShare: noShares,
     cloneShare: noShares,
+    deleteShare: noShares,
+    deleteShareSnapshot: noShares,
     dropOwnShareClone: noShares,
     async takeSnapshot(uuid, name, description) {
       const of = (found: LinuxLook) => found.snapshots.find(s => s.lun === uuid && s.name === name)

@@ -1,4 +1,11 @@
-import { mustBeOwnShareClone, mustBeShareCloneOf, notMade, stillThere } from '../guards.ts'
+import {
+  mustBeClosed,
+  mustBeOwnShareClone,
+  mustBeOwnShareSnapshot,
+  mustBeShareCloneOf,
+  notMade,
+  stillThere,
+} from '../guards.ts'
 import type { NasReader, NasWriter, Share, ShareSnapshot } from '../nas.ts'
 import { DsmFault } from './faults.ts'
 import { makeUnlessThere } from './make.ts'
@@ -29,7 +36,10 @@ interface DsmShareSnapshot {
 }
 
 type ShareReader = Pick<NasReader, 'shares' | 'shareSnapshots'>
-type ShareChanges = Pick<NasWriter, 'snapshotShare' | 'closeShare' | 'cloneShare' | 'dropOwnShareClone'>
+type ShareChanges = Pick<
+  NasWriter,
+  'snapshotShare' | 'closeShare' | 'cloneShare' | 'deleteShare' | 'deleteShareSnapshot' | 'dropOwnShareClone'
+>
 
 /** Shared folders, as DSM lists them. DSM knows them by name; by uuid here, since a name may come to be another's. */
 export function shareReader(session: SynologySession): ShareReader {
@@ -96,6 +106,10 @@ export function shareChanges(session: SynologySession, reader: ShareReader, url:
     return share
   }
   const shareNamed = async (name: string) => (await reader.shares()).find(s => s.name === name)
+  const remove = async ({ uuid, name }: Share) => {
+    await session.call('SYNO.Core.Share', 'delete', 1, { name: [name] })
+    if ((await reader.shares()).some(s => s.uuid === uuid)) throw stillThere(url, `the share ${name}`)
+  }
   /** Saving replaces all rules that there were. */
   const saveRules = (name: string, rule: readonly DsmRule[]) =>
     session.call('SYNO.Core.FileServ.NFS.SharePrivilege', 'save', 1, { share_name: name, rule })
@@ -154,13 +168,29 @@ export function shareChanges(session: SynologySession, reader: ShareReader, url:
       return made
     },
 
+    async deleteShare(agreed) {
+      const share = (await reader.shares()).find(s => s.uuid === agreed.uuid)
+      if (!share) return
+      mustBeClosed(share, agreed)
+      await remove(share)
+    },
+
+    async deleteShareSnapshot(agreed) {
+      const { share: uuid, time } = agreed
+      const find = async () => (await reader.shareSnapshots(uuid)).find(s => s.time === time)
+      const found = await find()
+      if (!found) return
+      mustBeOwnShareSnapshot(found, agreed)
+      const { name } = await shareWith(uuid)
+      await session.call('SYNO.Core.Share.Snapshot', 'delete', 1, { name, snapshots: [time] })
+      if (await find()) throw stillThere(url, `the snapshot ${time} of the share ${name}`)
+    },
+
     async dropOwnShareClone(clone) {
       const share = (await reader.shares()).find(s => s.uuid === clone.uuid)
       if (!share) return
       mustBeOwnShareClone(share, clone)
-      await session.call('SYNO.Core.Share', 'delete', 1, { name: [share.name] })
-      if ((await reader.shares()).some(s => s.uuid === clone.uuid))
-        throw stillThere(url, `the clone ${share.name}`)
+      await remove(share)
     },
   }
 }
