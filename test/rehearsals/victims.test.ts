@@ -51,7 +51,8 @@ describe.each([
     const run = await rehearseAt(home, {
       atFirst,
       async consent({ victims }) {
-        const hosts = victims.map(v => v.name.split(' ')[0])
+        // Beside the disks stands the data that was seen on them.
+        const hosts = victims.flatMap(v => (v.kind === 'disk' ? [v.name.split(' ')[0]] : []))
         questions.push(hosts.join(' '))
         if (hosts.includes('hydrogen'))
           await (await labNow(home)).order('swap-disk', { name: 'hydrogen', ...order })
