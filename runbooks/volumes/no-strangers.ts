@@ -20,6 +20,9 @@ export async function noStrangers({
   const { volumes, ownerless } = output(mapTheVolumes)
   const luns = await nas.luns()
   const shares = await nas.shares()
+  // One list, since this is asked for every volume of a run.
+  const live = await kubernetes.list({ apiVersion: 'v1', kind: 'PersistentVolumeClaim' })
+  const uids = new Map(live.map(({ metadata: m }) => [`${m.namespace}/${m.name}`, m.uid]))
   const claims = await Promise.all(
     volumes
       .filter(v => diskHolding(v) !== undefined)
@@ -28,16 +31,10 @@ export async function noStrangers({
         const copied = volume.strategy === 'copy'
         const binding = copied ? await bindingOf(kubernetes, volume.claim) : undefined
         const own = [keptCloneName(volume, run), keptShareName(volume, run), hostCopyOf(volume, run).disk]
-        const [namespace = '', name = ''] = volume.claim.split('/')
-        const live = await kubernetes.get({
-          apiVersion: 'v1',
-          kind: 'PersistentVolumeClaim',
-          namespace,
-          name,
-        })
+        const uid = uids.get(volume.claim)
         return {
           claim: volume.claim,
-          ...(live?.metadata.uid === undefined ? {} : { uid: live.metadata.uid }),
+          ...(uid === undefined ? {} : { uid }),
           known: [
             diskHolding(volume)!.uuid,
             ...own.flatMap(name => lunNamed(luns, name)?.uuid ?? []),
