@@ -113,6 +113,13 @@ export const faults: LabFault[] = [
       'The machine has too little memory to hold the image. The run stops before it is sent, and says what would help.',
   },
   {
+    name: 'no-rsync-on-host',
+    target: 'host',
+    strikes: lasting,
+    explains:
+      'The machine has no rsync. A copy on a host (host-copy) is refused before anything is made on the NAS for it, and says what would help.',
+  },
+  {
     name: 'nas-session-expires',
     target: 'nas',
     strikes: 1,

@@ -1,7 +1,9 @@
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { faults } from '../../runbooks/rehearsal/faults.ts'
+import type { NasState } from '../../src/lab/nas/state.ts'
+import { World } from '../../src/lab/world.ts'
 import { ladderAt, redfish } from '../hosts/install/ladder-at.ts'
 import { connectBy } from '../lab/kubernetes/cluster.ts'
 import {
@@ -9,8 +11,10 @@ import {
   damageOf,
   failuresOf,
   faultsOf,
+  type Home,
   homeOf,
   journalPath,
+  labFolder,
   leftOnNas,
   type Part,
   rehearseAt,
@@ -31,6 +35,8 @@ const endings: Record<
     writes?: number
     /** The control plane comes back from an archive. */
     restores?: boolean
+    /** A claim that comes back by a copy on a host. */
+    hostCopies?: string
     /** Workloads that a person has to scale to nothing before it goes on: path of each in the API. */
     scaled?: string[]
     /** A step whose wait would otherwise be sat out for half a minute. */
@@ -64,6 +70,11 @@ const endings: Record<
   'media-refused': { target: 'hydrogen', install: 'virtual-media, by-hand', ends: 'by itself' },
   'ssh-throttled': { target: 'hydrogen', ends: 'by itself' },
   'no-room-for-image': { target: 'lithium', ends: { 'hosts/install-flatcar[lithium]': 'image-no-room' } },
+  'no-rsync-on-host': {
+    target: 'hydrogen',
+    hostCopies: 'photos/library',
+    ends: { 'volumes/copy-on-host[photos/library]': 'host-lacks-program' },
+  },
   'nas-session-expires': { ends: 'by itself' },
   'nas-full': {
     ends: {
@@ -164,7 +175,7 @@ test('every fault of the lab is rehearsed here', () => {
 })
 
 test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, context) => {
-  const { target, ends, writes = 1, hastens, install, restores, scaled = [] } = endings[name]!
+  const { target, ends, writes = 1, hastens, hostCopies, install, restores, scaled = [] } = endings[name]!
   const home = homeOf(context)
   if (install) {
     ladderAt(home.file, install, { power: redfish })
@@ -172,6 +183,10 @@ test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, conte
     settleVolumes(home)
   }
   if (restores) await restoreFrom(home.file)
+  if (hostCopies) {
+    const text = readFileSync(home.file, 'utf8')
+    writeFileSync(home.file, text.replace('cache: new', `cache: new\n  ${hostCopies}: host-copy`))
+  }
   if (hastens) appendFileSync(home.file, `timeouts: { ${hastens}: 10s }\n`)
   const run = await rehearseAt(home, { faults: [{ name, ...(target ? { target } : {}) }] })
   if (ends !== 'by itself') {
@@ -183,18 +198,24 @@ test.for(faults.map(f => f.name))('%s', { timeout: 180_000 }, async (name, conte
     }
     // What could not be done for one is done for all others; nothing was built on what failed.
     expect(run.result?.left).toBeGreaterThan(0)
+    if (hostCopies) expect(lunsOnNas(home).filter(name => name.startsWith('k8s-csi-copy-'))).toEqual([])
     if (name === 'wrong-disk' || name === 'zombie-host') expect(writesOn(home, target!)).toEqual([0, 0])
   }
   const atFirst = () => scaleToNothing(scaled)
   const last: Part = ends === 'by itself' ? run : await resumeAt(home, { atFirst })
   expect(failuresOf(last)).toEqual({})
   expect(last.result?.state).toBe('finished')
-  expect(damageOf(home, restores ? [] : undefined)).toEqual([])
+  expect(damageOf(home, restores ? [] : hostCopies ? ['grafana/data', hostCopies] : undefined)).toEqual([])
   expect(leftOnNas(home)).toEqual([])
   // The disk that nobody named was never written, the others no more often than the fault made necessary.
   expect(writesOn(home, 'lithium')).toEqual([writes, 0])
   expect(writesOn(home, 'hydrogen')).toEqual([1, 0])
 })
+
+const lunsOnNas = (home: Home) =>
+  World.open(labFolder(home))
+    .read<NasState>('nas')!
+    .luns.map(l => l.name)
 
 /** What a person does about workloads that keep data and are there too early. */
 async function scaleToNothing(paths: string[]): Promise<void> {

@@ -64,6 +64,10 @@ export function machineFacts(
     }
   })
   const k0s = state.files['/opt/bin/k0s'] !== undefined || unitOf(state) !== undefined
+  const missing = [
+    ...(k0s ? [] : ['k0s']),
+    ...(world.suffers('no-rsync-on-host', state.name) ? ['rsync'] : []),
+  ]
   return [
     '',
     '=== access\nsudo',
@@ -75,7 +79,7 @@ export function machineFacts(
     `=== hostname\n${hostname}`,
     `=== machine\nproduct_serial ${blueprint.machineSerial}\nproduct_uuid ${blueprint.machineUuid ?? world.uuidFor(`${state.name}-system`)}\nsys_vendor Lab\nproduct_name Emulated machine`,
     '=== firmware\nuefi',
-    `=== tools\n${factTools.filter(t => (oldFlatcar ? flatcars : tools[state.system]).includes(t) && (t !== 'k0s' || k0s)).join('\n')}`,
+    `=== tools\n${factTools.filter(t => (oldFlatcar ? flatcars : tools[state.system]).includes(t) && !missing.includes(t)).join('\n')}`,
     `=== links\neth0 ${blueprint.mac} up physical\nlo 00:00:00:00:00:00 unknown `,
     `=== addresses\n1: lo    inet 127.0.0.1/8 scope host lo${blueprint.homeAddress === undefined ? '' : `\n2: eth0    inet ${blueprint.homeAddress} scope global eth0`}`,
     '=== routes',
