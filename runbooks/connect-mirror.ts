@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../src/cluster/load.ts'
 import type { Detour } from '../src/gitops/argocd-repository.ts'
@@ -9,6 +9,9 @@ import { mirrorCommit, mirrorIn } from '../src/gitops/repository.ts'
 import type { Mask } from '../src/secrets/mask.ts'
 import type { MirrorWriter } from './kit.ts'
 
+/** In a run's folder, the certificate of its mirror with its key; erased when the run has finished. */
+export const mirrorKeyFile = 'mirror.json'
+
 /** Where the mirror is served: an address of this computer, and a TCP port (0 takes any). */
 export interface MirrorPlace {
   address: string
@@ -17,7 +20,7 @@ export interface MirrorPlace {
 
 /**
  * The kit's mirror, served by this process from when a step wants it until the process ends. Another process of the same
- * run serves it with the same password and certificate, which lie in the run's folder until they are not needed any more.
+ * run serves it with the same password and certificate, which lie in the run's folder until it has finished.
  */
 export function connectMirror(
   { entry, resolve }: Cluster,
@@ -27,7 +30,7 @@ export function connectMirror(
 ): { mirror: MirrorWriter; close(): Promise<void> } {
   const { remote = '', repository } = entry.gitops
   const path = entry.kit === undefined ? undefined : mirrorIn(resolve(entry.kit), resolve(repository))
-  const file = join(run.folder ?? '', 'mirror.json')
+  const file = join(run.folder ?? '', mirrorKeyFile)
   let server: MirrorServer | undefined
   let detour: Detour | undefined
   return {
@@ -60,7 +63,6 @@ export function connectMirror(
         server = undefined
         detour = undefined
         await opened?.close()
-        rmSync(file, { force: true })
       },
     },
     close: async () => {

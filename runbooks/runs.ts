@@ -56,6 +56,7 @@ export function listRuns(): RunSummary[] {
 export function forceUnlock(file: string): LockHolder | undefined {
   return breakLock(lockPath(stateFolder(), loadCluster(file), 'real'))
 }
+
 /** What this run's machines are known by. Fault `run-over` once it was erased. */
 export function secretOf(folder: RunFolder): Buffer {
   const secretFile = join(folder.path, 'secret')

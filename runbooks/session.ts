@@ -28,6 +28,7 @@ import type { Runbook } from '../src/runbook/runbook.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 import { bookOf, limitsOf, runbookChanged } from './books.ts'
 import { connect, type Reach, type Whereabouts } from './connect.ts'
+import { mirrorKeyFile } from './connect-mirror.ts'
 import { formerRuns } from './former-runs.ts'
 import { fromScratch } from './from-scratch.ts'
 import type { Asked } from './kit.ts'
@@ -62,11 +63,13 @@ const limits = { nas: 4, host: 1, api: 8, k0sctl: 1 }
 
 /**
  * Erases what nothing needs once all is done: what the machines' private host keys can be derived from, and the
- * k0sctl.yaml in which variables from the environment stand with their values, and manifests among which may be Secrets.
+ * k0sctl.yaml in which variables from the environment stand with their values, manifests among which may be Secrets, and
+ * the key of the certificate by which the kit's mirror was served.
  */
 function forget(folder: RunFolder): void {
   rmSync(join(folder.path, 'k0sctl', 'k0sctl.yaml'), { force: true })
   rmSync(join(folder.path, 'rendered'), { recursive: true, force: true })
+  rmSync(join(folder.path, mirrorKeyFile), { force: true })
   unlinkSync(join(folder.path, 'secret'))
 }
 

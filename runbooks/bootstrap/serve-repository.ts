@@ -47,7 +47,7 @@ export const serveRepository = step({
     return isRead
       ? done(
           { served: true },
-          `Argo CD reads ${url} from the kit through this computer, commit ${stands.commit}; no Application is changed`,
+          `Argo CD is led to the kit’s mirror of ${url} on this computer, commit ${stands.commit}; no Application is changed, and that it reads there is seen when they are released`,
         )
       : due(
           `serve ${url} for reading from ${stands.path}, commit ${stands.commit}, for as long as this run lasts`,

@@ -51,14 +51,7 @@ export const savedBytes = 64 * 1024 * 1024
 /** Reads what the data script printed. Throws Fault `host-facts-incomplete` when the end is missing. */
 export function parseLocalData(text: string, facts: HostFacts, host: string): LocalDataReport {
   const lines = text.split('\n').map(line => line.split('\t'))
-  if (!lines.some(([kind]) => kind === 'end'))
-    throw new Fault({
-      code: 'host-facts-incomplete',
-      blame: 'network',
-      message: `${host} stopped talking in the middle of telling what data is on it`,
-      remedy: 'Check the line to it; it is asked again by itself',
-      transient: true,
-    })
+  if (!lines.some(([kind]) => kind === 'end')) throw cutShort(host, 'telling what data is on it')
   const data: LocalData[] = []
   const files: SmallFile[] = []
   const pods = new Set<string>()
@@ -78,6 +71,17 @@ export function parseLocalData(text: string, facts: HostFacts, host: string): Lo
   return { data: [...data, ...onRawDevices(facts)], files, pods: [...pods] }
 }
 
+/** A machine went silent before it had said everything: Fault `host-facts-incomplete`. */
+export function cutShort(host: string, telling: string): Fault {
+  return new Fault({
+    code: 'host-facts-incomplete',
+    blame: 'network',
+    message: `${host} stopped talking in the middle of ${telling}`,
+    remedy: 'Check the line to it; it is asked again by itself',
+    transient: true,
+  })
+}
+
 /** What was asked to be saved and fits: everything of a kind, or nothing of it. */
 export function fitting(files: SmallFile[]): SmallFile[] {
   let left = savedBytes
@@ -95,14 +99,7 @@ export function fitting(files: SmallFile[]): SmallFile[] {
 /** Reads what the fetch script printed, by path. Throws Fault `host-facts-incomplete` when the end is missing. */
 export function parseFetched(text: string, host: string): Map<string, Buffer> {
   const found = new Map<string, Buffer>()
-  if (!/(^|\n)end\n?$/.test(text))
-    throw new Fault({
-      code: 'host-facts-incomplete',
-      blame: 'network',
-      message: `${host} stopped talking in the middle of a file`,
-      remedy: 'Check the line to it; it is asked again by itself',
-      transient: true,
-    })
+  if (!/(^|\n)end\n?$/.test(text)) throw cutShort(host, 'a file')
   const [, ...parts] = `\n${text.replace(/end\n?$/, '')}`.split(/\nfile /)
   for (const part of parts) {
     const end = part.indexOf('\n')
@@ -133,7 +130,7 @@ export function idOf(disk: Pick<Disk, 'serial' | 'wwn' | 'name'>): string {
 }
 
 /** Ceph's OSDs and logical volumes need no file system that is mounted. */
-function onRawDevices(facts: HostFacts): LocalData[] {
+export function onRawDevices(facts: HostFacts): LocalData[] {
   return facts.disks
     .filter(disk => disk.transport !== 'iscsi')
     .flatMap(disk =>

@@ -1,7 +1,6 @@
-import { Fault } from '../runbook/fault.ts'
 import { type BlockNode, type Disk, everything } from './disks.ts'
 import type { HostFacts } from './facts.ts'
-import { idOf, type LocalData, parseLocalData } from './local-data.ts'
+import { cutShort, idOf, type LocalData, onRawDevices, parseLocalData } from './local-data.ts'
 
 /** What lies in file systems of a disk that nothing has mounted. */
 export interface UnmountedData {
@@ -28,14 +27,7 @@ export function fileSystemsOf(disk: Disk): string[] {
 /** Reads what the script printed. Throws Fault `host-facts-incomplete` when the end is missing. */
 export function parseUnmounted(text: string, disk: Disk, facts: HostFacts, host: string): UnmountedData {
   const lines = text.split('\n')
-  if (!/(^|\n)end\n*$/.test(text))
-    throw new Fault({
-      code: 'host-facts-incomplete',
-      blame: 'network',
-      message: `${host} stopped talking in the middle of telling what is on its disk`,
-      remedy: 'Check the line to it; it is asked again by itself',
-      transient: true,
-    })
+  if (!/(^|\n)end\n*$/.test(text)) throw cutShort(host, 'telling what is on its disk')
   const opened = new Map<string, string[]>()
   const unplayed = new Set<string>()
   let current: string[] = []
@@ -46,7 +38,7 @@ export function parseUnmounted(text: string, disk: Disk, facts: HostFacts, host:
     current.push(line)
   }
   const of = (report: string) => parseLocalData(report, facts, host).data
-  const data = of('end').filter(d => d.disk === idOf(disk))
+  const data = onRawDevices(facts).filter(d => d.disk === idOf(disk))
   const unknown: string[] = []
   for (const part of partsOf(disk)) {
     const said = opened.get(deviceOf(part))
