@@ -1,6 +1,6 @@
-import { Fault } from '../runbook/fault.ts'
 import { type Disk, everything } from './disks.ts'
 import type { HostFacts } from './facts.ts'
+import { cutShort } from './sections.ts'
 
 /** What kind of data lives on a machine's own disk. */
 export type DataKind =
@@ -69,17 +69,6 @@ export function parseLocalData(text: string, facts: HostFacts, host: string): Lo
       files.push({ kind: kind as SmallFile['kind'], path, bytes: Number(rest[0] ?? 0) })
     else if (what === 'pod') pods.add(kind ?? '')
   return { data: [...data, ...onRawDevices(facts)], files, pods: [...pods] }
-}
-
-/** A machine went silent before it had said everything: Fault `host-facts-incomplete`. */
-export function cutShort(host: string, telling: string): Fault {
-  return new Fault({
-    code: 'host-facts-incomplete',
-    blame: 'network',
-    message: `${host} stopped talking in the middle of ${telling}`,
-    remedy: 'Check the line to it; it is asked again by itself',
-    transient: true,
-  })
 }
 
 /** What was asked to be saved and fits: everything of a kind, or nothing of it. */

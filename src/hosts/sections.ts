@@ -12,13 +12,17 @@ export function sectionsOf(text: string, host: string): Map<string, string> {
     const end = part.indexOf('\n')
     parts.set(part.slice(0, end === -1 ? undefined : end), end === -1 ? '' : part.slice(end + 1).trimEnd())
   }
-  if (!parts.has('end'))
-    throw new Fault({
-      code: 'host-facts-incomplete',
-      blame: 'network',
-      message: `${host} stopped talking in the middle of telling what it is`,
-      remedy: 'Check the line to it; it is asked again by itself',
-      transient: true,
-    })
+  if (!parts.has('end')) throw cutShort(host, 'telling what it is')
   return parts
+}
+
+/** A machine went silent before it had said everything: Fault `host-facts-incomplete`. */
+export function cutShort(host: string, telling: string): Fault {
+  return new Fault({
+    code: 'host-facts-incomplete',
+    blame: 'network',
+    message: `${host} stopped talking in the middle of ${telling}`,
+    remedy: 'Check the line to it; it is asked again by itself',
+    transient: true,
+  })
 }

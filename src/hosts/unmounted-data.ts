@@ -1,6 +1,7 @@
 import { type BlockNode, type Disk, everything } from './disks.ts'
 import type { HostFacts } from './facts.ts'
-import { cutShort, idOf, type LocalData, onRawDevices, parseLocalData } from './local-data.ts'
+import { idOf, type LocalData, onRawDevices, parseLocalData } from './local-data.ts'
+import { cutShort } from './sections.ts'
 
 /** What lies in file systems of a disk that nothing has mounted. */
 export interface UnmountedData {
