@@ -126,12 +126,13 @@ export const copyOnHost = step({
         throw failed
       }
     }
+    await hosts.changeOurs(host, signal, machine => machine.forgetUnit(own.unit, signal))
     await letGo([own.clone, own.disk], act)
     const clone = lunNamed(await nas.luns(), own.clone)
     await nas.dropOwnClone({ uuid: clone?.uuid ?? '', name: own.clone, parent: old, run: run.id })
+    // Last of all: a target that is off says that nothing before it is left to do.
     const target = targetNamed(await nas.targets(), own.disk)
     if (target) await nas.setTargetEnabled(target.id, false)
-    await hosts.changeOurs(host, signal, machine => machine.forgetUnit(own.unit, signal))
   },
 })
 
