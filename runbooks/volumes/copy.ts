@@ -156,7 +156,7 @@ export async function copyInto(
     `the files of ${volume.claim} to be copied`,
     {
       hear: hearingProgress(progress),
-      faultOf: (exitCode, message) => copyFault(volume.claim, exitCode, message),
+      faultOf: (exitCode, said) => copyFault(volume.claim, { exitCode, said }),
     },
   )
 }

@@ -112,11 +112,21 @@ function faultAt(all: Token[], open: number): Read | undefined {
     written: code ? written(code) : '',
     site: {
       blames: (blame ? choices(blame) : []) as Blame[],
-      messages: fields.message ? choices(fields.message) : [],
-      remedies: remedy ? choices(remedy) : [],
+      messages: fields.message ? choices(saidBefore(all, open, fields.message)) : [],
+      remedies: remedy ? choices(saidBefore(all, open, remedy)) : [],
       by: 'fault',
     },
   }
+}
+
+/** For a name that was given to one text just before (`const message = …`): that text; else the expression as it is. */
+function saidBefore(all: Token[], open: number, expression: Token[]): Token[] {
+  const [name, ...more] = expression
+  if (name?.kind !== 'word' || more.length > 0) return expression
+  const given = all.findLastIndex((t, i) => i < open && t.text === name.text && all[i - 1]?.text === 'const')
+  const text = given === -1 || all[given + 1]?.text !== '=' ? undefined : all[given + 2]
+  const ends = all[given + 3]?.kind !== 'sign' || '{}'.includes(all[given + 3]!.text)
+  return text && ends && (text.kind === 'string' || text.kind === 'template') ? [text] : expression
 }
 
 /** `blocked(code, reason, remedy)`, which the engine blames on the operator. */
