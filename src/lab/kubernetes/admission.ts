@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KubernetesObject } from '../blueprint.ts'
-import type { ResourceType } from './resources.ts'
+import { type ResourceType, topLevelOf } from './resources.ts'
 import { brokenRules } from './rules.ts'
 import { type FieldProblem, problemsOf, settled } from './schema.ts'
 import { StatusError } from './status-error.ts'
@@ -71,6 +71,13 @@ export function admit<T extends KubernetesObject>(resource: ResourceType, given:
   const metadata = { ...given.metadata }
   if (!resource.namespaced) delete metadata.namespace
   return { ...withData(resource, given), metadata }
+}
+
+/** Without fields that its kind does not have at all; the server drops them where they are not applied. */
+export function withoutSlips<T extends KubernetesObject>(resource: ResourceType, given: T): T {
+  const known = topLevelOf(resource)
+  if (!known) return given
+  return Object.fromEntries(Object.entries(given).filter(([field]) => known.includes(field))) as T
 }
 
 /**

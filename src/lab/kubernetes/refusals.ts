@@ -8,6 +8,25 @@ export function notFound(ref: Ref): StatusError {
   return new StatusError(404, 'NotFound', `${shown(ref)} "${ref.name}" not found`, detailsOf(ref))
 }
 
+/** Nothing new comes into a namespace that is on its way out. */
+export function namespaceTerminating(ref: Ref, namespace: string): StatusError {
+  return new StatusError(
+    403,
+    'Forbidden',
+    `${shown(ref)} "${ref.name}" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`,
+    {
+      ...detailsOf(ref),
+      causes: [
+        {
+          reason: 'NamespaceTerminating',
+          message: `namespace ${namespace} is being terminated`,
+          field: 'metadata.namespace',
+        },
+      ],
+    },
+  )
+}
+
 /** Optimistic concurrency: who says which version or incarnation is meant is held to it. */
 export function mustBeLatest(ref: Ref, there: Stored, given: KubernetesObject): void {
   const { resourceVersion, uid } = given.metadata

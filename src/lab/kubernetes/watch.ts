@@ -4,8 +4,9 @@ import type { Target } from './requests.ts'
 import { groupVersionOf } from './resources.ts'
 import { selected } from './selectors.ts'
 import { StatusError, statusOf } from './status-error.ts'
-import type { ObjectStore, StoreEvent } from './store.ts'
+import type { ObjectStore } from './store.ts'
 import type { Stored } from './stored.ts'
+import type { StoreEvent } from './versioned-objects.ts'
 
 /** Sends what is there, as far as it was asked for, and then every change of what a query selects, until somebody ends it. */
 export function watch(

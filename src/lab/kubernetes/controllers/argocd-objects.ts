@@ -66,8 +66,3 @@ export function groupOf({ apiVersion }: KubernetesObject): string {
 export function shown(object: KubernetesObject): string {
   return `${groupOf(object)}/${object.kind}/${object.metadata.name}`
 }
-
-/** Now, in whole seconds as Kubernetes writes them. */
-export function now(): string {
-  return new Date().toISOString().replace(/\.\d+Z$/, 'Z')
-}

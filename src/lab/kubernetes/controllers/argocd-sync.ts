@@ -1,7 +1,8 @@
 import type { KubernetesObject } from '../../blueprint.ts'
 import type { Stored } from '../stored.ts'
+import { now } from '../time.ts'
 import { healthOf } from './argocd-health.ts'
-import { find, groupOf, hookOf, now, says, shown, waveOf } from './argocd-objects.ts'
+import { find, groupOf, hookOf, says, shown, waveOf } from './argocd-objects.ts'
 import { type Controlled, dig, digList } from './context.ts'
 
 /** What an operation did with one object. */

@@ -2,6 +2,7 @@ import type { MachinesSeam, NasSeam } from '../../seams.ts'
 import type { World } from '../../world.ts'
 import type { ObjectStore } from '../store.ts'
 import type { Ref, Stored } from '../stored.ts'
+import { now } from '../time.ts'
 
 /** What the controllers work with. Each is a function that makes a little of what is wanted true, and is called again. */
 export interface Controlled {
@@ -72,7 +73,7 @@ export function withCondition(
     status: wanted,
     reason,
     message,
-    lastTransitionTime: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+    lastTransitionTime: now(),
   }
   return [...conditions.filter(c => c.type !== type), condition]
 }

@@ -1,7 +1,8 @@
 import type { KubernetesObject } from '../../blueprint.ts'
 import type { Stored } from '../stored.ts'
+import { now } from '../time.ts'
 import { healthOf } from './argocd-health.ts'
-import { find, groupOf, now } from './argocd-objects.ts'
+import { find, groupOf } from './argocd-objects.ts'
 import { type Controlled, type Controller, dig, digList, refOf, runs, withCondition } from './context.ts'
 
 const kind = 'Kustomization.kustomize.toolkit.fluxcd.io'

@@ -4,6 +4,7 @@ import { copyRefusals } from '../../../volumes/programs.ts'
 import { isShare, protocolOf } from '../../../volumes/protocol.ts'
 import type { ObjectStore } from '../store.ts'
 import type { Stored } from '../stored.ts'
+import { now } from '../time.ts'
 import {
   type Controlled,
   type Controller,
@@ -210,7 +211,7 @@ function warn(store: ObjectStore, pod: Stored, reason: string, message: string):
       type: 'Warning',
       reason,
       message,
-      lastTimestamp: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+      lastTimestamp: now(),
     },
     'kubelet',
     { force: true },

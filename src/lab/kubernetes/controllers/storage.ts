@@ -1,7 +1,8 @@
 import { parseSize } from '../../../cluster/size.ts'
 import { isShare, protocolOf } from '../../../volumes/protocol.ts'
 import type { NasSeam } from '../../seams.ts'
-import { inUse, type ObjectStore } from '../store.ts'
+import { inUse } from '../new-object.ts'
+import type { ObjectStore } from '../store.ts'
 import type { Stored } from '../stored.ts'
 import { type Controlled, type Controller, dig, digList, refOf, runs } from './context.ts'
 
