@@ -3,13 +3,8 @@ import { basename, join, relative } from 'node:path'
 import { foldersOf, foreseen } from './application-sets.ts'
 import { type OwnedClaim, ownershipOf } from './data-ownership.ts'
 import { fluxSpec, isFluxKustomization, renderFluxFolder } from './flux.ts'
-import {
-  type FoundObject,
-  isNamespaced,
-  type RemoteDependency,
-  type Rendered,
-  renderLocal,
-} from './kustomization.ts'
+import { type FoundObject, mustBeWhole } from './found-objects.ts'
+import { isNamespaced, type RemoteDependency, type Rendered, renderLocal } from './kustomization.ts'
 import type { ClusterFile } from './schema.ts'
 
 /** An Argo CD Application of the cluster, as Git has it or as recover.yaml says to make it. */
@@ -213,6 +208,7 @@ function sourceOf(
   projects: Record<string, unknown>[],
   root: string,
 ): ApplicationSource {
+  mustBeWhole(manifest, at)
   const metadata = manifest.metadata as {
     name: string
     namespace?: string

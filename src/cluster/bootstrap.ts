@@ -2,9 +2,9 @@ import { relative } from 'node:path'
 import type { ConflictPolicy } from '../kubernetes/field-owners.ts'
 import type { Proof } from '../kubernetes/proof.ts'
 import { bootstrapFolders } from './applications.ts'
-import { type FoundObject, type RemoteDependency, renderLocal } from './kustomization.ts'
+import { type FoundObject, objectsOfFile } from './found-objects.ts'
+import { type RemoteDependency, renderLocal } from './kustomization.ts'
 import type { ClusterFile } from './schema.ts'
-import { readYaml } from './yaml-file.ts'
 
 /** A Secret that only the person can give; it names where the values come from and holds none. */
 export interface GivenSecret {
@@ -66,7 +66,7 @@ function sourceOf(
   }
   if (part.rendered === undefined) return { file: '', objects: [] }
   const file = resolve(part.rendered)
-  return { file, objects: readManifests(file, part.rendered) }
+  return { file, objects: objectsOfFile(file, part.rendered) }
 }
 
 type PartEntry = Exclude<ClusterFile['gitops']['bootstrap'], string>[number]
@@ -90,25 +90,6 @@ function proofOf(proof: NonNullable<PartEntry['proof']>[number]): Proof {
   if (!('secret' in proof)) return proof
   const [namespace = '', name = ''] = proof.secret.split('/')
   return { apiVersion: 'v1', kind: 'Secret', namespace, name, ...(proof.key ? { key: proof.key } : {}) }
-}
-
-/** The objects of a file of rendered manifests. */
-export function readManifests(file: string, shown = file): FoundObject[] {
-  return readYaml(file, shown).flatMap(document => {
-    const value = document.value as Record<string, unknown> | null
-    const metadata = value?.metadata as { name?: string; namespace?: string } | undefined
-    if (typeof value?.kind !== 'string' || typeof value.apiVersion !== 'string') return []
-    return [
-      {
-        apiVersion: value.apiVersion,
-        kind: value.kind,
-        name: metadata?.name ?? '',
-        namespace: metadata?.namespace,
-        value,
-        at: document.at(['kind']),
-      },
-    ]
-  })
 }
 
 /** The namespace of the part that is 1Password Connect; its chart's default where the manifests do not say. */

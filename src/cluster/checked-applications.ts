@@ -1,7 +1,7 @@
 import type { ApplicationSource } from './applications.ts'
 import type { CheckEntry } from './check-schema.ts'
-import type { FoundObject } from './kustomization.ts'
-import { get, list } from './manifest-fields.ts'
+import type { FoundObject } from './found-objects.ts'
+import { get, list, texts } from './manifest-fields.ts'
 
 type Known = Pick<ApplicationSource, 'name' | 'objects' | 'manifest' | 'parent'>
 
@@ -35,5 +35,5 @@ function nameAsked(entry: Extract<CheckEntry, { http: string } | { tcp: string }
 /** Names under which an object lets the world in: of an Ingress, of the Gateway API's routes. */
 function namesServed({ kind, value }: FoundObject): unknown[] {
   if (kind === 'Ingress') return list(get(value, 'spec', 'rules')).map(rule => get(rule, 'host'))
-  return /^(HTTP|TLS|GRPC)Route$/.test(kind) ? list(get(value, 'spec', 'hostnames')) : []
+  return /^(HTTP|TLS|GRPC)Route$/.test(kind) ? texts(get(value, 'spec', 'hostnames')) : []
 }

@@ -1,4 +1,5 @@
-import type { FoundObject, RemoteDependency } from './kustomization.ts'
+import type { FoundObject } from './found-objects.ts'
+import type { RemoteDependency } from './kustomization.ts'
 import { get, list, mountsOf, templateClaims } from './manifest-fields.ts'
 import { isForeseen, kindOf, operatorClaims } from './operator-claims.ts'
 

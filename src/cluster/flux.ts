@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type FoundObject, kustomizationOf, type Rendered, renderLocal } from './kustomization.ts'
+import type { FoundObject } from './found-objects.ts'
+import { kustomizationOf, type Rendered, renderLocal } from './kustomization.ts'
 
 /**
  * What Flux makes of a folder, as far as the repository itself holds it: its kustomization, or, where it has none, every

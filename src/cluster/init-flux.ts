@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fluxSpec, isFluxKustomization, renderFluxFolder } from './flux.ts'
-import { type FoundObject, renderLocal } from './kustomization.ts'
+import type { FoundObject } from './found-objects.ts'
+import { renderLocal } from './kustomization.ts'
 import { get } from './manifest-fields.ts'
 
 /** How Flux keeps a repository, as `flux bootstrap` wrote it there. */

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { type FoundObject, kustomizationOf, type RemoteDependency, renderLocal } from './kustomization.ts'
-import { claimSize, get, list, mountsOf, strings, templateClaims } from './manifest-fields.ts'
+import { type FoundObject, objectsOf } from './found-objects.ts'
+import { kustomizationOf, type RemoteDependency, renderLocal } from './kustomization.ts'
+import { claimSize, get, list, mountsOf, strings, templateClaims, texts } from './manifest-fields.ts'
 import { operatorClaims } from './operator-claims.ts'
 import { parseYaml } from './yaml-file.ts'
 
@@ -167,26 +168,14 @@ function argoObjects(file: string, shown: string): FoundObject[] {
   // An unquoted `{{` is a template's; as YAML it would be a map with a map for its key.
   if (!/^apiVersion:\s*["']?argoproj\.io\//m.test(text) || /(^|[:-])\s*\{\{/m.test(text)) return []
   try {
-    return parseYaml(text, shown).flatMap(document => {
-      const { apiVersion, kind, metadata, spec } = document.value as Record<string, unknown>
-      const name = get(metadata, 'name')
-      const whole =
-        (kind === 'Application' && get(spec, 'destination') !== undefined) ||
-        (kind === 'ApplicationSet' && get(spec, 'generators') !== undefined) ||
-        (kind === 'AppProject' && spec !== undefined)
-      if (!whole || typeof kind !== 'string' || typeof name !== 'string') return []
-      const namespace = get(metadata, 'namespace')
-      return [
-        {
-          apiVersion: String(apiVersion),
-          kind,
-          name,
-          namespace: typeof namespace === 'string' ? namespace : undefined,
-          value: document.value as Record<string, unknown>,
-          at: document.at(['kind']),
-        },
-      ]
-    })
+    return parseYaml(text, shown)
+      .flatMap(document => objectsOf(document, shown))
+      .filter(
+        ({ kind, value }) =>
+          (kind === 'Application' && get(value, 'spec', 'destination') !== undefined) ||
+          (kind === 'ApplicationSet' && get(value, 'spec', 'generators') !== undefined) ||
+          (kind === 'AppProject' && value.spec !== undefined),
+      )
   } catch {
     return []
   }
@@ -220,7 +209,7 @@ function takeIn(inventory: Inventory, own: FoundObject[]): void {
           name: object.name,
           provisioner: String(object.value.provisioner ?? ''),
           parameters: strings(object.value.parameters),
-          mountOptions: optionsOf(object.value.mountOptions),
+          mountOptions: texts(object.value.mountOptions),
           at: object.at,
         })
         break
@@ -295,7 +284,7 @@ function claimOf(object: FoundObject, name: string, all: FoundObject[], folder: 
     namespace,
     name,
     sizeBytes: claimSize(object.value, object.at),
-    accessModes: list(get(object.value, 'spec', 'accessModes')).map(String),
+    accessModes: texts(get(object.value, 'spec', 'accessModes')),
     storageClass: get(object.value, 'spec', 'storageClassName') as string | undefined,
     ...volumeOfClaim(object.value),
     owners,
@@ -332,14 +321,10 @@ function volumeOf(object: FoundObject): StaticVolume {
     ),
     fsType: get(object.value, 'spec', 'csi', 'fsType') as string | undefined,
     attributes: strings(get(object.value, 'spec', 'csi', 'volumeAttributes')),
-    mountOptions: optionsOf(get(object.value, 'spec', 'mountOptions')),
+    mountOptions: texts(get(object.value, 'spec', 'mountOptions')),
     ...placeOf(object.value),
     at: object.at,
   }
-}
-
-function optionsOf(options: unknown): string[] {
-  return Array.isArray(options) ? options.map(String) : []
 }
 
 function placeOf(volume: unknown): { path?: string; nodes?: string[] } {
@@ -349,6 +334,6 @@ function placeOf(volume: unknown): { path?: string; nodes?: string[] } {
   const nodes = terms
     .flatMap(term => list(get(term, 'matchExpressions')))
     .filter(e => e.key === 'kubernetes.io/hostname' && e.operator === 'In')
-    .flatMap(e => (Array.isArray(e.values) ? e.values.map(String) : []))
+    .flatMap(e => texts(e.values))
   return { path: path.replace(/(?<=.)\/+$/, ''), ...(nodes.length > 0 ? { nodes } : {}) }
 }

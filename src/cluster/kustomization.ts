@@ -1,17 +1,9 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { basename, dirname, join, relative } from 'node:path'
-import { ClusterFileFault } from './problem.ts'
-import { parseYaml, readYaml } from './yaml-file.ts'
-
-/** A Kubernetes object as a repository has it, with the place where it stands. */
-export interface FoundObject {
-  apiVersion: string
-  kind: string
-  name: string
-  namespace: string | undefined
-  value: Record<string, unknown>
-  at: string
-}
+import { dirname, join, relative } from 'node:path'
+import { z } from 'zod'
+import { type FoundObject, mustBeWhole, objectsOfFile } from './found-objects.ts'
+import { ClusterFileFault, problemOf } from './problem.ts'
+import { parseYaml, readYaml, type YamlDocument } from './yaml-file.ts'
 
 /** Something that a kustomization takes from elsewhere and that is not in the repository. */
 export interface RemoteDependency {
@@ -75,37 +67,57 @@ export function renderLocal(folder: string, root: string): Rendered {
   return render(folder, root, [])
 }
 
-interface Kustomization {
-  namespace?: string
-  namePrefix?: string
-  nameSuffix?: string
-  resources?: string[]
-  bases?: string[]
-  components?: string[]
-  helmCharts?: { name?: string; version?: string; repo?: string }[]
-  patches?: { path?: string; patch?: string; target?: { kind?: string; name?: string } }[]
-  patchesStrategicMerge?: string[]
-  configMapGenerator?: Generator_[]
-  secretGenerator?: Generator_[]
-}
+// kustomize reads a bare number or truth value as the text that it stands for, and nothing as an empty list.
+const text = z.union([z.string(), z.number(), z.boolean()]).transform(String)
+const list = <T extends z.ZodType>(of: T) =>
+  z
+    .array(of)
+    .nullish()
+    .transform(items => items ?? [])
+const optional = text.nullish().transform(value => value ?? undefined)
+const generator = z.looseObject({ files: list(text), envs: list(text) })
+const target = z.looseObject({ kind: optional, name: optional })
 
-interface Generator_ {
-  name?: string
-  files?: string[]
-  envs?: string[]
+/** What recover reads of a kustomization. */
+const kustomizationFile = z.looseObject({
+  namespace: optional,
+  namePrefix: optional,
+  nameSuffix: optional,
+  resources: list(text),
+  bases: list(text),
+  components: list(text),
+  helmCharts: list(z.looseObject({ name: text, version: optional, repo: optional })),
+  patches: list(
+    z.looseObject({
+      path: optional,
+      patch: optional,
+      target: target.nullish().transform(value => value ?? undefined),
+    }),
+  ),
+  patchesStrategicMerge: list(text),
+  configMapGenerator: list(generator),
+  secretGenerator: list(generator),
+})
+
+type Kustomization = z.infer<typeof kustomizationFile>
+
+function kustomizationIn(document: YamlDocument | undefined, shown: string): Kustomization {
+  const read = kustomizationFile.safeParse(document?.value ?? {})
+  if (read.success) return read.data
+  const at = (path: PropertyKey[]) => document?.at(path) ?? shown
+  throw new ClusterFileFault(
+    'cluster-file-invalid',
+    read.error.issues.map(i => problemOf(i, at)),
+    shown,
+  )
 }
 
 function render(folder: string, root: string, above: string[]): Rendered {
   const file = kustomizationOf(folder)
   const shown = (path: string) => relative(root, path) || path
-  if (above.includes(folder))
-    throw fault(
-      shown(folder),
-      `kustomizations include each other in a circle: ${[...above, folder].map(shown).join(' → ')}`,
-    )
   if (!file) return plain(folder, root)
   const [document] = readYaml(file, shown(file))
-  const kustomization = (document?.value ?? {}) as Kustomization
+  const kustomization = kustomizationIn(document, shown(file))
   const at = (...path: PropertyKey[]) => document?.at(path) ?? shown(file)
   const result: Rendered = { objects: [], remote: [], missing: [], includes: [] }
   const take = (entry: string, place: string) => {
@@ -115,19 +127,27 @@ function render(folder: string, root: string, above: string[]): Rendered {
     }
     const path = join(folder, entry)
     if (!existsSync(path)) throw fault(place, `names ${entry}, which is not there`)
-    if (statSync(path).isDirectory()) result.includes.push(path)
-    const rendered = statSync(path).isDirectory()
-      ? render(path, root, [...above, folder])
-      : manifests(path, root)
+    if (!statSync(path).isDirectory()) {
+      result.objects.push(...objectsOfFile(path, shown(path)))
+      return
+    }
+    const way = [...above, folder]
+    if (way.includes(path))
+      throw fault(
+        place,
+        `kustomizations include each other in a circle: ${[...way, path].map(shown).join(' → ')}`,
+      )
+    result.includes.push(path)
+    const rendered = render(path, root, way)
     result.objects.push(...rendered.objects)
     result.remote.push(...rendered.remote)
     result.missing.push(...rendered.missing)
   }
   for (const field of ['resources', 'bases', 'components'] as const)
-    (kustomization[field] ?? []).forEach((entry, i) => {
+    kustomization[field].forEach((entry, i) => {
       take(entry, at(field, i))
     })
-  ;(kustomization.helmCharts ?? []).forEach((chart, i) => {
+  kustomization.helmCharts.forEach((chart, i) => {
     result.remote.push({
       kind: 'chart',
       what: `${chart.name} ${chart.version ?? '(no version pinned)'}`,
@@ -136,8 +156,8 @@ function render(folder: string, root: string, above: string[]): Rendered {
     })
   })
   for (const field of ['configMapGenerator', 'secretGenerator'] as const)
-    (kustomization[field] ?? []).forEach((generator, i) => {
-      for (const entry of [...(generator.files ?? []), ...(generator.envs ?? [])]) {
+    kustomization[field].forEach((generator, i) => {
+      for (const entry of [...generator.files, ...generator.envs]) {
         const source = entry.includes('=') ? entry.slice(entry.indexOf('=') + 1) : entry
         if (!existsSync(join(folder, source)))
           result.missing.push({ file: shown(join(folder, source)), at: at(field, i) })
@@ -170,42 +190,69 @@ function applyPatches(
   root: string,
   at: (...path: PropertyKey[]) => string,
 ): void {
-  const { patches = [], patchesStrategicMerge = [] } = kustomization
+  const { patches, patchesStrategicMerge } = kustomization
   const all = [
-    ...patchesStrategicMerge.map(path => ({ path, patch: undefined, target: undefined, place: '' })),
+    // One of several lines is a patch itself, as kustomize tells them apart.
+    ...patchesStrategicMerge.map((given, i) => ({
+      path: given.includes('\n') ? undefined : given,
+      patch: given,
+      target: undefined,
+      place: at('patchesStrategicMerge', i),
+    })),
     ...patches.map((p, i) => ({ path: p.path, patch: p.patch, target: p.target, place: at('patches', i) })),
   ]
   for (const { path, patch, target, place } of all) {
     const file = path === undefined ? undefined : join(folder, path)
     if (file !== undefined && !existsSync(file)) continue
     const documents =
-      file !== undefined ? readYaml(file, relative(root, file)) : parseYaml(patch ?? '', place || folder)
-    for (const { value } of documents) {
-      if (Array.isArray(value)) {
-        for (const object of objects.filter(o => isTarget(o, target)))
-          for (const operation of value as Operation[]) object.value = patched(object.value, operation)
-        continue
-      }
-      const own = value as { kind?: string; metadata?: { name?: string } }
+      file !== undefined ? readYaml(file, relative(root, file)) : parseYaml(patch ?? '', place)
+    for (const document of documents) {
+      const read = patchFile.safeParse(document.value)
+      if (!read.success) throw fault(place, 'this is no patch: neither a map nor a list of operations')
+      const patch = read.data
+      const own = Array.isArray(patch) ? undefined : patch
       const meant = objects.filter(o =>
-        target ? isTarget(o, target) : o.kind === own.kind && o.name === own.metadata?.name,
+        target ? isTarget(o, target, place) : own && o.kind === own.kind && o.name === own.metadata?.name,
       )
-      for (const object of meant) object.value = merge(object.value, value as Record<string, unknown>)
+      for (const object of meant) {
+        object.value = Array.isArray(patch) ? patch.reduce(patched, object.value) : merge(object.value, patch)
+        mustBeWhole(object.value, place)
+      }
     }
   }
 }
 
+const patchFile = z.union([
+  z.array(
+    z.looseObject({ op: z.string().optional(), path: z.string().optional(), value: z.unknown().optional() }),
+  ),
+  z.looseObject({
+    kind: z.string().optional(),
+    metadata: z.looseObject({ name: z.string().optional() }).optional(),
+  }),
+])
+
 interface Operation {
-  op?: string
-  path?: string
+  op?: string | undefined
+  path?: string | undefined
   value?: unknown
 }
 
 /** A target's kind and name are regular expressions that fit as a whole, as kustomize reads them. */
-function isTarget(object: FoundObject, target: { kind?: string; name?: string } | undefined): boolean {
-  const fits = (pattern: string | undefined, text: string) =>
-    pattern === undefined || new RegExp(`^(?:${pattern})$`).test(text)
-  return target !== undefined && fits(target.kind, object.kind) && fits(target.name, object.name)
+function isTarget(
+  object: FoundObject,
+  target: { kind: string | undefined; name: string | undefined },
+  place: string,
+): boolean {
+  const fits = (pattern: string | undefined, text: string) => {
+    if (pattern === undefined) return true
+    try {
+      return new RegExp(`^(?:${pattern})$`).test(text)
+    } catch {
+      throw fault(place, `the patch’s target ${JSON.stringify(pattern)} is no regular expression`)
+    }
+  }
+  return fits(target.kind, object.kind) && fits(target.name, object.name)
 }
 
 /** One operation of RFC 6902 that sets or removes a value; `move`, `copy` and `test` are not used on claims. */
@@ -255,32 +302,9 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function plain(folder: string, root: string): Rendered {
   const result: Rendered = { objects: [], remote: [], missing: [], includes: [] }
   for (const name of readdirSync(folder).sort())
-    if (/\.ya?ml$/.test(name)) result.objects.push(...manifests(join(folder, name), root).objects)
+    if (/\.ya?ml$/.test(name))
+      result.objects.push(...objectsOfFile(join(folder, name), relative(root, join(folder, name))))
   return result
-}
-
-/** The objects of one manifest file; a `List` is taken apart. */
-function manifests(file: string, root: string): Rendered {
-  const shown = relative(root, file) || basename(file)
-  const objects = readYaml(file, shown).flatMap(document => {
-    const value = document.value as Record<string, unknown>
-    const items = value?.kind === 'List' && Array.isArray(value.items) ? value.items : [value]
-    return items.flatMap((item: Record<string, unknown>): FoundObject[] => {
-      const metadata = item?.metadata as { name?: string; namespace?: string } | undefined
-      if (typeof item?.kind !== 'string' || typeof item.apiVersion !== 'string') return []
-      return [
-        {
-          apiVersion: item.apiVersion,
-          kind: item.kind,
-          name: metadata?.name ?? '',
-          namespace: metadata?.namespace,
-          value: item,
-          at: document.at(['kind']),
-        },
-      ]
-    })
-  })
-  return { objects, remote: [], missing: [], includes: [] }
 }
 
 function fault(at: string, message: string): ClusterFileFault {

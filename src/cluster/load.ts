@@ -10,7 +10,7 @@ import { type BootstrapPart, bootstrapOf, onePasswordNamespace } from './bootstr
 import { type Inventory, readInventory } from './inventory.ts'
 import { type K0sctlFile, readK0sctl } from './k0sctl-file.ts'
 import { nearest } from './nearest.ts'
-import { ClusterFileFault, type Problem } from './problem.ts'
+import { ClusterFileFault, complaint, type Problem } from './problem.ts'
 import { type ArtifactEntry, type ClusterFile, clusterFile, type Strategy } from './schema.ts'
 import { readYaml, type YamlDocument } from './yaml-file.ts'
 
@@ -179,9 +179,7 @@ function problemsOf(error: z.ZodError, document: YamlDocument): Problem[] {
     }
     const missing =
       issue.code === 'invalid_type' && issue.input === undefined && !hasValue(document.value, path)
-    return [
-      { at: document.at(path), path: path.join('.'), message: missing ? 'missing' : lower(issue.message) },
-    ]
+    return [{ at: document.at(path), path: path.join('.'), message: missing ? 'missing' : complaint(issue) }]
   })
 }
 
@@ -241,10 +239,6 @@ function hasValue(value: unknown, path: PropertyKey[]): boolean {
   let here = value
   for (const key of path) here = (here as Record<PropertyKey, unknown> | undefined)?.[key]
   return here !== undefined
-}
-
-function lower(message: string): string {
-  return message.replace(/^Invalid input: /, '').replace(/^./, c => c.toLowerCase())
 }
 
 /** Every file that recover.yaml names, with the place where it does. */

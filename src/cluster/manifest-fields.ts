@@ -1,5 +1,5 @@
+import type { FoundObject } from './found-objects.ts'
 import type { Claim } from './inventory.ts'
-import type { FoundObject } from './kustomization.ts'
 import { parseSize } from './size.ts'
 
 /** The value at a path in a manifest, or undefined: a person's YAML has any shape. */
@@ -9,9 +9,14 @@ export function get(value: unknown, ...path: string[]): unknown {
   return here
 }
 
-/** What should be a list; empty where it is none. */
+/** The maps of what should be a list of them; empty where it is none. */
 export function list(value: unknown): Record<string, unknown>[] {
-  return Array.isArray(value) ? (value as Record<string, unknown>[]) : []
+  return Array.isArray(value) ? value.filter(item => item !== null && typeof item === 'object') : []
+}
+
+/** What should be a list of texts; empty where it is none. */
+export function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : []
 }
 
 /** What should be a map of texts, such as labels. */
@@ -52,7 +57,7 @@ export function templateClaims(
         namespace,
         name,
         sizeBytes: claimSize(template, owner.at),
-        accessModes: list(get(template, 'spec', 'accessModes')).map(String),
+        accessModes: texts(get(template, 'spec', 'accessModes')),
         storageClass: get(template, 'spec', 'storageClassName') as string | undefined,
         owners: [`${owner.kind} ${namespace}/${owner.name}`],
         folder,

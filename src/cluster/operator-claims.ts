@@ -1,6 +1,6 @@
+import type { FoundObject } from './found-objects.ts'
 import type { Claim } from './inventory.ts'
-import type { FoundObject } from './kustomization.ts'
-import { get, list, templateClaims } from './manifest-fields.ts'
+import { get, list, templateClaims, texts } from './manifest-fields.ts'
 import { parseSize } from './size.ts'
 
 /** Custom resources whose operators make claims of names that can be foreseen, by API group and kind. */
@@ -38,7 +38,7 @@ function databaseClaims(object: FoundObject, folder: string): Claim[] {
   const claim = (serial: number, storage: unknown, role: 'PG_DATA' | 'PG_WAL'): Claim => {
     const name = `${object.name}-${serial}${role === 'PG_WAL' ? '-wal' : ''}`
     const template = get(storage, 'pvcTemplate')
-    const modes = list(get(template, 'accessModes')).map(String)
+    const modes = texts(get(template, 'accessModes'))
     return {
       id: `${namespace}/${name}`,
       namespace,

@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import { Fault } from '../runbook/fault.ts'
 
 /** One thing wrong in a file of the person's, with the place where to mend it. */
@@ -7,6 +8,16 @@ export interface Problem {
   /** `hosts.lithium.disk`. */
   path: string
   message: string
+}
+
+/** What a schema finds wrong, with the place of the field that `at` knows. */
+export function problemOf(issue: z.core.$ZodIssue, at: (path: PropertyKey[]) => string): Problem {
+  return { at: at(issue.path), path: issue.path.join('.'), message: complaint(issue) }
+}
+
+/** What zod says, as the rest of a sentence. */
+export function complaint({ message }: Pick<z.core.$ZodIssue, 'message'>): string {
+  return message.replace(/^Invalid input: /, '').replace(/^./, c => c.toLowerCase())
 }
 
 /** Everything wrong in the person's files, reported at once. */

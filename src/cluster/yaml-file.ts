@@ -8,6 +8,7 @@ import {
   LineCounter,
   type Node,
   parseAllDocuments,
+  visit,
 } from 'yaml'
 import { goYaml } from '../kubernetes/go-yaml.ts'
 import { ClusterFileFault, type Problem } from './problem.ts'
@@ -45,17 +46,53 @@ export function parseYaml(text: string, shown: string): YamlDocument[] {
     const { line, col } = lines.linePos(offset)
     return `${shown}:${line}:${col}`
   }
-  const problems: Problem[] = documents.flatMap(d =>
-    d.errors.map(e => ({ at: place(e.pos[0]), path: '', message: e.message.split('\n')[0] ?? e.message })),
+  const problems: Problem[] = documents.flatMap(document =>
+    [
+      ...document.errors.map(e => ({
+        offset: e.pos[0],
+        message: e.message.replace(/(?: at line \d+, column \d+)?:?\n[\s\S]*$/, ''),
+      })),
+      ...wrongAliases(document),
+    ].map(({ offset, message }) => ({ at: place(offset), path: '', message })),
   )
-  if (problems.length > 0) throw new ClusterFileFault('cluster-file-invalid', problems, shown)
-  return documents
+  const whole = () => {
+    if (problems.length > 0) throw new ClusterFileFault('cluster-file-invalid', problems, shown)
+  }
+  whole()
+  const found = documents
     .filter(d => d.contents !== null)
     .map(document => ({
-      value: document.toJS({ maxAliasCount: 1000 }) as unknown,
-      at: path => place(offsetOf(document, path)),
-      comment: path => commentAt(document, path),
+      value: madeOf(document, (offset, message) => problems.push({ at: place(offset), path: '', message })),
+      at: (path: readonly PropertyKey[]) => place(offsetOf(document, path)),
+      comment: (path: readonly PropertyKey[]) => commentAt(document, path),
     }))
+  whole()
+  return found
+}
+
+/** What is only found out where a document's values are made: a merge of what is no map, more aliases than anybody writes. */
+function madeOf(document: Document.Parsed, problem: (offset: number, message: string) => void): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 1000 })
+  } catch (error) {
+    problem(document.contents?.range?.[0] ?? 0, (error as Error).message)
+    return undefined
+  }
+}
+
+/** Aliases of nothing, and of something that they are in. */
+function wrongAliases(document: Document.Parsed): { offset: number; message: string }[] {
+  const found: { offset: number; message: string }[] = []
+  visit(document, {
+    Alias(_, alias, above) {
+      const meant = alias.resolve(document)
+      const wrong = (message: string) => found.push({ offset: alias.range?.[0] ?? 0, message })
+      if (!meant) wrong(`no anchor &${alias.source} stands before *${alias.source}`)
+      else if (above.some(node => node === meant))
+        wrong(`*${alias.source} stands in what it means itself, which has no end`)
+    },
+  })
+  return found
 }
 
 interface Parsed {
@@ -74,7 +111,13 @@ function parsed(text: string): Parsed {
   const before = kept.get(text)
   if (before) return before
   const lines = new LineCounter()
-  const documents = parseAllDocuments(text, { ...goYaml, lineCounter: lines, uniqueKeys: true })
+  const documents = parseAllDocuments(text, {
+    ...goYaml,
+    lineCounter: lines,
+    uniqueKeys: true,
+    // What it would print beside its errors goes past whoever asked.
+    logLevel: 'error',
+  })
   // Of an empty text it is no list.
   const now = { documents: Array.isArray(documents) ? documents : [], lines }
   kept.set(text, now)

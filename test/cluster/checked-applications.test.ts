@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { CheckEntry } from '../../src/cluster/check-schema.ts'
 import { checkedApplications } from '../../src/cluster/checked-applications.ts'
-import type { FoundObject } from '../../src/cluster/kustomization.ts'
+import type { FoundObject } from '../../src/cluster/found-objects.ts'
 
 const object = (kind: string, namespace: string, spec: object = {}): FoundObject => ({
   apiVersion: 'v1',
