@@ -137,6 +137,29 @@ export function unreachable(url: string, cause: unknown): Fault {
   })
 }
 
+/** What answers is no DSM, or not yet: a NAS that starts shows a page to whoever asks. */
+export function notDsm(url: string): Fault {
+  return new Fault({
+    code: 'nas-unreachable',
+    blame: 'network',
+    message: `what answers at ${url} does not speak as DSM’s Web API does`,
+    remedy:
+      'Check that this is the address and port of DSM itself, and that the NAS has started, then run `recover resume`',
+    transient: true,
+  })
+}
+
+/** DSM answers in another form than is known; what a recovery would go by is not guessed. */
+export function answerUnknown(url: string, what: string, wrong: string): Fault {
+  return new Fault({
+    code: 'nas-answer-unknown',
+    blame: 'host',
+    message: `the NAS at ${url} answered ${what} in a form that recover does not know: ${wrong}`,
+    remedy:
+      'This DSM is of a version that recover was not made for: `recover nas inspect --record FILE` keeps its answers without your names; report it with them. Until then the volumes are to be brought back by hand (`recover runbook`)',
+  })
+}
+
 /** Another server than the one that was trusted; both fingerprints are told. */
 export function certificateChanged(url: string, trusted: string, seen: string): Fault {
   return new Fault({

@@ -1,7 +1,9 @@
 import { Agent, request } from 'undici'
+import type { z } from 'zod'
 import { Fault } from '../../runbook/fault.ts'
 import { pinFault, pinnedAgent } from '../../tls/pinned-agent.ts'
-import { certificateChanged, DsmFault, loginFault, unreachable } from './faults.ts'
+import * as answers from './answers.ts'
+import { answerUnknown, certificateChanged, DsmFault, loginFault, notDsm, unreachable } from './faults.ts'
 
 export interface SynologyAccess {
   /** `https://192.0.2.17:5001`. Over `http://` everybody on the way reads the password. */
@@ -28,6 +30,15 @@ export type Parameters_ = Record<string, string | number | boolean | readonly (s
 
 /** A logged-in conversation with DSM: logs in when first needed, and once more when the session was lost. */
 export interface SynologySession {
+  /** What DSM answers, if it has the form that is told here; Fault `nas-answer-unknown` otherwise. */
+  ask<S extends z.ZodType>(
+    api: string,
+    method: string,
+    version: number,
+    parameters: Parameters_,
+    answer: S,
+  ): Promise<z.infer<S>>
+  /** What DSM answers, unseen: to a change, which is read back, or to a question of whoever looks at it himself. */
   call<T>(api: string, method: string, version: number, parameters?: Parameters_): Promise<T>
   close(): Promise<void>
 }
@@ -63,7 +74,7 @@ export function openSession(access: SynologyAccess): SynologySession {
       const text = await body.text()
       if (statusCode !== 200 && statusCode !== 302)
         throw unreachable(access.url, new Error(`it answered with HTTP status ${statusCode}`))
-      return JSON.parse(text) as Envelope
+      return envelopeOf(access.url, text)
     } catch (cause) {
       if (cause instanceof Fault) throw cause
       if (access.signal?.aborted) throw access.signal.reason
@@ -83,7 +94,7 @@ export function openSession(access: SynologyAccess): SynologySession {
     })
     const answer = await post('auth.cgi', form, {})
     if (!answer.success) throw loginFault(access.url, answer.error?.code ?? 100)
-    const data = answer.data as { sid: string; synotoken?: string }
+    const data = read(access.url, 'SYNO.API.Auth login', answer.data, answers.login)
     return { sid: data.sid, ...(data.synotoken === undefined ? {} : { token: data.synotoken }) }
   }
 
@@ -97,7 +108,15 @@ export function openSession(access: SynologyAccess): SynologySession {
     return session
   }
 
-  return {
+  const conversation: SynologySession = {
+    async ask(api, method, version, parameters, answer) {
+      return read(
+        access.url,
+        `${api} ${method}`,
+        await conversation.call(api, method, version, parameters),
+        answer,
+      )
+    },
     async call<T>(api: string, method: string, version: number, parameters: Parameters_ = {}): Promise<T> {
       for (let attempt = 1; ; attempt += 1) {
         const current = await loggedIn()
@@ -134,6 +153,30 @@ export function openSession(access: SynologyAccess): SynologySession {
       await agent.close()
     },
   }
+  return conversation
+}
+
+function envelopeOf(url: string, text: string): Envelope {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    throw notDsm(url)
+  }
+  const { success, error } = (parsed ?? {}) as { success?: unknown; error?: { code?: unknown } }
+  if (typeof success !== 'boolean') throw notDsm(url)
+  return {
+    success,
+    data: (parsed as { data?: unknown }).data,
+    ...(typeof error?.code === 'number' ? { error: { code: error.code } } : {}),
+  }
+}
+
+function read<S extends z.ZodType>(url: string, what: string, data: unknown, answer: S): z.infer<S> {
+  const found = answer.safeParse(data ?? {})
+  if (found.success) return found.data
+  const [issue] = found.error.issues
+  throw answerUnknown(url, what, `${issue?.path.join('.')}: ${issue?.message}`)
 }
 
 function agentFor({ url, fingerprint, requestTimeoutMs }: SynologyAccess): { agent: Agent; abandon(): void } {

@@ -7,33 +7,10 @@ import {
   stillThere,
 } from '../guards.ts'
 import type { NasReader, NasWriter, Share, ShareSnapshot } from '../nas.ts'
+import * as answers from './answers.ts'
 import { DsmFault } from './faults.ts'
 import { makeUnlessThere } from './make.ts'
 import type { SynologySession } from './session.ts'
-
-interface DsmShare {
-  name: string
-  uuid: string
-  desc?: string
-  vol_path?: string
-  /** Mebibytes; 0 is no quota. */
-  quota_value?: number
-  /** Mebibytes, with decimals. */
-  share_quota_used?: number
-  support_snapshot?: boolean
-}
-
-/** Beside these a rule says how it is served (asynchronously, by which security): kept as it is. */
-interface DsmRule {
-  client: string
-  privilege: string
-}
-
-interface DsmShareSnapshot {
-  time: string
-  desc?: string
-  lock?: boolean
-}
 
 type ShareReader = Pick<NasReader, 'shares' | 'shareSnapshots'>
 type ShareChanges = Pick<
@@ -43,10 +20,8 @@ type ShareChanges = Pick<
 
 /** Shared folders, as DSM lists them. DSM knows them by name; by uuid here, since a name may come to be another's. */
 export function shareReader(session: SynologySession): ShareReader {
-  const list = () =>
-    session.call<{ shares: DsmShare[] }>('SYNO.Core.Share', 'list', 1, {
-      additional: ['share_quota', 'support_snapshot'],
-    })
+  const asked = { additional: ['share_quota', 'support_snapshot'] }
+  const list = () => session.ask('SYNO.Core.Share', 'list', 1, asked, answers.shares)
   return {
     async shares() {
       const { shares } = await list()
@@ -77,23 +52,26 @@ async function unlessGone<T>(ask: () => Promise<T>): Promise<T | undefined> {
 }
 
 async function snapshotsOf(session: SynologySession, name: string): Promise<ShareSnapshot[]> {
-  const { snapshots } = await session.call<{ snapshots: DsmShareSnapshot[] }>(
+  const asked = { name, additional: ['desc', 'lock'] }
+  const { snapshots } = await session.ask(
     'SYNO.Core.Share.Snapshot',
     'list',
     2,
-    { name, additional: ['desc', 'lock'] },
+    asked,
+    answers.shareSnapshots,
   )
   return snapshots.map(({ time, desc = '', lock = false }) => ({ time, description: desc, locked: lock }))
 }
 
-async function rulesOf(session: SynologySession, name: string): Promise<DsmRule[]> {
-  const { rule = [] } = await session.call<{ rule?: DsmRule[] }>(
+async function rulesOf(session: SynologySession, name: string): Promise<answers.DsmRule[]> {
+  const { rule } = await session.ask(
     'SYNO.Core.FileServ.NFS.SharePrivilege',
     'load',
     1,
     { share_name: name },
+    answers.rules,
   )
-  return rule
+  return rule ?? []
 }
 
 /** What changes shared folders; each looks first and reads back. */
@@ -111,7 +89,7 @@ export function shareChanges(session: SynologySession, reader: ShareReader, url:
     if ((await reader.shares()).some(s => s.uuid === uuid)) throw stillThere(url, `the share ${name}`)
   }
   /** Saving replaces all rules that there were. */
-  const saveRules = (name: string, rule: readonly DsmRule[]) =>
+  const saveRules = (name: string, rule: readonly answers.DsmRule[]) =>
     session.call('SYNO.Core.FileServ.NFS.SharePrivilege', 'save', 1, { share_name: name, rule })
 
   return {
@@ -196,7 +174,7 @@ export function shareChanges(session: SynologySession, reader: ShareReader, url:
 }
 
 /** Every client stays in the rules, and none is let in. */
-function shut(rules: readonly DsmRule[]): DsmRule[] {
+function shut(rules: readonly answers.DsmRule[]): answers.DsmRule[] {
   return rules.map(rule => ({ ...rule, privilege: 'no' }))
 }
 
@@ -204,7 +182,7 @@ function isClosed({ clients }: Share): boolean {
   return clients.every(c => c.may === 'nothing')
 }
 
-function shareOf(share: DsmShare, rules: DsmRule[]): Share {
+function shareOf(share: answers.DsmShare, rules: answers.DsmRule[]): Share {
   return {
     uuid: share.uuid,
     name: share.name,

@@ -10,6 +10,7 @@ import {
   stillThere,
 } from '../guards.ts'
 import { cloneName, type Lun, type NasReader, type NasWriter, type Snapshot, type Target } from '../nas.ts'
+import * as answers from './answers.ts'
 import { makeUnlessThere } from './make.ts'
 import { openSession, type SynologyAccess, type SynologySession } from './session.ts'
 import { shareChanges, shareReader } from './shares.ts'
@@ -29,38 +30,6 @@ export function connectSynology(access: SynologyAccess): {
   }
 }
 
-interface DsmLun {
-  uuid: string
-  name: string
-  size: number
-  allocated_size?: number
-  description?: string
-  location?: string
-  status?: string
-  is_action_locked?: boolean
-  family_config?: { parent_lun_uuid?: string }
-  dev_attribs?: { dev_attrib: string; enable: number }[]
-}
-
-interface DsmTarget {
-  target_id: number
-  name: string
-  iqn: string
-  is_enabled: boolean
-  auth_type: number
-  max_sessions: number
-  mapped_luns?: { lun_uuid: string; mapping_index: number }[]
-  connected_sessions?: { iqn: string; ip: string }[]
-}
-
-interface DsmSnapshot {
-  uuid: string
-  name: string
-  parent_uuid: string
-  description?: string
-  total_size: number
-}
-
 // What a StorageClass of the CSI driver chooses (enableSpaceReclamation, enableFuaSyncCache). A new LUN does what the one that it
 // replaces did: without emulate_tpu the NAS refuses discards, and deleted files go on to take room.
 const chosen = new Set(['emulate_tpu', 'emulate_fua_write', 'emulate_sync_cache'])
@@ -72,58 +41,55 @@ function readerOf(session: SynologySession): NasReader {
   return {
     ...shareReader(session),
     async describe() {
-      const system = await session.call<{ model: string }>('SYNO.Core.System', 'info', 1)
-      const network = await session.call<{ hostname: string }>('SYNO.Core.System', 'info', 1, {
-        type: 'network',
-      })
-      const define = await session.call<Record<string, number>>('SYNO.Core.System', 'info', 1, {
-        type: 'define',
-      })
-      const { volumes } = await session.call<{ volumes: Record<string, string>[] }>(
+      const info = (type: { type?: string }) => ['SYNO.Core.System', 'info', 1, { ...type }] as const
+      const system = await session.ask(...info({}), answers.system)
+      const network = await session.ask(...info({ type: 'network' }), answers.network)
+      const limits = await session.ask(...info({ type: 'define' }), answers.limits)
+      const { volumes } = await session.ask(
         'SYNO.Core.Storage.Volume',
         'list',
         1,
         { offset: 0, limit: -1, location: 'all' },
+        answers.volumes,
       )
       return {
         model: system.model,
         hostname: network.hostname,
         volumes: volumes.map(v => ({
-          path: v.volume_path ?? '',
-          fileSystem: v.fs_type ?? '',
-          status: v.status ?? '',
-          // DSM gives volume sizes as decimal strings.
-          sizeBytes: Number(v.size_total_byte),
-          freeBytes: Number(v.size_free_byte),
+          path: v.volume_path,
+          fileSystem: v.fs_type,
+          status: v.status,
+          sizeBytes: v.size_total_byte,
+          freeBytes: v.size_free_byte,
         })),
         // Every Synology with SAN Manager has them; the driver is Synology's own.
         can: { snapshots: true, clones: true, driver: 'csi.san.synology.com', lacks: [] },
         limits: {
-          luns: Number(define.max_iscsiluns ?? 0),
-          targets: Number(define.max_iscsitrgs ?? 0),
-          snapshotsPerLun: Number(define.max_snapshot_per_lun ?? 0),
+          luns: limits.max_iscsiluns,
+          targets: limits.max_iscsitrgs,
+          snapshotsPerLun: limits.max_snapshot_per_lun,
         },
       }
     },
     async luns() {
       // Without `types` DSM lists every kind; the driver's own list of types would hide some.
-      const { luns } = await session.call<{ luns: DsmLun[] }>('SYNO.Core.ISCSI.LUN', 'list', 1, {
-        additional: lunFields,
-      })
+      const asked = { additional: lunFields }
+      const { luns } = await session.ask('SYNO.Core.ISCSI.LUN', 'list', 1, asked, answers.luns)
       return luns.map(lunOf)
     },
     async targets() {
-      const { targets } = await session.call<{ targets: DsmTarget[] }>('SYNO.Core.ISCSI.Target', 'list', 1, {
-        additional: targetFields,
-      })
+      const asked = { additional: targetFields }
+      const { targets } = await session.ask('SYNO.Core.ISCSI.Target', 'list', 1, asked, answers.targets)
       return targets.map(targetOf)
     },
     async snapshots(lun) {
-      const { snapshots } = await session.call<{ snapshots: DsmSnapshot[] }>(
+      const asked = { src_lun_uuid: lun }
+      const { snapshots } = await session.ask(
         'SYNO.Core.ISCSI.LUN',
         'list_snapshot',
         1,
-        { src_lun_uuid: lun },
+        asked,
+        answers.snapshots,
       )
       return snapshots.map(snapshotOf)
     },
@@ -235,9 +201,8 @@ function changesOf(
       const other = (await reader.luns()).find(l => l.uuid === beside)
       if (!other) throw missing('the LUN', beside)
       const { volumes } = await reader.describe()
-      const { lun: old } = await session.call<{ lun: DsmLun }>('SYNO.Core.ISCSI.LUN', 'get', 1, {
-        uuid: beside,
-      })
+      const asked = { uuid: beside }
+      const { lun: old } = await session.ask('SYNO.Core.ISCSI.LUN', 'get', 1, asked, answers.oneLun)
       const lun = await unless(
         () => lunNamed(name),
         () =>
@@ -330,7 +295,7 @@ async function unlocked(reader: NasReader, name: string, access: SynologyAccess)
   }
 }
 
-function lunOf(lun: DsmLun): Lun {
+function lunOf(lun: answers.DsmLun): Lun {
   const parent = lun.family_config?.parent_lun_uuid
   return {
     uuid: lun.uuid,
@@ -345,20 +310,20 @@ function lunOf(lun: DsmLun): Lun {
   }
 }
 
-function targetOf(target: DsmTarget): Target {
+function targetOf(target: answers.DsmTarget): Target {
   return {
     id: target.target_id,
     name: target.name,
     iqn: target.iqn,
     enabled: target.is_enabled,
-    mappings: (target.mapped_luns ?? []).map(m => ({ lun: m.lun_uuid, index: m.mapping_index })),
-    sessions: (target.connected_sessions ?? []).map(s => ({ initiator: s.iqn, ip: s.ip })),
+    mappings: target.mapped_luns.map(m => ({ lun: m.lun_uuid, index: m.mapping_index })),
+    sessions: target.connected_sessions.map(s => ({ initiator: s.iqn, ip: s.ip })),
     maxSessions: target.max_sessions,
     authenticated: target.auth_type !== 0,
   }
 }
 
-function snapshotOf(snapshot: DsmSnapshot): Snapshot {
+function snapshotOf(snapshot: answers.DsmSnapshot): Snapshot {
   return {
     uuid: snapshot.uuid,
     name: snapshot.name,

@@ -24,6 +24,8 @@ export interface SqliteDatabase {
 interface Reading {
   file: string
   usable: number
+  /** Size of the whole database. */
+  bytes: number
   page(number: number): Buffer
 }
 
@@ -59,7 +61,7 @@ export function openSqlite(file: string): SqliteDatabase {
         throw damaged(file, `it ends in the middle of page ${number}`)
       return buffer
     }
-    const reading: Reading = { file, usable: pageSize - header[20]!, page }
+    const reading: Reading = { file, usable: pageSize - header[20]!, bytes: pages * pageSize, page }
     return {
       rows: table => rowsBelow(reading, rootOf(reading, table), 0),
       wal: { frames: wal.pages.size, droppedBytes: wal.droppedBytes },
@@ -148,6 +150,7 @@ function rowAt(reading: Reading, page: Buffer, number: number, cell: number): Sq
 }
 
 function chained(reading: Reading, page: Buffer, start: number, local: number, total: number): Buffer {
+  if (total > reading.bytes) throw damaged(reading.file, `a row claims ${total} bytes`)
   const parts = [page.subarray(start, start + local)]
   let left = total - local
   let next = page.readUInt32BE(start + local)
