@@ -102,8 +102,19 @@ describe('sources', () => {
     ['kine:/nowhere', 'source-missing'],
     ['kubelet:/proc', 'database-damaged'],
     ['backup:/etc/hostname', 'database-damaged'],
+    ['kine:/etc', 'source-unreadable'],
+    ['iscsi:/etc/hostname', 'source-unreadable'],
   ])('%s is refused as %s', async (named, code) => {
     await expect(readNamed(named, now)).rejects.toMatchObject({ code })
+  })
+
+  test('a pod’s folder that a failing disk does not give back is told, and the others speak', async () => {
+    const folder = kubelet()
+    mkdirSync(join(folder, 'pods', 'uid-3', 'volumes'), { recursive: true })
+    writeFileSync(join(folder, 'pods', 'uid-3', 'volumes', 'kubernetes.io~csi'), 'no folder')
+    const { testimonies, remarks } = await readNamed(`kubelet:${folder}`, now)
+    expect(testimonies.map(t => t.volume)).toEqual([volume, 'pvc-alone'])
+    expect(remarks.join()).toMatch(/uid-3\S+ cannot be read: ENOTDIR/)
   })
 
   test('an archive without a datastore is refused, and nothing of it stays behind', async () => {

@@ -129,8 +129,8 @@ function apiIn(text: string, file: string): K0sArchive['api'] {
   } catch (cause) {
     throw damaged(file, `its k0s.yaml is no YAML: ${(cause as Error).message}`)
   }
-  const { api = {} } = (config as { spec?: { api?: Record<string, unknown> } } | null)?.spec ?? {}
-  const { address, externalAddress, sans } = api
+  const spec = (config as { spec?: { api?: Record<string, unknown> | null } | null } | null)?.spec
+  const { address, externalAddress, sans } = spec?.api ?? {}
   return {
     ...(typeof externalAddress === 'string' ? { externalAddress } : {}),
     known: [address, externalAddress, ...(Array.isArray(sans) ? sans : [])].flatMap(a =>

@@ -1,15 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { damaged } from '../datastore/database-damaged.ts'
 import type { VolumeSource, VolumeTestimony } from './volume-source.ts'
 
-/** What CSI's part of the kubelet leaves beside each mounted volume. */
-interface VolumeData {
-  driverName?: string
-  volumeHandle?: string
-  /** Name of the PersistentVolume. */
-  specVolID?: string
-}
+/** What CSI's part of the kubelet leaves beside each mounted volume; `specVolID` is the name of the PersistentVolume. */
+const volumeData = z.looseObject({
+  driverName: z.string().optional(),
+  volumeHandle: z.string().min(1),
+  specVolID: z.string().optional(),
+})
 
 /**
  * A node's kubelet directory, copied from its dead disk (/var/lib/kubelet, /var/lib/k0s/kubelet): which PersistentVolume had
@@ -25,10 +25,10 @@ export function readKubelet(name: string, folder: string): VolumeSource {
     const volumes = join(pods, uid, 'volumes', 'kubernetes.io~csi')
     const pod = podNames.get(uid)
     if (!existsSync(volumes)) return []
-    return readdirSync(volumes).flatMap((volume): VolumeTestimony[] => {
+    return namesIn(volumes, remarks).flatMap((volume): VolumeTestimony[] => {
       const file = join(volumes, volume, 'vol_data.json')
-      const data = existsSync(file) ? volumeData(file) : undefined
-      if (data?.volumeHandle === undefined) {
+      const data = dataIn(file)
+      if (!data) {
         // A file of no bytes is what a crash leaves (kubernetes/kubernetes#108217).
         remarks.push(`${file} says nothing`)
         return []
@@ -48,9 +48,19 @@ export function readKubelet(name: string, folder: string): VolumeSource {
   return { name, testimonies, remarks }
 }
 
-function volumeData(file: string): VolumeData | undefined {
+/** One pod's folder that a failing disk does not give back says nothing; the others still do. */
+function namesIn(folder: string, remarks: string[]): string[] {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as VolumeData
+    return readdirSync(folder)
+  } catch (error) {
+    remarks.push(`${folder} cannot be read: ${(error as Error).message}`)
+    return []
+  }
+}
+
+function dataIn(file: string): z.infer<typeof volumeData> | undefined {
+  try {
+    return volumeData.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data
   } catch {
     return undefined
   }

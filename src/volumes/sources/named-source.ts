@@ -1,3 +1,4 @@
+import { Fault } from '../../runbook/fault.ts'
 import { openEtcd } from '../datastore/etcd.ts'
 import { openKine } from '../datastore/kine.ts'
 import { readDatastore } from './datastore-source.ts'
@@ -15,22 +16,34 @@ export const sourceKinds = {
   iscsi: 'a node’s /etc/iscsi or /var/lib/iscsi',
 } as const
 
-/** Reads a source that lies in files. Throws Fault `database-damaged`. */
+/** Reads a source that lies in files. Throws Faults `database-damaged` and `source-unreadable`. */
 export async function readSource(
   kind: keyof typeof sourceKinds,
   named: string,
   path: string,
 ): Promise<VolumeSource> {
-  switch (kind) {
-    case 'kine':
-      return readDatastore(named, openKine(path))
-    case 'etcd':
-      return readDatastore(named, openEtcd(path))
-    case 'backup':
-      return readK0sBackup(named, path)
-    case 'kubelet':
-      return readKubelet(named, path)
-    case 'iscsi':
-      return readIscsiRecords(named, path)
+  try {
+    return await readers[kind](named, path)
+  } catch (thrown) {
+    // What a file system says, not what a file's content does.
+    if (thrown instanceof Fault || (thrown as NodeJS.ErrnoException).syscall === undefined) throw thrown
+    throw new Fault({
+      code: 'source-unreadable',
+      blame: 'operator',
+      message: `${named} cannot be read: ${(thrown as Error).message}`,
+      remedy: `It should be ${sourceKinds[kind]}; correct the path, copy it again (a disk that fails: with ddrescue first), or name another source`,
+      cause: thrown,
+    })
   }
+}
+
+const readers: Record<
+  keyof typeof sourceKinds,
+  (named: string, path: string) => VolumeSource | Promise<VolumeSource>
+> = {
+  kine: (named, path) => readDatastore(named, openKine(path)),
+  etcd: (named, path) => readDatastore(named, openEtcd(path)),
+  backup: readK0sBackup,
+  kubelet: readKubelet,
+  iscsi: readIscsiRecords,
 }
