@@ -1,4 +1,3 @@
-import { Fault } from './fault.ts'
 import type { Instance, StepGraph } from './graph.ts'
 import type { Acting, AnyStep, Observation } from './step.ts'
 import { NotYet } from './step.ts'
@@ -107,14 +106,4 @@ export async function look(step: AnyStep, context: object): Promise<Observation<
     if (thrown instanceof NotYet) return { state: 'unknown', until: thrown.until }
     throw thrown
   }
-}
-
-/** The fault of a look that had to find something and did not. */
-export function notSo(instance: Instance, changes: string[]): Fault {
-  return new Fault({
-    code: 'check-failed',
-    blame: 'operator',
-    message: `${instance.title}: ${changes.join('; ')}`,
-    remedy: 'Mend that, then run `recover resume`',
-  })
 }

@@ -31,7 +31,7 @@ export interface Catalogue {
 const handsOn = new Set([
   'runbooks/preflight/findings.ts first.code',
   'runbooks/preflight/findings.ts fault.code',
-  'src/runbook/execute.ts seen.code',
+  'src/runbook/not-done.ts seen.code',
   'src/runbook/fault.ts this.code',
   'src/runbook/make-plan.ts code',
   // done() is given warnings whole.
