@@ -76,9 +76,10 @@ export function loadCluster(file: string, env: NodeJS.ProcessEnv = process.env):
 
   const folder = dirname(path)
   const at = (p: string) => resolve(folder, p)
-  for (const [where, p] of namedFiles(entry))
-    if (!existsSync(at(p)))
-      problems.push({ at: document.at(where), path: where.join('.'), message: `there is no file ${p}` })
+  for (const [where, p, wanted = 'file'] of namedFiles(entry)) {
+    const message = unfit(at(p), p, wanted)
+    if (message) problems.push({ at: document.at(where), path: where.join('.'), message })
+  }
   if (problems.length > 0) throw invalid(problems, shown)
 
   const k0sctl = readK0sctl(at(entry.k0sctl), env, entry.k0sctl)
@@ -241,24 +242,35 @@ function hasValue(value: unknown, path: PropertyKey[]): boolean {
   return here !== undefined
 }
 
-/** Every file that recover.yaml names, with the place where it does. */
-function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
-  const files: [PropertyKey[], string][] = [
+type Wanted = 'file' | 'folder' | 'either'
+
+/** Why something that recover.yaml names cannot be what it is named for; undefined where it can. */
+function unfit(path: string, named: string, wanted: Wanted): string | undefined {
+  if (!existsSync(path)) return `there is no ${wanted === 'folder' ? 'folder' : 'file'} ${named}`
+  const isFolder = statSync(path).isDirectory()
+  if (wanted === 'either' || isFolder === (wanted === 'folder')) return undefined
+  return isFolder ? `${named} is a folder, not a file` : `${named} is a file, not a folder`
+}
+
+/** Every file and folder that recover.yaml names, with the place where it does; a file, where nothing is said. */
+function namedFiles(entry: ClusterFile): [PropertyKey[], string, Wanted?][] {
+  const files: [PropertyKey[], string, Wanted?][] = [
     [['k0sctl'], entry.k0sctl],
-    [['gitops', 'repository'], entry.gitops.repository],
+    [['gitops', 'repository'], entry.gitops.repository, 'folder'],
   ]
   const { bootstrap, applications } = entry.gitops
-  if (typeof bootstrap === 'string') files.push([['gitops', 'bootstrap'], bootstrap])
+  if (typeof bootstrap === 'string') files.push([['gitops', 'bootstrap'], bootstrap, 'folder'])
   else
     for (const [i, part] of bootstrap.entries())
       for (const key of ['rendered', 'kustomize'] as const)
-        if (part[key] !== undefined) files.push([['gitops', 'bootstrap', i, key], part[key]])
-  if (typeof applications === 'string') files.push([['gitops', 'applications'], applications])
+        if (part[key] !== undefined)
+          files.push([['gitops', 'bootstrap', i, key], part[key], key === 'kustomize' ? 'folder' : 'file'])
+  if (typeof applications === 'string') files.push([['gitops', 'applications'], applications, 'folder'])
   else if (applications !== undefined && 'flux' in applications)
-    files.push([['gitops', 'applications', 'flux'], applications.flux])
+    files.push([['gitops', 'applications', 'flux'], applications.flux, 'folder'])
   for (const [name, host] of Object.entries(entry.hosts)) {
     files.push([['hosts', name, 'ignition'], host.ignition])
-    if (host.filesDir) files.push([['hosts', name, 'filesDir'], host.filesDir])
+    if (host.filesDir) files.push([['hosts', name, 'filesDir'], host.filesDir, 'folder'])
   }
   for (const [where, { file, signature }] of artifactsOf(entry)) {
     files.push([[...where, 'file'], file])
@@ -269,7 +281,7 @@ function namedFiles(entry: ClusterFile): [PropertyKey[], string][] {
       files.push([['checks', i, 'tls', 'authority'], check.tls.authority])
   if (entry.ssh?.config) files.push([['ssh', 'config'], entry.ssh.config])
   for (const [i, named] of (entry.evidence ?? []).entries())
-    files.push([['evidence', i], named.slice(named.indexOf(':') + 1)])
+    files.push([['evidence', i], named.slice(named.indexOf(':') + 1), 'either'])
   if (entry.restore) files.push([['restore', 'k0s'], entry.restore.k0s])
   if (entry.secrets.file) files.push([['secrets', 'file'], entry.secrets.file])
   if (entry.tools?.k0sctl) files.push([['tools', 'k0sctl'], entry.tools.k0sctl])

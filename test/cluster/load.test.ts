@@ -53,6 +53,20 @@ test('the example loads, with its claims and how each comes back', () => {
   expect(cluster.hash).toBe(loadCluster(join(example, 'recover.yaml'), {}).hash)
 })
 
+test('a folder in the place of a file, and the other way round, is told where it is named', () => {
+  const file = changed(text =>
+    text
+      .replace('k0sctl: ./k0sctl.yaml', 'k0sctl: ./images')
+      .replace('repository: .', 'repository: ./k0sctl.yaml')
+      .replace('applications: ./argocd', 'applications: ./k0sctl.yaml'),
+  )
+  expect(problems(file)).toEqual([
+    'recover.yaml:4:1 k0sctl: ./images is a folder, not a file',
+    'recover.yaml:6:3 gitops.repository: ./k0sctl.yaml is a file, not a folder',
+    'recover.yaml:12:3 gitops.applications: ./k0sctl.yaml is a file, not a folder',
+  ])
+})
+
 test('a change in any file that it names changes the hash', () => {
   const file = changed(t => t)
   const before = loadCluster(file, {}).hash
