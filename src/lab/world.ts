@@ -1,5 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Blueprint } from './blueprint.ts'
 
@@ -114,8 +114,15 @@ export class World {
   }
 
   faults(): ArmedFault[] {
-    return this.read<ArmedFault[]>('faults') ?? []
+    // Another process may arm one. Each write makes a new file, so what was read holds as long as the file is the same.
+    const file = statSync(join(this.dir, 'faults.json'), { throwIfNoEntry: false })
+    const of = file && `${file.ino} ${file.mtimeMs}`
+    if (of !== this.armed.of) this.armed = { of, faults: this.read<ArmedFault[]>('faults') ?? [] }
+    return this.armed.faults
   }
+
+  /** The faults that were read last, and of which file. */
+  private armed: { of: string | undefined; faults: ArmedFault[] } = { of: undefined, faults: [] }
 
   /** A stable id for `name` in this world: the same world gives the same one. */
   uuidFor(name: string): string {
