@@ -25,7 +25,7 @@ export async function fenced(volume: MappedVolume, look: Look): Promise<string> 
 }
 
 /** What the CSI driver lets in by NFS: every node by its internal address. */
-function addressesOf(nodes: KubernetesObject[]): string[] {
+export function addressesOf(nodes: KubernetesObject[]): string[] {
   return nodes.flatMap(({ status }) =>
     ((status as { addresses?: { type: string; address: string }[] } | undefined)?.addresses ?? [])
       .filter(a => a.type === 'InternalIP')

@@ -43,7 +43,7 @@ export const snapshotVolume = step({
 })
 
 /** Snapshots of shares have no names: the description says which run took one. */
-async function lookAtShareSnapshot(volume: MappedVolume, name: string, nas: Readers['nas']) {
+export async function lookAtShareSnapshot(volume: MappedVolume, name: string, nas: Readers['nas']) {
   const share = await shareNow(volume, nas)
   if (!share.snapshots)
     return blocked(

@@ -5,10 +5,10 @@ import { done, due } from '../../src/runbook/step.ts'
 import { handleOf } from '../../src/volumes/moves.ts'
 import { step } from '../kit.ts'
 import { eachMove, lookAtClaims } from './look-at-claims.ts'
-import type { Move } from './moves.ts'
+import { type Move, oldDisk } from './moves.ts'
 import { sameCluster } from './same-cluster.ts'
 
-/** The old disk outlives its claim: a volume with the policy Delete takes its LUN along, and the NAS has no trash. */
+/** The old disk outlives its claim: a volume with the policy Delete takes its LUN or share along, and the NAS has no trash. */
 export const keepDisk = step({
   id: 'protect/keep-disk',
   title: volume => `Keep the disk of ${volume.claim} whatever happens to its claim`,
@@ -38,14 +38,16 @@ export const keepDisk = step({
 })
 
 /** What becomes of the old disk when its claim goes. Throws Fault `volume-moved` where the volume leads elsewhere now. */
-export async function policyOf({ claim, pv, lun }: Move, kubernetes: KubernetesReader): Promise<string> {
+export async function policyOf(volume: Move, kubernetes: KubernetesReader): Promise<string> {
+  const { claim, pv } = volume
+  const { uuid, name } = oldDisk(volume)
   const live = await kubernetes.get({ apiVersion: 'v1', kind: 'PersistentVolume', name: pv })
-  if (live && handleOf(live) === lun.uuid)
+  if (live && handleOf(live) === uuid)
     return (live.spec as { persistentVolumeReclaimPolicy?: string }).persistentVolumeReclaimPolicy ?? 'Delete'
   throw new Fault({
     code: 'volume-moved',
     blame: 'operator',
-    message: `the PersistentVolume ${pv} of ${claim} ${live ? `leads to ${handleOf(live) ?? 'no disk of the NAS'} now` : 'is gone'}, not to ${lun.name}; nothing was deleted`,
+    message: `the PersistentVolume ${pv} of ${claim} ${live ? `leads to ${handleOf(live) ?? 'no disk of the NAS'} now` : 'is gone'}, not to ${name}; nothing was deleted`,
     remedy: 'Somebody else works on it: find out who, and begin again with `recover volumes plan`',
   })
 }

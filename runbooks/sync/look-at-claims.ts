@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
+import type { Lun, Share } from '../../src/nas/nas.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import {
+  attributesOf,
   handleOf,
   heritage,
   judgeMove,
@@ -9,12 +11,16 @@ import {
   together,
   type Verdict,
 } from '../../src/volumes/moves.ts'
+import { isShare, protocolOf } from '../../src/volumes/protocol.ts'
 import type { StoppableKind } from '../../src/volumes/workloads.ts'
 import { fanOutFrom, type Readers, step } from '../kit.ts'
 import { reachNas } from '../preflight/reach-nas.ts'
+import { addressesOf } from '../protect/fenced.ts'
+import { nasNow } from '../volume-sources.ts'
 import { bringersOf, madeBySets, parentsOf } from './bringers.ts'
+import { mustBeOnlyNodes } from './clients.ts'
 import { findCluster } from './find-cluster.ts'
-import { bringer, type Move, move, type Owners, owners } from './moves.ts'
+import { bringer, type Move, move, type Owners, oldDisk, owners } from './moves.ts'
 import { usersOf } from './users.ts'
 
 const found = z.strictObject({
@@ -48,21 +54,26 @@ export const lookAtClaims = step({
         `Git has no claim ${unknown.join(', ')}`,
         `Name claims as NAMESPACE/CLAIM; Git has ${claims.map(c => c.id).join(', ')}`,
       )
-    const luns = await nas.luns()
-    const targets = await nas.targets()
+    const { luns, targets, shares } = await nasNow(nas)
     const pvs = await kubernetes.list({ apiVersion: 'v1', kind: 'PersistentVolume' })
     const live = await kubernetes.list({ apiVersion: 'v1', kind: 'PersistentVolumeClaim' })
     const rows: Row[] = claims.map(claim => {
       const object = live.find(o => `${o.metadata.namespace}/${o.metadata.name}` === claim.id)
       const strategy = cluster.strategy(claim.id)
       const now = object && livingClaim(object, pvs)
-      const lun = luns.find(l => l.uuid === handleOf(now?.pv))
-      const verdict = judgeMove({ ...claim, strategy }, now, {
+      const handle = handleOf(now?.pv)
+      const disk = {
+        lun: luns.find(l => l.uuid === handle),
+        share: shares.find(s => s.uuid === handle),
+      }
+      const made = cluster.inventory.storageClasses.find(c => c.name === claim.storageClass)
+      const onShare = made && isShare(protocolOf(made.parameters))
+      const verdict = judgeMove({ ...claim, strategy, onShare }, now, {
         named: asked.chosen.includes(claim.id),
         any: asked.chosen.length > 0,
-        isLun: uuid => luns.some(l => l.uuid === uuid),
+        disk,
       })
-      return { claim, strategy, object, now, lun, verdict }
+      return { claim, strategy, object, now, ...disk, verdict }
     })
     const stuck = rows.filter(r => asked.chosen.includes(r.claim.id) && !r.verdict.move)
     if (stuck.length > 0)
@@ -72,6 +83,9 @@ export const lookAtClaims = step({
         'Say `copy` or `clone` for it in recover.yaml (volumes) if it is to move, or leave it out',
       )
     const moving = rows.flatMap(row => moveOf(row, targets))
+    const nodes = addressesOf(await kubernetes.list({ apiVersion: 'v1', kind: 'Node' }))
+    for (const { claim, share } of rows.filter(r => r.verdict.move && r.share))
+      if (share) mustBeOnlyNodes(claim.id, share, nodes)
     const table = { columns: ['CLAIM', 'DISK', 'CLASS', 'NOW', 'WHAT'], rows: rows.map(cells) }
     const { clusterUid } = output(findCluster)
     const { workloads, others } = await usersOf(kubernetes)
@@ -119,17 +133,20 @@ interface Row {
   strategy: Move['strategy']
   object: KubernetesObject | undefined
   now: ReturnType<typeof livingClaim> | undefined
-  lun: { uuid: string; name: string; sizeBytes: number } | undefined
+  lun: Lun | undefined
+  share: Share | undefined
   verdict: Verdict
 }
 
 function moveOf(
-  { claim, strategy, object, now, lun, verdict }: Row,
+  { claim, strategy, object, now, lun, share, verdict }: Row,
   targets: readonly { id: number; mappings: { lun: string }[] }[],
 ): Move[] {
-  if (!verdict.move || !object || !now?.pv || !lun) return []
-  const csi = (now.pv.spec as { csi: { driver: string; fsType?: string; volumeAttributes?: object } }).csi
-  const { uuid, name, sizeBytes } = lun
+  if (!verdict.move || !object || !now?.pv || (!lun && !share)) return []
+  const { csi, mountOptions = [] } = now.pv.spec as {
+    csi: { driver: string; fsType?: string }
+    mountOptions?: string[]
+  }
   const inGit = heritage({ labels: claim.labels, annotations: claim.annotations })
   const lives = heritage(object.metadata)
   return [
@@ -138,12 +155,28 @@ function moveOf(
       strategy,
       sizeBytes: claim.sizeBytes,
       storageClass: claim.storageClass ?? now.storageClass,
-      lun: {
-        uuid,
-        name,
-        sizeBytes,
-        target: targets.find(t => t.mappings.some(m => m.lun === uuid))?.id ?? 0,
-      },
+      ...(lun
+        ? {
+            lun: {
+              uuid: lun.uuid,
+              name: lun.name,
+              sizeBytes: lun.sizeBytes,
+              target: targets.find(t => t.mappings.some(m => m.lun === lun.uuid))?.id ?? 0,
+            },
+            fsType: csi.fsType ?? 'ext4',
+          }
+        : {}),
+      ...(share
+        ? {
+            share: {
+              uuid: share.uuid,
+              name: share.name,
+              // One without a quota has room for whatever the claim asks for.
+              sizeBytes: share.sizeBytes || now.sizeBytes,
+              location: share.location,
+            },
+          }
+        : {}),
       sources: ['cluster', 'nas'],
       claimUid: now.uid,
       pv: now.pv.metadata.name ?? '',
@@ -151,17 +184,17 @@ function moveOf(
       labels: { ...lives.labels, ...inGit.labels },
       annotations: { ...lives.annotations, ...inGit.annotations },
       driver: csi.driver,
-      fsType: csi.fsType ?? 'ext4',
-      attributes: (csi.volumeAttributes ?? {}) as Record<string, string>,
+      attributes: attributesOf(now.pv),
+      mountOptions,
       group: '',
     },
   ]
 }
 
-function cells({ claim, now, lun, verdict }: Row): string[] {
+function cells({ claim, now, lun, share, verdict }: Row): string[] {
   return [
     claim.id,
-    lun ? lun.name : (handleOf(now?.pv) ?? ''),
+    (lun ?? share)?.name ?? handleOf(now?.pv) ?? '',
     now?.storageClass ?? '',
     now ? String(now.sizeBytes) : '',
     verdict.says,
@@ -175,7 +208,9 @@ function nameOf({ kind, metadata }: KubernetesObject): string {
 function evidenceOf(volumes: readonly Move[]): string {
   if (volumes.length === 0) return 'no claim is to be moved'
   return volumes
-    .map(v => `${v.claim} is on ${v.lun.name} and gets ${v.strategy === 'copy' ? 'a new disk' : 'a clone'}`)
+    .map(
+      v => `${v.claim} is on ${oldDisk(v).name} and gets ${v.strategy === 'copy' ? 'a new disk' : 'a clone'}`,
+    )
     .join('; ')
 }
 

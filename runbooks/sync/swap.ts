@@ -12,13 +12,13 @@ import { copyMove } from './copy.ts'
 import { mustBeQuiet } from './fence.ts'
 import { policyOf } from './keep-disk.ts'
 import { eachMove } from './look-at-claims.ts'
-import { type Move, standInOf } from './moves.ts'
+import { type Move, oldDisk, standInOf } from './moves.ts'
 import { sameCluster } from './same-cluster.ts'
 import { verifyMove } from './verify.ts'
 
 /**
  * The new disk under the claim's own name. What a claim leads to cannot be changed, so the claim goes and comes again; its
- * old disk stays, with its target off. Nothing is taken away before the new disk is proven.
+ * old disk stays, with its target off or its share closed. Nothing is taken away before the new disk is proven.
  */
 export const swapDisk = step({
   id: 'volumes/swap',
@@ -35,17 +35,16 @@ export const swapDisk = step({
   async observe(look) {
     sameCluster(look)
     const { volume, kubernetes, nas } = look
+    const old = oldDisk(volume)
     const made = newDisk(volume, look)
     const binding = await bindingOf(kubernetes, volume.claim)
-    if (binding.state === 'bound' && binding.handle !== volume.lun.uuid && binding.handle !== made?.handle)
-      throw boundToAnother(volume.claim, binding.handle, made?.handle ?? volume.lun.uuid)
+    if (binding.state === 'bound' && binding.handle !== old.uuid && binding.handle !== made?.handle)
+      throw boundToAnother(volume.claim, binding.handle, made?.handle ?? old.uuid)
     if (!made || binding.state !== 'bound' || binding.handle !== made.handle)
-      return due(
-        `delete the claim ${volume.claim} and make it anew, with the new disk; ${volume.lun.name} is kept`,
-      )
+      return due(`delete the claim ${volume.claim} and make it anew, with the new disk; ${old.name} is kept`)
     const left = [
       ...((await oldVolume(volume, kubernetes))
-        ? [`delete the PersistentVolume ${volume.pv}, which led to ${volume.lun.name}`]
+        ? [`delete the PersistentVolume ${volume.pv}, which led to ${old.name}`]
         : []),
       ...((await wrongDescriptions(volume, made, nas)).length > 0
         ? ['say on the NAS whose disk is which']
@@ -55,7 +54,7 @@ export const swapDisk = step({
       ? due(...left)
       : done(
           made,
-          `${volume.claim} is bound to ${made.handle}; ${volume.lun.name} is kept, with its target off`,
+          `${volume.claim} is bound to ${made.handle}; ${old.name} is kept, ${volume.share ? 'and its NFS rules let nobody in' : 'with its target off'}`,
         )
   },
   async victims(look) {
@@ -65,13 +64,14 @@ export const swapDisk = step({
     const made = newDisk(volume, look)
     const isNew = live !== undefined && made !== undefined && volumeOf(live) === made.pv
     const uid = live === undefined || isNew ? volume.claimUid : (live.metadata.uid ?? '')
+    const old = oldDisk(volume)
     return [
       {
         kind: 'claim',
         name: volume.claim,
-        identity: { uid, volume: volume.pv, lun: volume.lun.uuid },
+        identity: { uid, volume: volume.pv, [volume.share ? 'share' : 'lun']: old.uuid },
         content: [
-          `the claim that leads to ${volume.lun.name}; it comes again with a new disk, and the LUN is kept until you delete it`,
+          `the claim that leads to ${old.name}; it comes again with a new disk, and the ${volume.share ? 'share' : 'LUN'} is kept until you delete it`,
         ],
       },
     ]
@@ -93,7 +93,7 @@ export const swapDisk = step({
             // A clone is as large as what it was made of; a claim may ask for less than its disk has, and never for more.
             sizeBytes:
               volume.strategy === 'clone'
-                ? Math.min(volume.sizeBytes, volume.lun.sizeBytes)
+                ? Math.min(volume.sizeBytes, (volume.lun ?? volume.share)?.sizeBytes ?? 0)
                 : volume.sizeBytes,
             storageClass: volume.storageClass,
             accessModes: volume.accessModes,
@@ -112,8 +112,8 @@ export const swapDisk = step({
     }
     const old = await oldVolume(volume, kubernetes)
     if (old) await removeKept(old.name, old.uid, act)
-    for (const { lun, description } of await wrongDescriptions(volume, made, nas))
-      await nas.describeLun(lun, description)
+    for (const { disk, share, description } of await wrongDescriptions(volume, made, nas))
+      await (share ? nas.describeShare(disk, description) : nas.describeLun(disk, description))
   },
 })
 
@@ -177,7 +177,7 @@ async function giveUpOldClaim(volume: Move, act: Act): Promise<void> {
     throw new Fault({
       code: 'disk-not-kept',
       blame: 'operator',
-      message: `somebody has set the reclaim policy of the PersistentVolume ${volume.pv} back: with its claim the LUN ${volume.lun.name} would be deleted; nothing was deleted`,
+      message: `somebody has set the reclaim policy of the PersistentVolume ${volume.pv} back: with its claim the ${volume.share ? 'share' : 'LUN'} ${oldDisk(volume).name} would be deleted; nothing was deleted`,
       remedy: `kubectl patch pv ${volume.pv} -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}', then run \`recover resume\``,
     })
   await removeClaim(volume.claim, volume.claimUid, act)
@@ -196,9 +196,10 @@ async function removeClaim(claim: string, uid: string | undefined, { kubernetes,
 }
 
 /** The volume that led to the old disk, while it is there. */
-async function oldVolume({ pv, lun }: Move, kubernetes: KubernetesReader) {
-  const live = await kubernetes.get({ apiVersion: 'v1', kind: 'PersistentVolume', name: pv })
-  return live && handleOf(live) === lun.uuid ? { name: pv, uid: live.metadata.uid ?? '' } : undefined
+async function oldVolume(volume: Move, kubernetes: KubernetesReader) {
+  const { pv: name } = volume
+  const live = await kubernetes.get({ apiVersion: 'v1', kind: 'PersistentVolume', name })
+  return live && handleOf(live) === oldDisk(volume).uuid ? { name, uid: live.metadata.uid ?? '' } : undefined
 }
 
 /** Deletes a volume that keeps its disk and that no claim has; the disk itself stays. */
@@ -216,17 +217,25 @@ async function removeKept(name: string, uid: string, { kubernetes, wait }: Act):
 
 /**
  * Descriptions on the NAS that would tell the next recovery the wrong disk: the driver has written the stand-in's name on
- * the new one, and the claim's own on the old one.
+ * the new one, and the claim's own on the old one. Of its shares it says the same of all, so that they tell nothing.
  */
 async function wrongDescriptions(
-  { claim, lun }: Move,
+  volume: Move,
   made: { handle: string },
   nas: Readers['nas'],
-): Promise<{ lun: string; description: string }[]> {
+): Promise<{ disk: string; share: boolean; description: string }[]> {
   const luns = await nas.luns()
+  const shares = await nas.shares()
   const wanted = [
-    { lun: made.handle, description: claim },
-    { lun: lun.uuid, description: `was ${claim} until ${made.handle} took its place` },
+    { disk: made.handle, description: volume.claim },
+    {
+      disk: oldDisk(volume).uuid,
+      description: `was ${volume.claim} until ${made.handle} took its place`,
+    },
   ]
-  return wanted.filter(w => luns.some(l => l.uuid === w.lun && l.description !== w.description))
+  return wanted.flatMap(w => {
+    const share = shares.find(s => s.uuid === w.disk)
+    const found = share ?? luns.find(l => l.uuid === w.disk)
+    return found && found.description !== w.description ? [{ ...w, share: share !== undefined }] : []
+  })
 }

@@ -87,9 +87,14 @@ export async function lookAtCopy(
 }
 
 /** What a copy to a share cannot bring along, as the end of a sentence: said before anything is copied. */
-function limitsOf({ claim, storageClass }: MappedVolume, { entry, inventory }: Readers['cluster']): string {
+function limitsOf(
+  { claim, storageClass, share }: MappedVolume,
+  { entry, inventory }: Readers['cluster'],
+): string {
   const given = entry.giveUp?.[claim] ?? []
   if (given.length > 0) return `, without ${given.join(' and ')}, which recover.yaml gives up`
+  // What comes from a share has none that anybody sees.
+  if (share) return ''
   const parameters = inventory.storageClasses.find(c => c.name === storageClass)?.parameters
   return isShare(protocolOf(parameters))
     ? '; the class makes shares, which carry no ACLs and no attributes (capabilities among them): the first file that has any ends the copy, unless recover.yaml gives them up (giveUp)'

@@ -149,6 +149,8 @@ export interface NasWriter extends NasReader {
   createLun(lun: { name: string; description: string; sizeBytes: number; beside: string }): Promise<Lun>
   /** Says in a LUN's description whose it is; the LUN itself is not touched. */
   describeLun(lun: string, description: string): Promise<void>
+  /** Says in a share's description whose it is; nothing else of it is touched. */
+  describeShare(share: string, description: string): Promise<void>
   /**
    * Deletes a clone that this run made. Refuses with Fault `not-our-clone` unless its name, its description and its
    * parent all say so: no other LUN can be deleted through here. Its target, of the same name, goes with it.

@@ -60,6 +60,11 @@ export interface ShareFenceQuestion {
   hosts: readonly Standing[]
 }
 
+/** Clients that a share's NFS rules let write and that are none of this cluster's nodes. */
+export function foreignWriters({ clients }: ShareFenceQuestion['share'], nodes: readonly string[]): string[] {
+  return clients.filter(c => c.may === 'write' && !nodes.includes(c.client)).map(c => c.client)
+}
+
 /**
  * Proves as much of a share as can be: its NFS rules let nobody write but this cluster's nodes, and every machine of the old
  * cluster is accounted for. Rules name addresses, and a machine that was installed anew has the address of the old one;
@@ -67,7 +72,7 @@ export interface ShareFenceQuestion {
  */
 export function proveShareFence({ claim, share, nodes, hosts }: ShareFenceQuestion): string {
   const writers = share.clients.filter(c => c.may === 'write').map(c => c.client)
-  const foreign = writers.filter(client => !nodes.includes(client))
+  const foreign = foreignWriters(share, nodes)
   if (foreign.length > 0)
     throw new Fault({
       code: 'share-open-to-others',

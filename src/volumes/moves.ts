@@ -1,6 +1,8 @@
 import { parseSize } from '../cluster/size.ts'
 import type { KubernetesObject } from '../kubernetes/kubernetes.ts'
 import type { MappedVolume } from './map.ts'
+import { isShare, protocolOf } from './protocol.ts'
+import { type ListedShare, shareUnfitness } from './static-volume.ts'
 
 /** A claim as a living cluster has it. */
 export interface LivingClaim {
@@ -22,6 +24,14 @@ export interface WantedVolume {
   storageClass: string | undefined
   accessModes: readonly string[]
   strategy: MappedVolume['strategy']
+  /** Whether its class makes shared folders, and no LUNs; undefined where Git does not say what the class makes. */
+  onShare?: boolean | undefined
+}
+
+/** What the NAS has of the disk that a claim's volume leads to; neither where it has none of that uuid. */
+export interface DiskNow {
+  lun?: object | undefined
+  share?: (ListedShare & { protocol: string }) | undefined
 }
 
 /** What would be done with a claim. */
@@ -63,25 +73,16 @@ export function livingClaim(claim: KubernetesObject, pvs: readonly KubernetesObj
 /**
  * Whether a claim is moved: what a person has named is, and of the rest what differs from Git in a way that no living
  * claim can be changed to (class, access modes, a smaller size), as far as recover.yaml says copy or clone for it.
- * @param isLun whether the NAS has a LUN of that uuid
+ * @param disk what the NAS has of its disk
  */
 export function judgeMove(
   wanted: WantedVolume,
   live: LivingClaim | undefined,
-  { named, any, isLun }: { named: boolean; any: boolean; isLun: (uuid: string) => boolean },
+  { named, any, disk }: { named: boolean; any: boolean; disk: DiskNow },
 ): Verdict {
   if (!live) return stays([], 'is not in the cluster', named)
   const differs = differences(wanted, live)
-  const handle = handleOf(live.pv)
-  const obstacle = !live.pv
-    ? 'is not bound to a volume'
-    : handle === undefined || !isLun(handle)
-      ? 'is on no LUN of this NAS, so that it cannot be snapshot and cloned'
-      : live.block
-        ? 'is a block device: there are no files to compare'
-        : live.keeper !== undefined
-          ? `is kept by ${live.keeper}, which makes a claim that goes anew by itself`
-          : undefined
+  const obstacle = obstacleOf(wanted, live, disk)
   const wants = named || (!any && differs.length > 0)
   const how = wanted.strategy
   if (how !== 'copy' && how !== 'clone')
@@ -106,6 +107,37 @@ export function judgeMove(
     differs,
     says: how === 'copy' ? `is copied to a new disk: ${why}` : `gets a clone of its disk: ${why}`,
   }
+}
+
+/** What keeps a claim from being moved at all, as the end of a sentence. */
+function obstacleOf(wanted: WantedVolume, live: LivingClaim, disk: DiskNow): string | undefined {
+  if (!live.pv) return 'is not bound to a volume'
+  if (live.block) return 'is a block device: there are no files to compare'
+  if (live.keeper !== undefined)
+    return `is kept by ${live.keeper}, which makes a claim that goes anew by itself`
+  if (!disk.lun && !disk.share)
+    return 'is on no LUN and no shared folder of this NAS, so that it cannot be snapshot and cloned'
+  if (wanted.strategy === 'clone' && wanted.onShare !== undefined && wanted.onShare !== Boolean(disk.share))
+    return `is on a ${disk.share ? 'shared folder' : 'LUN'}, a clone of which is one again, and its class makes ${disk.share ? 'LUNs' : 'shared folders'}: say copy for it in recover.yaml`
+  return disk.share && unfitShare(live.pv, disk.share)
+}
+
+function unfitShare(pv: KubernetesObject, share: NonNullable<DiskNow['share']>): string | undefined {
+  const attributes = attributesOf(pv)
+  if (protocolOf(attributes) !== 'nfs' || share.protocol !== 'nfs')
+    return `is on the shared folder ${share.name} by ${isShare(protocolOf(attributes)) ? 'SMB' : 'no protocol that its PersistentVolume names'}, and only those of NFS can be fenced and mounted from here`
+  const unfit = shareUnfitness(share, attributes, `its PersistentVolume ${pv.metadata.name}`)
+  return unfit.length === 0
+    ? undefined
+    : `is on the shared folder ${share.name}, from which it cannot be moved: ${unfit.join('; ')}`
+}
+
+/** What a PersistentVolume tells the CSI driver beside the handle. */
+export function attributesOf(pv: KubernetesObject | undefined): Record<string, string> {
+  return (
+    (pv?.spec as { csi?: { volumeAttributes?: Record<string, string> } } | undefined)?.csi
+      ?.volumeAttributes ?? {}
+  )
 }
 
 function stays(differs: string[], says: string, named: boolean): Verdict {

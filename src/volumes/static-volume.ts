@@ -92,17 +92,18 @@ export function shareAttributes(
 }
 
 /**
- * Throws Fault `share-unfit` with everything that keeps the CSI driver from mounting a share through a PersistentVolume that
- * somebody else wrote, before anything is changed.
- * @param stated attributes of the PersistentVolume in Git that leads to it, where there is one
+ * Everything that keeps the CSI driver from mounting a share through a PersistentVolume that somebody else wrote, and us from
+ * a way back; empty when nothing does.
+ * @param stated attributes of the PersistentVolume that leads to it, where there is one
+ * @param by whose PersistentVolume that is, for the words: `the PersistentVolume in Git`
  */
-export function mustFitShare(
-  claim: string,
+export function shareUnfitness(
   share: ListedShare,
   stated: Readonly<Record<string, string>> | undefined,
-): void {
+  by: string,
+): string[] {
   const needed = shareAttributes(share, { dsm: stated?.dsm ?? '', mountPermissions: '' })
-  const wrong = [
+  return [
     ...(share.name.startsWith('k8s-csi')
       ? []
       : [`its name does not begin with k8s-csi, and the driver looks at no other share`]),
@@ -117,12 +118,24 @@ export function mustFitShare(
           .filter(key => stated[key] !== needed[key])
           .map(
             key =>
-              `the PersistentVolume in Git gives ${key} as ${JSON.stringify(stated[key] ?? '')}, and the driver needs ${JSON.stringify(needed[key])}`,
+              `${by} gives ${key} as ${JSON.stringify(stated[key] ?? '')}, and the driver needs ${JSON.stringify(needed[key])}`,
           )),
     ...(stated !== undefined && !stated.dsm
-      ? ['the PersistentVolume in Git has no dsm among its attributes, which the driver mounts it from']
+      ? [`${by} has no dsm among its attributes, which the driver mounts it from`]
       : []),
   ]
+}
+
+/**
+ * Throws Fault `share-unfit` with everything that {@link shareUnfitness} finds, before anything is changed.
+ * @param stated attributes of the PersistentVolume in Git that leads to it, where there is one
+ */
+export function mustFitShare(
+  claim: string,
+  share: ListedShare,
+  stated: Readonly<Record<string, string>> | undefined,
+): void {
+  const wrong = shareUnfitness(share, stated, 'the PersistentVolume in Git')
   if (wrong.length === 0) return
   throw new Fault({
     code: 'share-unfit',

@@ -152,6 +152,14 @@ test('a share that is deleted between being listed and being asked for its rules
   expect(asked).toBe(3)
 })
 
+test('a share’s description says whose it is, and nothing else of it is touched', async () => {
+  const { reader, writer } = await nasWithShare()
+  const before = await reader.shares()
+  // Twice: a reply may be lost.
+  for (const _ of [1, 2]) await writer.describeShare(uuid, 'photos/it’s the library')
+  expect(await reader.shares()).toEqual(before.map(s => ({ ...s, description: 'photos/it’s the library' })))
+})
+
 test('a share that was agreed to is deleted by uuid and name while its rules let nobody in, and its snapshot by its run', async () => {
   const { reader, writer } = await nasWithShare()
   const called = (await reader.shares())[0]?.name ?? ''

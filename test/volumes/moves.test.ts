@@ -41,7 +41,7 @@ const judge = (
   judgeMove({ ...wanted, ...change }, live && livingClaim(live, [pv]), {
     named,
     any,
-    isLun: uuid => uuid === 'lun-1',
+    disk: { lun: {} },
   })
 
 test('only what no living claim can be changed to moves a claim, or a person’s word', () => {
@@ -73,7 +73,7 @@ test.for([
   ['is not in the cluster', undefined],
   ['is not bound to a volume', claim({ phase: 'Pending' })],
   [
-    'is on no LUN of this NAS, so that it cannot be snapshot and cloned',
+    'is on no LUN and no shared folder of this NAS, so that it cannot be snapshot and cloned',
     claim({ spec: { volumeName: 'pvc-2' } }),
   ],
   ['is a block device: there are no files to compare', claim({ spec: { volumeMode: 'Block' } })],
@@ -86,9 +86,46 @@ test.for([
   const verdict = judgeMove(wanted, live && livingClaim(live, [pv, other]), {
     named: true,
     any: true,
-    isLun: uuid => uuid === 'lun-1',
+    disk: live?.spec && (live.spec as { volumeName: string }).volumeName === 'pvc-1' ? { lun: {} } : {},
   })
   expect(verdict).toMatchObject({ move: false, obstacle })
+})
+
+const name = 'k8s-csi-pvc-1'
+const share = { uuid: 'share-1', name, location: '/volume1', snapshots: true, protocol: 'nfs' }
+const attributes = {
+  protocol: 'nfs',
+  dsm: '192.0.2.17',
+  source: `//192.0.2.17/${name}`,
+  baseDir: `/volume1/${name}`,
+}
+const onShare = (change: object = {}, like: object = {}, how: Partial<WantedVolume> = {}) => {
+  const csi = { volumeHandle: 'share-1', volumeAttributes: { ...attributes, ...change } }
+  const live = livingClaim(claim(), [{ ...pv, spec: { csi } }])
+  const disk = { share: { ...share, ...like } }
+  return judgeMove({ ...wanted, ...how }, live, { named: true, any: true, disk })
+}
+
+test('a claim on a shared folder of NFS is moved as one on a LUN is', () => {
+  expect(onShare()).toMatchObject({ move: true, says: 'is copied to a new disk: you named it' })
+  expect(onShare({}, {}, { strategy: 'clone', onShare: true })).toMatchObject({ move: true })
+})
+
+test.for([
+  ['by SMB, and only those of NFS can be', { protocol: 'smb' }, { protocol: 'smb' }],
+  // The driver mounts what the attributes name, whichever share the handle means: another one would be copied.
+  ['its PersistentVolume pvc-1 gives source as "//192.0.2.17/other"', { source: '//192.0.2.17/other' }, {}],
+  ['gives baseDir as "/volume1/other"', { baseDir: '/volume1/other' }, {}],
+  ['the NAS can take no snapshot of it', {}, { snapshots: false }],
+] as const)('a claim on a shared folder stays where it is: %s', ([obstacle, change, like]) => {
+  expect(onShare(change, like)).toMatchObject({ move: false, obstacle: expect.stringContaining(obstacle) })
+})
+
+test('a clone is of the kind that its original is, whatever the class makes', () => {
+  expect(onShare({}, {}, { strategy: 'clone', onShare: false }).obstacle).toBe(
+    'is on a shared folder, a clone of which is one again, and its class makes LUNs: say copy for it in recover.yaml',
+  )
+  expect(judge({ strategy: 'clone', onShare: true }, claim(), true).obstacle).toContain('is on a LUN')
 })
 
 test('claims that share a workload stop together, also by way of a third', () => {

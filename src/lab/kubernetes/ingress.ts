@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Pki } from '../pki.ts'
 import type { NasSeam } from '../seams.ts'
 import { dig, digList, isReady } from './controllers/context.ts'
-import { volumesOf } from './controllers/pods.ts'
+import { volumesOf } from './controllers/pod-volumes.ts'
 import type { ObjectStore } from './store.ts'
 import type { Stored } from './stored.ts'
 

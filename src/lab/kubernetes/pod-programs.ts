@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { dig, digList, isReady } from './controllers/context.ts'
-import { volumesOf } from './controllers/pods.ts'
+import { volumesOf } from './controllers/pod-volumes.ts'
 import type { ObjectStore } from './store.ts'
 import type { Stored } from './stored.ts'
 

@@ -167,6 +167,7 @@ function changesOf(
     snapshotShare: noShares,
     closeShare: noShares,
     cloneShare: noShares,
+    describeShare: noShares,
     deleteShare: noShares,
     deleteShareSnapshot: noShares,
     dropOwnShareClone: noShares,

@@ -15,7 +15,13 @@ import type { SynologySession } from './session.ts'
 type ShareReader = Pick<NasReader, 'shares' | 'shareSnapshots'>
 type ShareChanges = Pick<
   NasWriter,
-  'snapshotShare' | 'closeShare' | 'cloneShare' | 'deleteShare' | 'deleteShareSnapshot' | 'dropOwnShareClone'
+  | 'snapshotShare'
+  | 'closeShare'
+  | 'cloneShare'
+  | 'describeShare'
+  | 'deleteShare'
+  | 'deleteShareSnapshot'
+  | 'dropOwnShareClone'
 >
 
 /** Shared folders, as DSM lists them. DSM knows them by name; by uuid here, since a name may come to be another's. */
@@ -144,6 +150,15 @@ export function shareChanges(session: SynologySession, reader: ShareReader, url:
       const made = await shareWith(clone.uuid)
       if (made.clients.length === 0 && rules.length > 0) throw missing('the NFS rules of the clone', name)
       return made
+    },
+
+    async describeShare(uuid, description) {
+      const { name, location, description: now } = await shareWith(uuid)
+      if (now === description) return
+      const shareinfo = { name, vol_path: location, desc: description }
+      await session.call('SYNO.Core.Share', 'set', 1, { name, shareinfo })
+      if ((await shareWith(uuid)).description !== description)
+        throw missing('the description of the share', name)
     },
 
     async deleteShare(agreed) {

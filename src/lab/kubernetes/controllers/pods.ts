@@ -16,6 +16,7 @@ import {
   withCondition,
 } from './context.ts'
 import { type ProgramEnd, runProgram } from './job-programs.ts'
+import { attach, detach, type PodVolume, volumesOf } from './pod-volumes.ts'
 
 /** What kubelets and the CSI node plugin do: pods start once a node, their volumes and their secrets are there. */
 export const pods: Controller = controlled => {
@@ -97,12 +98,14 @@ function start(controlled: Controlled, pod: Stored): boolean {
       'driver name csi.san.synology.com not found in the list of registered CSI drivers',
     )
   const mounted = new Map<PodVolume, string>()
+  for (const volume of csi) attach(store, volume.pv as string, node.metadata.name)
   for (const volume of csi)
     try {
       if (!isShare(protocolOf(volume.attributes))) {
         nas.login(volume.handle as string, machine.initiator, machine.address)
         nas.filesOf(volume.handle as string)
-      } else {
+      } else if (!isReady(pod)) {
+        // Staged once: what somebody does to the rules afterwards stays so.
         const nodes = machines.nodes().map(m => m.address)
         mounted.set(volume, nas.mountShare(volume.attributes, nodes, userOf(store, volume)).uuid)
       }
@@ -296,47 +299,6 @@ function secretValues(store: ObjectStore, pod: Stored, from: object): Record<str
   )
 }
 
-interface PodVolume {
-  claim: string
-  pv: string | undefined
-  handle: string | undefined
-  fsType: string
-  attributes: Record<string, string>
-  secret: { name: string; namespace: string } | undefined
-  readOnly: boolean
-  paths: string[]
-}
-
-/** The claims that a pod mounts, with the disks behind them. */
-export function volumesOf(store: ObjectStore, pod: Stored): PodVolume[] {
-  const namespace = String(pod.metadata.namespace)
-  return digList(pod, 'spec', 'volumes').flatMap((volume): PodVolume[] => {
-    const name = dig<string>(volume, 'persistentVolumeClaim', 'claimName')
-    if (name === undefined) return []
-    const claim = store.find({ resource: store.kind('PersistentVolumeClaim'), namespace, name })
-    const bound = dig(claim, 'status', 'phase') === 'Bound'
-    const pv = bound ? dig<string>(claim, 'spec', 'volumeName') : undefined
-    const volumeObject =
-      pv === undefined ? undefined : store.find({ resource: store.kind('PersistentVolume'), name: pv })
-    return [
-      {
-        claim: name,
-        pv,
-        handle: dig(volumeObject, 'spec', 'csi', 'volumeHandle'),
-        fsType: dig(volumeObject, 'spec', 'csi', 'fsType') ?? 'ext4',
-        attributes: dig(volumeObject, 'spec', 'csi', 'volumeAttributes') ?? {},
-        secret: dig(volumeObject, 'spec', 'csi', 'nodeStageSecretRef'),
-        readOnly: (dig<string[]>(volumeObject, 'spec', 'mountOptions') ?? []).includes('ro'),
-        paths: digList(pod, 'spec', 'containers').flatMap(c =>
-          digList(c, 'volumeMounts')
-            .filter(m => m.name === volume.name)
-            .map(m => String(m.mountPath)),
-        ),
-      },
-    ]
-  })
-}
-
 /** Who mounts a share by SMB, as its secret says. */
 function userOf(store: ObjectStore, { secret }: PodVolume): string | undefined {
   if (secret === undefined) return undefined
@@ -357,23 +319,6 @@ function mayAttach(volumes: PodVolume[], node: string, { store }: Controlled): b
           !volumesOf(store, p).some(v => v.handle !== undefined && v.handle === volume.handle),
       ),
   )
-}
-
-/** Logs each node out of every disk that no pod of its own uses any more. */
-function detach({ store, nas, machines }: Controlled): void {
-  const used = new Set<string>()
-  for (const pod of store.all('Pod')) {
-    const phase = dig(pod, 'status', 'phase')
-    if (phase === 'Succeeded' || phase === 'Failed') continue
-    const node = dig(pod, 'spec', 'nodeName') ?? dig(pod, 'status', 'nodeName')
-    for (const { handle } of volumesOf(store, pod)) used.add(`${handle} ${node}`)
-  }
-  for (const pv of store.all('PersistentVolume')) {
-    const handle = dig<string>(pv, 'spec', 'csi', 'volumeHandle')
-    if (handle === undefined) continue
-    for (const machine of machines.nodes())
-      if (!used.has(`${handle} ${machine.name}`)) nas.logout(handle, machine.initiator)
-  }
 }
 
 function secretsOf(pod: Stored): string[] {
