@@ -191,16 +191,26 @@ function toldBy(manifest: Record<string, unknown>): Told {
     }
   }
   const spec = manifest.spec as
-    | { project?: string; source?: Source; sources?: Source[]; destination?: { namespace?: string } }
+    | {
+        project?: string
+        source?: Source | null
+        sources?: Source[] | null
+        destination?: { namespace?: string | null } | null
+      }
+    | null
     | undefined
   return {
     namespace: 'argocd',
-    sources: [spec?.source, ...(spec?.sources ?? [])].filter(s => s !== undefined),
+    sources: [spec?.source, ...(spec?.sources ?? [])].flatMap(s => (s ? [withoutNull(s)] : [])),
     project: c => c.kind === 'AppProject' && named(c) === spec?.project,
     after: [],
     target: undefined,
-    home: spec?.destination?.namespace,
+    home: spec?.destination?.namespace ?? undefined,
   }
+}
+
+function withoutNull(source: Source): Source {
+  return Object.fromEntries(Object.entries(source).filter(([, value]) => value !== null))
 }
 
 function sourceOf(

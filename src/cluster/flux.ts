@@ -30,8 +30,8 @@ export function isFluxKustomization({ apiVersion, kind }: Pick<FoundObject, 'api
 }
 
 interface Spec {
-  path?: string
-  targetNamespace?: string
+  path?: string | null
+  targetNamespace?: string | null
   dependsOn?: { name: string; namespace?: string }[]
   sourceRef?: { kind?: string; name?: string; namespace?: string }
 }
@@ -48,7 +48,7 @@ export function fluxSpec(manifest: Record<string, unknown>): {
   const { path, targetNamespace, dependsOn, sourceRef } = (manifest.spec ?? {}) as Spec
   return {
     path: (path ?? '').replace(/^\.\//, '').replace(/\/$/, ''),
-    target: targetNamespace,
+    target: targetNamespace ?? undefined,
     dependsOn: (dependsOn ?? []).map(d => d.name),
     source: { kind: sourceRef?.kind ?? 'GitRepository', name: sourceRef?.name ?? 'flux-system' },
   }

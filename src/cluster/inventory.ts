@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { type FoundObject, objectsOf } from './found-objects.ts'
 import { kustomizationOf, type RemoteDependency, renderLocal } from './kustomization.ts'
-import { claimSize, get, list, mountsOf, strings, templateClaims, texts } from './manifest-fields.ts'
+import { claimSize, get, list, mountsOf, strings, templateClaims, textAt, texts } from './manifest-fields.ts'
 import { operatorClaims } from './operator-claims.ts'
 import { parseYaml } from './yaml-file.ts'
 
@@ -254,7 +254,7 @@ function applicationOf(object: FoundObject, spec: unknown): FoundApplication {
   const repository = get(source, 'repoURL')
   return {
     name: object.name,
-    path: get(source, 'path') as string | undefined,
+    path: textAt(source, 'path'),
     repository: typeof repository === 'string' ? repository : undefined,
     at: object.at,
   }
@@ -285,7 +285,7 @@ function claimOf(object: FoundObject, name: string, all: FoundObject[], folder: 
     name,
     sizeBytes: claimSize(object.value, object.at),
     accessModes: texts(get(object.value, 'spec', 'accessModes')),
-    storageClass: get(object.value, 'spec', 'storageClassName') as string | undefined,
+    storageClass: textAt(object.value, 'spec', 'storageClassName'),
     ...volumeOfClaim(object.value),
     owners,
     folder,
@@ -310,16 +310,19 @@ function setClaims(set: FoundObject, folder: string): Claim[] {
 }
 
 function volumeOf(object: FoundObject): StaticVolume {
-  const claim = get(object.value, 'spec', 'claimRef') as { namespace?: string; name?: string } | undefined
+  const claim = get(object.value, 'spec', 'claimRef') as
+    | { namespace?: string | null; name?: string | null }
+    | null
+    | undefined
   return {
     name: object.name,
-    claim: claim?.name === undefined ? undefined : `${claim.namespace ?? 'default'}/${claim.name}`,
+    claim: !claim?.name ? undefined : `${claim.namespace ?? 'default'}/${claim.name}`,
     driver: String(get(object.value, 'spec', 'csi', 'driver') ?? ''),
     // In-tree iSCSI has no handle; its target's IQN says as much.
     handle: String(
       get(object.value, 'spec', 'csi', 'volumeHandle') ?? get(object.value, 'spec', 'iscsi', 'iqn') ?? '',
     ),
-    fsType: get(object.value, 'spec', 'csi', 'fsType') as string | undefined,
+    fsType: textAt(object.value, 'spec', 'csi', 'fsType'),
     attributes: strings(get(object.value, 'spec', 'csi', 'volumeAttributes')),
     mountOptions: texts(get(object.value, 'spec', 'mountOptions')),
     ...placeOf(object.value),

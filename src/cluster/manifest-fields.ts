@@ -9,6 +9,12 @@ export function get(value: unknown, ...path: string[]): unknown {
   return here
 }
 
+/** The text at a path; undefined where there is none. */
+export function textAt(value: unknown, ...path: string[]): string | undefined {
+  const found = get(value, ...path)
+  return typeof found === 'string' ? found : undefined
+}
+
 /** The maps of what should be a list of them; empty where it is none. */
 export function list(value: unknown): Record<string, unknown>[] {
   return Array.isArray(value) ? value.filter(item => item !== null && typeof item === 'object') : []
@@ -58,7 +64,7 @@ export function templateClaims(
         name,
         sizeBytes: claimSize(template, owner.at),
         accessModes: texts(get(template, 'spec', 'accessModes')),
-        storageClass: get(template, 'spec', 'storageClassName') as string | undefined,
+        storageClass: textAt(template, 'spec', 'storageClassName'),
         owners: [`${owner.kind} ${namespace}/${owner.name}`],
         folder,
         labels: strings(get(template, 'metadata', 'labels')),

@@ -2,39 +2,41 @@ import { z } from 'zod'
 import { type Problem, problemOf } from './problem.ts'
 
 const text = z.string()
+// Kubernetes takes a field that is null for one that is not there; charts print many.
+const optional = text.nullish()
 /** Of a home: what is made for each of them is made in memory. */
 const count = z.number().int().min(0).max(1000).nullish()
 const size = z.union([z.string(), z.number()])
-const named = z.looseObject({ name: text.min(1), namespace: text.nullish() })
+const named = z.looseObject({ name: text.min(1), namespace: optional })
 const anything = z.looseObject({
-  metadata: z.looseObject({ name: text.optional(), namespace: text.nullish() }).optional(),
+  metadata: z.looseObject({ name: optional, namespace: optional }).nullish(),
 })
 const modes = z.array(text).nullish()
 const claimSpec = z.looseObject({
   accessModes: modes,
-  storageClassName: text.optional(),
-  volumeName: text.optional(),
-  resources: z.looseObject({ requests: z.looseObject({ storage: size.optional() }).nullish() }).nullish(),
+  storageClassName: optional,
+  volumeName: optional,
+  resources: z.looseObject({ requests: z.looseObject({ storage: size.nullish() }).nullish() }).nullish(),
 })
 const claimTemplate = z.looseObject({
-  metadata: z.looseObject({ name: text.optional() }).nullish(),
+  metadata: z.looseObject({ name: optional }).nullish(),
   spec: claimSpec.nullish(),
 })
 const source = z.looseObject({
-  repoURL: text.optional(),
-  path: text.optional(),
-  chart: text.optional(),
-  targetRevision: text.optional(),
+  repoURL: optional,
+  path: optional,
+  chart: optional,
+  targetRevision: optional,
 })
 const applicationSpec = z.looseObject({
-  project: text.optional(),
-  source: source.optional(),
-  sources: z.array(source).optional(),
-  destination: z.looseObject({ namespace: text.optional() }).optional(),
+  project: optional,
+  source: source.nullish(),
+  sources: z.array(source).nullish(),
+  destination: z.looseObject({ namespace: optional }).nullish(),
 })
 const storage = z.looseObject({
-  size: size.optional(),
-  storageClass: text.optional(),
+  size: size.nullish(),
+  storageClass: optional,
   pvcTemplate: claimSpec.nullish(),
 })
 const monitoring = z.looseObject({
@@ -47,7 +49,7 @@ const monitoring = z.looseObject({
         .looseObject({
           volumeClaimTemplate: z
             .looseObject({
-              metadata: z.looseObject({ name: text.optional() }).nullish(),
+              metadata: z.looseObject({ name: optional }).nullish(),
               spec: claimSpec.nullish(),
             })
             .nullish(),
@@ -55,6 +57,45 @@ const monitoring = z.looseObject({
         .nullish(),
     })
     .nullish(),
+})
+
+const containers = z
+  .array(
+    z.looseObject({
+      name: optional,
+      image: optional,
+      env: z
+        .array(
+          z.looseObject({
+            name: text,
+            value: optional,
+            valueFrom: z
+              .looseObject({ secretKeyRef: z.looseObject({ name: optional, key: text }).nullish() })
+              .nullish(),
+          }),
+        )
+        .nullish(),
+      volumeMounts: z.array(z.looseObject({ name: text, subPath: optional })).nullish(),
+    }),
+  )
+  .nullish()
+const podSpec = z.looseObject({
+  containers,
+  initContainers: containers,
+  volumes: z
+    .array(
+      z.looseObject({
+        name: text,
+        persistentVolumeClaim: z.looseObject({ claimName: text }).nullish(),
+        secret: z.looseObject({ secretName: optional }).nullish(),
+      }),
+    )
+    .nullish(),
+})
+const podTemplate = z.looseObject({ spec: podSpec.nullish() })
+const workload = z.looseObject({
+  metadata: named,
+  spec: z.looseObject({ template: podTemplate.nullish() }).nullish(),
 })
 
 /**
@@ -92,10 +133,10 @@ const shapes: Record<string, z.ZodType> = {
     metadata: named,
     spec: z
       .looseObject({
-        path: text.optional(),
-        targetNamespace: text.optional(),
-        dependsOn: z.array(z.looseObject({ name: text, namespace: text.optional() })).nullish(),
-        sourceRef: z.looseObject({ kind: text.optional(), name: text.optional() }).nullish(),
+        path: optional,
+        targetNamespace: optional,
+        dependsOn: z.array(z.looseObject({ name: text, namespace: optional })).nullish(),
+        sourceRef: z.looseObject({ kind: optional, name: optional }).nullish(),
       })
       .nullish(),
   }),
@@ -104,12 +145,12 @@ const shapes: Record<string, z.ZodType> = {
     metadata: named,
     spec: z
       .looseObject({
-        claimRef: z.looseObject({ namespace: text.optional(), name: text.optional() }).nullish(),
+        claimRef: z.looseObject({ namespace: optional, name: optional }).nullish(),
         csi: z
           .looseObject({
             driver: text,
             volumeHandle: text,
-            fsType: text.optional(),
+            fsType: optional,
             volumeAttributes: z.record(text, text).nullish(),
           })
           .nullish(),
@@ -119,9 +160,21 @@ const shapes: Record<string, z.ZodType> = {
   'apps/StatefulSet': z.looseObject({
     metadata: named,
     spec: z
-      .looseObject({ replicas: count, volumeClaimTemplates: z.array(claimTemplate).nullish() })
+      .looseObject({
+        replicas: count,
+        template: podTemplate.nullish(),
+        volumeClaimTemplates: z.array(claimTemplate).nullish(),
+      })
       .nullish(),
   }),
+  'apps/Deployment': workload,
+  'apps/DaemonSet': workload,
+  'batch/Job': workload,
+  'batch/CronJob': z.looseObject({
+    metadata: named,
+    spec: z.looseObject({ jobTemplate: z.looseObject({ spec: workload.shape.spec }).nullish() }).nullish(),
+  }),
+  '/Pod': z.looseObject({ metadata: named, spec: podSpec.nullish() }),
   'postgresql.cnpg.io/Cluster': z.looseObject({
     metadata: named,
     spec: z.looseObject({ instances: count, storage: storage.nullish(), walStorage: storage.nullish() }),

@@ -1,6 +1,6 @@
 import type { FoundObject } from './found-objects.ts'
 import type { Claim } from './inventory.ts'
-import { get, list, templateClaims, texts } from './manifest-fields.ts'
+import { get, list, templateClaims, textAt, texts } from './manifest-fields.ts'
 import { parseSize } from './size.ts'
 
 /** Custom resources whose operators make claims of names that can be foreseen, by API group and kind. */
@@ -48,7 +48,7 @@ function databaseClaims(object: FoundObject, folder: string): Claim[] {
         object.at,
       ),
       accessModes: modes.length > 0 ? modes : ['ReadWriteOnce'],
-      storageClass: (get(storage, 'storageClass') ?? get(template, 'storageClassName')) as string | undefined,
+      storageClass: textAt(storage, 'storageClass') ?? textAt(template, 'storageClassName'),
       owners: [`Cluster ${namespace}/${object.name}`],
       folder,
       labels: {

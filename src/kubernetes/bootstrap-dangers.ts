@@ -6,9 +6,11 @@ export interface ApiHost {
   object: KubernetesObject
 }
 
+type Containers = { env?: { name: string; value?: string }[] | null }[] | null
+
 interface Pod {
-  containers?: { env?: { name: string; value?: string }[] }[]
-  initContainers?: { env?: { name: string; value?: string }[] }[]
+  containers?: Containers
+  initContainers?: Containers
 }
 
 /** Every address of the API server (the chart’s k8sServiceHost) that Cilium’s workloads are given, each once. */
@@ -16,9 +18,9 @@ export function ciliumApiHosts(objects: readonly KubernetesObject[]): ApiHost[] 
   const found = new Map<string, ApiHost>()
   for (const object of objects.filter(isCilium)) {
     const { template } = (object.spec ?? {}) as { template?: { spec?: Pod } }
-    const { containers = [], initContainers = [] } = template?.spec ?? {}
-    for (const { env = [] } of [...containers, ...initContainers])
-      for (const { name, value } of env)
+    const { containers, initContainers } = template?.spec ?? {}
+    for (const { env } of [...(containers ?? []), ...(initContainers ?? [])])
+      for (const { name, value } of env ?? [])
         if (name === 'KUBERNETES_SERVICE_HOST' && value && !found.has(value))
           found.set(value, { host: value, object })
   }

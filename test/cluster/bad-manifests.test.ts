@@ -56,6 +56,10 @@ describe('a manifest with a field of another type than Kubernetes takes is refus
       '4:79 spec.accessModes: expected array, received string',
     ],
     [
+      'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: a, env: {A: b}}]}}}\n',
+      '4:49 spec.template.spec.containers.0.env: expected array, received object',
+    ],
+    [
       'apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: a}\nspec: {replicas: 1000000000}\n',
       '4:8 spec.replicas: too big: expected number to be <=1000',
     ],
@@ -65,6 +69,31 @@ describe('a manifest with a field of another type than Kubernetes takes is refus
     ],
   ])('%#', ([text = '', complaint]) => {
     expect(complaints(folderWith({ 'a.yaml': text }))).toEqual([`a.yaml:${complaint}`])
+  })
+})
+
+test('a field that is null is one that is not there, as it is to Kubernetes', () => {
+  const read = folderWith({
+    'a.yaml': `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a, namespace: null, labels: null}
+spec:
+  template: {spec: {initContainers: null, volumes: null, containers: [{name: a, env: null, volumeMounts: null}]}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: b, namespace: null}
+spec: {storageClassName: null, volumeName: null, accessModes: null, resources: null}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: c, annotations: null}
+spec: {source: null, sources: null, destination: null}
+`,
+  })
+  expect(complaints(read)).toEqual([])
+  expect(read()).toMatchObject({
+    objects: [{ namespace: undefined }, { namespace: undefined }, { name: 'c' }],
   })
 })
 
