@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core'
-import { clusterFileIn } from '../runbooks/rehearse.ts'
+import { clusterFileIn } from '../runbooks/cluster-file.ts'
 import { forceUnlock } from '../runbooks/runs.ts'
 import { BaseCommand } from '../src/cli/base-command.ts'
 import { tell } from '../src/views/terminal.ts'

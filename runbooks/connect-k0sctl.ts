@@ -8,9 +8,9 @@ import { applyK0sctl, fetchKubeconfig, unusable } from '../src/kubernetes/k0sctl
 import { type K0sctlRoute, routed, withWholePaths } from '../src/kubernetes/k0sctl-document.ts'
 import { k0sctlVersion, patienceAt } from '../src/kubernetes/k0sctl-process.ts'
 import { Fault } from '../src/runbook/fault.ts'
-import type { Whereabouts } from './connect.ts'
 import type { K0sctlWriter, RunIdentity } from './kit.ts'
 import { refuseOtherCluster } from './kubernetes/other-cluster.ts'
+import type { Whereabouts } from './whereabouts.ts'
 
 /** k0sctl with the hosts where they really are, in a folder of this run's. */
 export function connectK0sctl(

@@ -21,8 +21,8 @@ import { machineNamed } from '../src/hosts/power/identity.ts'
 import type { PowerReader, PowerWriter } from '../src/hosts/power/power.ts'
 import type { SshAccess } from '../src/hosts/ssh.ts'
 import { Fault } from '../src/runbook/fault.ts'
-import type { ConnectedRun } from './connect.ts'
 import type { LadderReader, LadderWriter, Readers } from './kit.ts'
+import type { ConnectedRun } from './whereabouts.ts'
 
 /** How machines that boot reach this computer. */
 export interface NetbootPlace {

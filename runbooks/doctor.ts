@@ -3,12 +3,13 @@ import { onlyPhases } from '../src/runbook/only-phases.ts'
 import type { Plan, PlanEntry } from '../src/runbook/plan.ts'
 import { phase, runbook } from '../src/runbook/runbook.ts'
 import type { Warning } from '../src/runbook/step.ts'
-import type { Whereabouts } from './connect.ts'
+import { clusterFileIn } from './cluster-file.ts'
 import { fromScratch } from './from-scratch.ts'
 import { inEarnest } from './in-earnest.ts'
 import { planRun } from './plan-run.ts'
 import { compareButane } from './programs/compare-butane.ts'
-import { clusterFileIn, inOwnLab } from './rehearse.ts'
+import { inOwnLab } from './rehearse.ts'
+import type { Whereabouts } from './whereabouts.ts'
 
 /** One check. */
 export interface Check {

@@ -5,10 +5,10 @@ import { ownKeys } from '../src/hosts/own-keys.ts'
 import type { PowerAccess } from '../src/hosts/power/connect-power.ts'
 import { openSecrets, type Secrets } from '../src/secrets/resolve.ts'
 import { resticFields, resticSnapshots } from '../src/volumes/restic.ts'
-import type { Reach } from './connect.ts'
 import type { NasPlace } from './connect-nas.ts'
 import { loginFrom, openSsh } from './login.ts'
 import { applicationManifests, bootstrapManifests } from './render.ts'
+import type { Reach } from './whereabouts.ts'
 
 /** The real home: addresses from recover.yaml, keys from the person's agent or from k0sctl.yaml, secrets from its sources. */
 export const inEarnest: Reach = async (cluster, folder) => {

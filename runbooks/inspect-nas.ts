@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { loadCluster } from '../src/cluster/load.ts'
 import type { NasAnswer } from '../src/nas/nas.ts'
 import { Fault } from '../src/runbook/fault.ts'
-import type { Whereabouts } from './connect.ts'
+import { clusterFileIn } from './cluster-file.ts'
 import { inspectNas, nameOfNas } from './connect-nas.ts'
 import { inEarnest } from './in-earnest.ts'
-import { clusterFileIn, inOwnLab } from './rehearse.ts'
+import { inOwnLab } from './rehearse.ts'
+import type { Whereabouts } from './whereabouts.ts'
 
 export interface InspectQuestion {
   /** recover.yaml or its folder. */

@@ -4,7 +4,7 @@ import { experimentalSpec, ignitionOf } from '../src/hosts/ignition/releases.ts'
 import { keepSource } from '../src/hosts/ignition/source-kit.ts'
 import { allSources, findSources } from '../src/hosts/ignition/sources.ts'
 import { Fault } from '../src/runbook/fault.ts'
-import { clusterFileIn } from './rehearse.ts'
+import { clusterFileIn } from './cluster-file.ts'
 import { kitFor } from './render.ts'
 
 /** What one host's Ignition config takes from elsewhere, as far as the kit is concerned. */

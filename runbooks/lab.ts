@@ -7,9 +7,10 @@ import { lackedByTgtDisks } from '../src/lab/nas/tgt-disks.ts'
 import { World } from '../src/lab/world.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import { stateFolder } from '../src/runbook/run-folder.ts'
+import { clusterFileIn } from './cluster-file.ts'
 import { withArchive } from './rehearsal/archive.ts'
 import { blueprintOf } from './rehearsal/blueprint.ts'
-import { clusterFileIn, parseLatency, slowed } from './rehearse.ts'
+import { parseLatency, slowed } from './rehearse.ts'
 
 /**
  * A lab that stands by itself, for other clients than a rehearsal: kubectl, ssh, curl, a CSI driver.

@@ -7,10 +7,10 @@ import { byName, type ListedVolume, listVolumes } from '../src/volumes/listing.t
 import { ownedIn, possibleOnShare } from '../src/volumes/map.ts'
 import { isShare, type Protocol, protocolOf } from '../src/volumes/protocol.ts'
 import type { VolumeSource } from '../src/volumes/sources/volume-source.ts'
+import { clusterFileIn } from './cluster-file.ts'
 import { connectNas } from './connect-nas.ts'
 import { shareRemedy } from './evidence/map-volumes.ts'
 import { inEarnest } from './in-earnest.ts'
-import { clusterFileIn } from './rehearse.ts'
 import {
   fromGit,
   fromNas,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Cluster } from '../src/cluster/load.ts'
 import type { OpenSsh } from '../src/hosts/ssh.ts'
 import { Fault } from '../src/runbook/fault.ts'
-import type { Login } from './connect.ts'
+import type { Login } from './whereabouts.ts'
 
 /** The person's own ssh: their config says how, k0sctl.yaml may name one more key. */
 export function openSsh(

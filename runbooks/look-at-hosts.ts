@@ -10,11 +10,13 @@ import { resolveDisk, usesOf } from '../src/hosts/resolve-disk.ts'
 import { diskContent, hostVictims, showBytes } from '../src/hosts/victims.ts'
 import { Fault, type FaultJson, toFault } from '../src/runbook/fault.ts'
 import type { Victim } from '../src/runbook/step.ts'
-import { connect, type Whereabouts } from './connect.ts'
+import { clusterFileIn } from './cluster-file.ts'
+import { connect } from './connect.ts'
 import { surveyed } from './evidence/survey.ts'
 import { inEarnest } from './in-earnest.ts'
 import type { HostsReader, Readers } from './kit.ts'
-import { clusterFileIn, inOwnLab } from './rehearse.ts'
+import { inOwnLab } from './rehearse.ts'
+import type { Whereabouts } from './whereabouts.ts'
 
 /** One host as it is now, for a person who has to decide. */
 export interface HostLook {

@@ -6,9 +6,10 @@ import { claims, readJournal } from '../src/runbook/replay.ts'
 import { openRunFolder, stateFolder } from '../src/runbook/run-folder.ts'
 import type { Runbook } from '../src/runbook/runbook.ts'
 import { bookOf, limitsOf } from './books.ts'
-import { type ConnectedRun, connect, type Reach, type Whereabouts } from './connect.ts'
+import { connect } from './connect.ts'
 import { fromScratch } from './from-scratch.ts'
 import { aboutOf, secretOf } from './runs.ts'
+import type { ConnectedRun, Reach, Whereabouts } from './whereabouts.ts'
 
 /** Says what a run would do. Reads the world and the person's files, writes nothing at all. */
 export async function planRun(

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Cluster } from '../src/cluster/load.ts'
@@ -19,7 +19,7 @@ import type { Plan } from '../src/runbook/plan.ts'
 import type { Limited } from '../src/runbook/time.ts'
 import { openSecrets } from '../src/secrets/resolve.ts'
 import { bookOf } from './books.ts'
-import type { Reach, Whereabouts } from './connect.ts'
+import { clusterFileIn } from './cluster-file.ts'
 import { inEarnest } from './in-earnest.ts'
 import { planResume, planRun } from './plan-run.ts'
 import { withArchive } from './rehearsal/archive.ts'
@@ -30,6 +30,7 @@ import { standIns } from './rehearsal/stand-ins.ts'
 import { madeUpSecrets, madeUpVariables } from './rehearsal/variables.ts'
 import { modeOf } from './runs.ts'
 import { beginRun, type RunResult, resumeRun, type SessionOptions } from './session.ts'
+import type { Reach, Whereabouts } from './whereabouts.ts'
 
 export interface RehearsalOptions extends SessionOptions {
   /** Ask for consent as in earnest, to practise that too. */
@@ -336,18 +337,5 @@ function unknownFault(name: string): Fault {
     blame: 'operator',
     message: `there is no fault ${name}`,
     remedy: `Choose one of ${faults.map(f => f.name).join(', ')} (\`recover rehearse --fault list\` explains each)`,
-  })
-}
-
-/** `recover.yaml` itself, or the one in a folder. */
-export function clusterFileIn(where: string): string {
-  if (existsSync(where) && statSync(where).isFile()) return where
-  const file = join(where, 'recover.yaml')
-  if (existsSync(file)) return file
-  throw new Fault({
-    code: 'cluster-file-missing',
-    blame: 'operator',
-    message: `there is no recover.yaml in ${where}`,
-    remedy: 'Name the file or its folder, or make one with `recover init`',
   })
 }

@@ -12,7 +12,7 @@ import { keepRendering, readKept } from '../src/kubernetes/render/kept.ts'
 import { hashOf, type Rendering, renderKustomization } from '../src/kubernetes/render/kustomize.ts'
 import { printManifests } from '../src/kubernetes/render/manifests.ts'
 import { Fault } from '../src/runbook/fault.ts'
-import { clusterFileIn } from './rehearse.ts'
+import { clusterFileIn } from './cluster-file.ts'
 
 /** A part of the bootstrap or an application, as it can be rendered. */
 interface Source {

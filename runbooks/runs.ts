@@ -5,7 +5,7 @@ import { Fault } from '../src/runbook/fault.ts'
 import { breakLock, type LockHolder } from '../src/runbook/lock.ts'
 import { type Claims, claims, readJournal } from '../src/runbook/replay.ts'
 import { listRunFolders, openRunFolder, type RunFolder, stateFolder } from '../src/runbook/run-folder.ts'
-import type { ConnectedRun } from './connect.ts'
+import type { ConnectedRun } from './whereabouts.ts'
 
 /** Whether a run was begun in earnest or as a rehearsal. */
 export function modeOf(run: string | undefined): string {

@@ -27,13 +27,14 @@ import {
 import type { Runbook } from '../src/runbook/runbook.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 import { bookOf, limitsOf, runbookChanged } from './books.ts'
-import { connect, type Reach, type Whereabouts } from './connect.ts'
+import { connect } from './connect.ts'
 import { mirrorKeyFile } from './connect-mirror.ts'
 import { formerRuns } from './former-runs.ts'
 import { fromScratch } from './from-scratch.ts'
 import type { Asked } from './kit.ts'
 import { planRun } from './plan-run.ts'
 import { aboutOf, lockPath, secretOf } from './runs.ts'
+import type { Reach, Whereabouts } from './whereabouts.ts'
 
 /** What every part of a run needs from whoever started it. */
 export interface SessionOptions {

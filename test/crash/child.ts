@@ -1,7 +1,6 @@
 import { existsSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { livingCluster } from '../../runbooks/begin.ts'
-import type { Reach } from '../../runbooks/connect.ts'
 import { planRun } from '../../runbooks/plan-run.ts'
 import {
   planResumeAny,
@@ -13,6 +12,7 @@ import {
 import { listRuns } from '../../runbooks/runs.ts'
 import { beginRun, type RunResult, resumeRun, type SessionOptions } from '../../runbooks/session.ts'
 import { syncVolumes } from '../../runbooks/sync-volumes.ts'
+import type { Reach } from '../../runbooks/whereabouts.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
 import { keepLab } from '../../src/lab/keeper.ts'
 import { Fault } from '../../src/runbook/fault.ts'
