@@ -6,11 +6,13 @@ import { cutShort } from './sections.ts'
 /** What lies in file systems of a disk that nothing has mounted. */
 export interface UnmountedData {
   data: LocalData[]
-  /** What cannot be told, in whole sentences: parts of the disk that nobody can look into, or not all of. */
+  /** What cannot be told, in whole sentences: parts of the disk that cannot be mounted, or not all of. */
   unknown: string[]
 }
 
 const readable = /^(?:ext[234]|xfs|btrfs)$/
+
+const encrypted = /^(?:crypto_LUKS|BitLocker)$/
 
 /** Nothing, or nothing that anybody would miss. */
 const nothing = /^(?:swap|vfat)?$/
@@ -23,6 +25,16 @@ export function fileSystemsOf(disk: Disk): string[] {
   return partsOf(disk)
     .filter(part => readable.test(part.fsType))
     .map(part => `${deviceOf(part)}:${part.fsType}`)
+}
+
+/** What of a disk is encrypted and has not been opened, in whole sentences: nobody who looks for data sees what is in it. */
+export function encryptedOn(disk: Disk): string[] {
+  return partsOf(disk)
+    .filter(part => encrypted.test(part.fsType))
+    .map(
+      part =>
+        `${shown(part)} is encrypted and not open: its contents cannot be looked at, and whatever they are is lost with the disk`,
+    )
 }
 
 /** Reads what the script printed. Throws Fault `host-facts-incomplete` when the end is missing. */
@@ -41,14 +53,13 @@ export function parseUnmounted(text: string, disk: Disk, facts: HostFacts, host:
   const of = (report: string) => parseLocalData(report, facts, host).data
   const data = onRawDevices(facts).filter(d => d.disk === idOf(disk))
   const unknown: string[] = []
-  for (const part of partsOf(disk)) {
+  for (const part of partsOf(disk).filter(p => !encrypted.test(p.fsType))) {
     const said = opened.get(deviceOf(part))
     if (data.some(d => d.path === `/dev/${deviceOf(part)}`)) continue
-    const shown = `${nameOf(part)} (${[part.fsType, part.label].filter(Boolean).join(' ')})`
-    if (!said) unknown.push(`${shown} cannot be looked into: what is in it is not known`)
+    if (!said) unknown.push(`${shown(part)} cannot be looked into: what is in it is not known`)
     if (unplayed.has(deviceOf(part)))
       unknown.push(
-        `${shown} was looked into without its journal: what was written to it last may not have been found`,
+        `${shown(part)} was looked into without its journal: what was written to it last may not have been found`,
       )
     if (said?.some(line => line.startsWith('root\t')))
       for (const { kind, path, ...found } of of(said.join('\n')).filter(d => !isDevice(d))) {
@@ -82,6 +93,10 @@ type Part = Pick<BlockNode, 'name' | 'mapped' | 'number' | 'fsType' | 'label' | 
 function partsOf(disk: Disk): Part[] {
   const nodes = [...everything(disk.children)].filter(n => !ofTheSystem.test(n.partLabel))
   return [disk, ...nodes].filter(n => !nothing.test(n.fsType) && n.children.length === 0)
+}
+
+function shown(part: Part): string {
+  return `${nameOf(part)} (${[part.fsType, part.label].filter(Boolean).join(' ')})`
 }
 
 /** The same in every boot, whatever the kernel calls the disk. */

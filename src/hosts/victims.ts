@@ -3,6 +3,7 @@ import { type BlockNode, type Disk, everything } from './disks.ts'
 import type { HostFacts } from './facts.ts'
 import { type DataKind, idOf } from './local-data.ts'
 import { type DiskSelector, resolveDisk } from './resolve-disk.ts'
+import { encryptedOn } from './unmounted-data.ts'
 
 /** What was found on a machine's own disks when it was surveyed, before anything was done to it. */
 export interface Survey {
@@ -52,7 +53,7 @@ export function hostVictims(
         sizeBytes: disk.sizeBytes,
       },
       content: diskContent(disk),
-      remarks: [...openedFrom(disk), ...dataRemarks(onIt, survey)],
+      remarks: [...openedFrom(disk), ...dataRemarks(onIt, survey), ...encryptedOn(disk)],
     },
     ...onIt
       .filter(data => !data.saved)

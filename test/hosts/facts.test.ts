@@ -250,6 +250,21 @@ describe('victims', () => {
     expect(diskContent(seen.disks[0]!)).toEqual(['whole disk: crypto_LUKS'])
   })
 
+  test('whoever is asked about a disk is told what on it is encrypted and not open, whichever system looked for data', () => {
+    const locked: FakeBlock = { name: 'nvme0n1p4', gb: 50, partition: 4, on: 'nvme0n1', device: '259:4' }
+    const said = 'KNAME="nvme0n1p4" TYPE="part" FSTYPE="crypto_LUKS" LABEL="safe"'
+    const remarks = (blocks: FakeBlock[]) =>
+      (['disk', 'memory', 'silent', 'unmounted'] as const).map(saw => {
+        const [disk] = hostVictims(facts(blocks, { lsblk: said }), entry, 'lithium', { saw, data: [] })
+        return disk?.remarks?.filter(remark => remark.includes('is encrypted'))
+      })
+    const told =
+      'partition 4 (crypto_LUKS safe) is encrypted and not open: its contents cannot be looked at, and whatever they are is lost with the disk'
+    expect(remarks([...nvme(), locked])).toEqual([[told], [told], [told], [told]])
+    const inside: FakeBlock = { name: 'dm-0', gb: 50, device: '254:0', mapped: 'safe', slaves: ['nvme0n1p4'] }
+    expect(remarks([...nvme(), locked, inside])).toEqual([[], [], [], []])
+  })
+
   const data = [
     {
       kind: 'local-path',
@@ -375,7 +390,6 @@ describe('data on a machine’s own disks', () => {
     expect([...unknown].sort()).toEqual([
       'partition 2 (ext4 l1) was looked into without its journal: what was written to it last may not have been found',
       'partition 3 (xfs l2) cannot be looked into: what is in it is not known',
-      'partition 4 (crypto_LUKS l3) cannot be looked into: what is in it is not known',
     ])
     expect(() => parseUnmounted('opened\tnvme0n1p2\n', disk, dead, 'lithium')).toThrow('in the middle')
     const survey = {
@@ -386,7 +400,7 @@ describe('data on a machine’s own disks', () => {
     const [whole, ...pieces] = hostVictims(dead, { disk: { serial: 'S4EV' } }, 'lithium', survey)
     expect(pieces.map(v => v.name).sort()).toEqual(['lithium /var/lib/k0s/db', 'lithium partition 2 (l1)'])
     expect(whole?.remarks?.join('\n')).toMatch(
-      /looked into from the machine’s memory[\s\S]*partition 4 \(crypto_LUKS l3\) cannot be looked into/,
+      /looked into from the machine’s memory[\s\S]*partition 4 \(crypto_LUKS l3\) is encrypted and not open: its contents cannot be looked at/,
     )
   })
 })
