@@ -62,7 +62,11 @@ export function persistentVolume(
         driver: disk.driver,
         volumeHandle: disk.handle,
         ...(disk.fsType === undefined ? {} : { fsType: disk.fsType }),
-        volumeAttributes: disk.attributes,
+        // At each mount the driver gives a share's root folder a mode, 0750 where nothing is said; a mount that is read-only
+        // refuses that, and with it the mount fails. With 0 it lets the folder be.
+        volumeAttributes: options.readOnly
+          ? { ...disk.attributes, ...(disk.attributes.protocol === 'nfs' ? { mountPermissions: '0' } : {}) }
+          : disk.attributes,
       },
     },
   }

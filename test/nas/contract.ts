@@ -152,6 +152,27 @@ export function nasContract(title: string, open: () => Promise<ContractNas>): vo
       await nas.logout(lun.uuid, 'iqn.2026-01.test:new')
     })
 
+    test('a target lets in as many machines as it says, and the next one when there is room', async () => {
+      const nas = await open()
+      const { reader, lun } = nas
+      const inside = async () => (await reader.targets())[0]!.sessions.map(s => s.initiator)
+      expect(await nas.login(lun.uuid, 'iqn.2026-01.test:one')).toBe(true)
+      expect(await inside()).toEqual(['iqn.2026-01.test:one'])
+      const { maxSessions } = (await reader.targets())[0]!
+      expect([0, 1]).toContain(maxSessions)
+      expect(await nas.login(lun.uuid, 'iqn.2026-01.test:two')).toBe(maxSessions === 0)
+      expect(await inside()).toContain('iqn.2026-01.test:one')
+      if (maxSessions === 0) await nas.logout(lun.uuid, 'iqn.2026-01.test:two')
+      await nas.logout(lun.uuid, 'iqn.2026-01.test:one')
+      expect(await nas.login(lun.uuid, 'iqn.2026-01.test:two')).toBe(true)
+      expect(await inside()).toEqual(['iqn.2026-01.test:two'])
+      await nas.logout(lun.uuid, 'iqn.2026-01.test:two')
+      const both = ['iqn.2026-01.test:one', 'iqn.2026-01.test:two']
+      await Promise.all(both.map(initiator => nas.login(lun.uuid, initiator)))
+      expect(await inside()).toHaveLength(maxSessions === 0 ? 2 : 1)
+      for (const initiator of both) await nas.logout(lun.uuid, initiator)
+    })
+
     test('deletes the LUN that was agreed to with all that belongs to it, and no other', async () => {
       const nas = await open()
       const { writer, lun } = nas

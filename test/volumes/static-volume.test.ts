@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { persistentVolume } from '../../src/volumes/objects.ts'
 import {
   type ListedLun,
   type ListedTarget,
@@ -114,4 +115,17 @@ test('a share is mounted by what a volume’s attributes name: they must name it
     expect(() => look(stated, change)).toThrow(
       expect.objectContaining({ code: 'share-unfit', message: expect.stringMatching(message) }),
     )
+})
+
+test('the mode of a share’s root folder is set by no volume that is only read', () => {
+  const attributesOf = (protocol: string, readOnly: boolean) => {
+    const attributes = { protocol, mountPermissions: '0755' }
+    const disk = { driver: 'csi.san.synology.com', handle: 'u-1', sizeBytes: 1, attributes }
+    const options = { storageClass: '', accessModes: ['ReadWriteOnce'], readOnly }
+    const { spec } = persistentVolume('pv', { namespace: 'a', name: 'b' }, disk, options)
+    return (spec as { csi: { volumeAttributes: object } }).csi.volumeAttributes
+  }
+  expect(attributesOf('nfs', true)).toEqual({ protocol: 'nfs', mountPermissions: '0' })
+  expect(attributesOf('nfs', false)).toEqual({ protocol: 'nfs', mountPermissions: '0755' })
+  expect(attributesOf('iscsi', true)).toEqual({ protocol: 'iscsi', mountPermissions: '0755' })
 })

@@ -16,10 +16,14 @@ export function lackedByTgtDisks(): string[] {
   ]
 }
 
+/** How often it is looked who has logged in since; tgtd itself counts nobody. */
+const lookEveryMs = 300
+
 /**
  * Every disk is a sparse file, shown by a `tgtd` of the lab's own: real initiators log in to the NAS's targets, and what
- * they find, may do and leave behind is what its Web API says. Wants root and Debian's `tgt`, which lets any number of
- * initiators in to one target, whatever `max_sessions` says.
+ * they find, may do and leave behind is what its Web API says. Wants root and Debian's `tgt`. A target with as many
+ * initiators as `max_sessions` lets in is open to those alone from the next look on; one that came before that look is put
+ * out again. To whom it is closed tgtd does not even tell of it, where DSM does, and refuses the login.
  * @param portal where it listens: `192.0.2.17:3260`
  */
 export async function startTgtDisks(world: World, portal: string): Promise<Disks> {
@@ -36,14 +40,39 @@ export async function startTgtDisks(world: World, portal: string): Promise<Disks
     tgt.adm('--op', 'new', '--mode', 'account', '--user', user, '--password', password)
     accounts = { ...accounts, [user]: password }
   }
-  const putOut = (tid: number, stays: (iqn: string) => boolean) => {
-    for (const { session, connection, iqn } of connectionsOf(tgt.target('show', 'conn', tid)))
+  const putOut = (inside: readonly Connection[], stays: (iqn: string) => boolean) => {
+    for (const { tid, session, connection, iqn } of inside)
       if (!stays(iqn))
         try {
           tgt.target('delete', 'conn', tid, '--sid', session, '--cid', connection)
         } catch {
           // It has ended by itself; who is still there is told to whoever asks.
         }
+  }
+  /**
+   * Opens targets to anybody, and those that are full to whoever is in; tgtd lets in whom an address or a name lets in.
+   * Gives whoever is in then.
+   */
+  const limit = (): Connection[] => {
+    const inside = connectionsOf(tgt.adm('--op', 'show', '--mode', 'target'))
+    for (const target of shown) {
+      const { tid, maxSessions, imitated } = target
+      const real = inside.filter(c => c.tid === tid)
+      const names = [...new Set([...imitated, ...real.map(c => c.iqn)])]
+      const admitted =
+        maxSessions > 0 && names.length >= maxSessions ? names.slice(0, maxSessions) : undefined
+      if (String(admitted) !== String(target.admitted)) {
+        open(tid, 'unbind', target.admitted)
+        open(tid, 'bind', admitted)
+        target.admitted = admitted
+      }
+      if (admitted) putOut(real, iqn => admitted.includes(iqn))
+    }
+    return inside.filter(c => shown.find(s => s.tid === c.tid)?.admitted?.includes(c.iqn) ?? true)
+  }
+  const open = (tid: number, op: 'bind' | 'unbind', to: readonly string[] | undefined) => {
+    if (to === undefined) tgt.target(op, 'target', tid, '-I', 'ALL')
+    for (const name of to ?? []) tgt.target(op, 'target', tid, '-Q', name)
   }
   const change = (before: Shown | undefined, after: Shown) => {
     const { tid, iqn, enabled, chap, units } = after
@@ -55,8 +84,7 @@ export async function startTgtDisks(world: World, portal: string): Promise<Disks
         tgt.target('bind', 'account', tid, '--user', chap.user)
       }
     }
-    const same = (a: Unit) => (b: Unit) =>
-      a.index === b.index && a.uuid === b.uuid && a.sizeBytes === b.sizeBytes
+    const same = (a: Unit) => (b: Unit) => a.index === b.index && a.uuid === b.uuid
     for (const unit of before?.units.filter(u => !units.some(same(u))) ?? [])
       tgt.target('delete', 'logicalunit', tid, '--lun', String(unit.index))
     for (const unit of units.filter(u => !before?.units.some(same(u)))) {
@@ -66,11 +94,26 @@ export async function startTgtDisks(world: World, portal: string): Promise<Disks
       const identity = `vendor_id=SYNOLOGY,product_id=Storage,scsi_sn=${unit.uuid}`
       tgt.target('update', 'logicalunit', tid, '--lun', lun, '--params', identity)
     }
+    for (const { uuid, index, sizeBytes } of units) {
+      const was = before?.units.find(u => u.uuid === uuid && u.index === index)
+      if (was === undefined || was.sizeBytes === sizeBytes) continue
+      // It looks at a file's size when it opens it; all in one order, so that nobody who uses the disk finds it gone.
+      const again = `online=0,path=${file(`luns/${uuid}`)},online=1`
+      tgt.target('update', 'logicalunit', tid, '--lun', String(index), '--params', again)
+    }
     if ((before?.enabled ?? true) !== enabled)
       tgt.target('update', 'target', tid, '--name', 'state', '--value', enabled ? 'ready' : 'offline')
     // Nobody gets in before all of it is so.
     if (!before) tgt.target('bind', 'target', tid, '-I', 'ALL')
   }
+
+  const looking = setInterval(() => {
+    try {
+      limit()
+    } catch {
+      // That tgtd is gone is told to whoever asks next.
+    }
+  }, lookEveryMs).unref()
 
   return {
     port: Number(portal.split(':')[1]),
@@ -101,6 +144,8 @@ export async function startTgtDisks(world: World, portal: string): Promise<Disks
         tid: target.id,
         iqn: target.iqn,
         enabled: target.enabled,
+        maxSessions: target.maxSessions,
+        imitated: target.sessions.map(session => session.iqn),
         chap: target.chap,
         units: target.mappings.flatMap(({ lun: uuid, index }) => {
           const lun = luns.find(l => l.uuid === uuid)
@@ -112,21 +157,29 @@ export async function startTgtDisks(world: World, portal: string): Promise<Disks
         shown = shown.filter(s => s.tid !== tid)
       }
       for (const target of wanted) {
-        change(
-          shown.find(s => s.tid === target.tid),
-          target,
-        )
-        shown = [...shown.filter(s => s.tid !== target.tid), target]
+        const before = shown.find(s => s.tid === target.tid)
+        change(before, target)
+        shown = [...shown.filter(s => s.tid !== target.tid), { ...target, admitted: before?.admitted }]
       }
+      const inside = limit()
       for (const { tid, enabled } of wanted)
         if (!enabled)
-          putOut(tid, iqn =>
+          putOut(
+            inside.filter(c => c.tid === tid),
             // The fault of a machine whose session outlives the order.
-            world.blueprint.hosts.some(h => h.oldInitiator === iqn && world.suffers('zombie-host', h.name)),
+            iqn =>
+              world.blueprint.hosts.some(h => h.oldInitiator === iqn && world.suffers('zombie-host', h.name)),
           )
     },
-    sessions: ({ id }) => connectionsOf(tgt.target('show', 'conn', id)).map(({ iqn, ip }) => ({ iqn, ip })),
-    close: () => tgt.close(),
+    // Whoever asks hears of nobody who has just been put out.
+    sessions: ({ id }) =>
+      limit()
+        .filter(c => c.tid === id)
+        .map(({ iqn, ip }) => ({ iqn, ip })),
+    async close() {
+      clearInterval(looking)
+      await tgt.close()
+    },
   }
 }
 
@@ -135,6 +188,11 @@ interface Shown {
   tid: number
   iqn: string
   enabled: boolean
+  maxSessions: number
+  /** Initiators of the lab's own machines, which no connection shows. */
+  imitated: string[]
+  /** The only initiators that are let in; anybody where it is not full. */
+  admitted?: string[] | undefined
   chap: TargetState['chap']
   units: Unit[]
 }
@@ -209,16 +267,30 @@ async function startTgtd(world: World, portal: string) {
   }
 }
 
-/** What `tgtadm --op show --mode conn` prints (tgt 1.0.85). */
-function connectionsOf(text: string): { session: string; connection: string; iqn: string; ip: string }[] {
-  return text.split(/^(?=Session: )/m).flatMap(part => {
-    const session = /^Session: (\d+)/.exec(part)?.[1]
-    const iqn = /Initiator: (\S+)/.exec(part)?.[1]
-    if (session === undefined || iqn === undefined) return []
-    return [...part.matchAll(/Connection: (\d+)[\s\S]*?IP Address: (\S+)/g)].map(
-      ([, connection = '', ip = '']) => ({ session, connection, iqn, ip }),
-    )
-  })
+interface Connection {
+  tid: number
+  session: string
+  connection: string
+  iqn: string
+  ip: string
+}
+
+/** What `tgtadm --op show --mode target` prints of who is logged in, in the order in which they came (tgt 1.0.85). */
+function connectionsOf(text: string): Connection[] {
+  return text
+    .split(/^(?=Target \d+: )/m)
+    .flatMap(target => {
+      const tid = Number(/^Target (\d+)/.exec(target)?.[1])
+      return target.split(/^(?= +I_T nexus: )/m).flatMap(nexus => {
+        const session = /^ +I_T nexus: (\d+)/.exec(nexus)?.[1]
+        const iqn = /Initiator: (\S+)/.exec(nexus)?.[1]
+        if (session === undefined || iqn === undefined) return []
+        return [...nexus.matchAll(/Connection: (\d+)\s+IP Address: (\S+)/g)].map(
+          ([, connection = '', ip = '']) => ({ tid, session, connection, iqn, ip }),
+        )
+      })
+    })
+    .sort((a, b) => Number(a.session) - Number(b.session))
 }
 
 /** Of files in a folder, without mounting anything. xfs has no program for it: such a disk begins without files. */
