@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import type { Strategy } from '../src/cluster/schema.ts'
+import { statedClaim, statedClass } from '../src/cluster/stated.ts'
 import { mayWrite } from '../src/nas/nas.ts'
 import { byName, type ListedVolume, listVolumes } from '../src/volumes/listing.ts'
 import { ownedIn, possibleOnShare } from '../src/volumes/map.ts'
@@ -92,8 +93,9 @@ export async function listVolumesFrom(question: VolumesQuestion): Promise<Volume
   const volumes = all.filter(v => v.claim !== undefined || !v.luns.every(l => onNas?.has(l.lun)))
   const wanted = cluster?.inventory.claims ?? []
   // A claim that no source knows anything of is what a person must hear of first.
+  const known = new Set(volumes.map(v => v.claim))
   const silent = wanted
-    .filter(c => !volumes.some(v => v.claim === c.id))
+    .filter(c => !known.has(c.id))
     .map((c): ListedVolume => ({ claim: c.id, luns: [], formerly: [], verdict: 'no-lun', doubts: [] }))
   const rows = [...volumes, ...silent].map(volume => rowOf(volume, cluster, sources, nas?.now))
   return {
@@ -134,14 +136,14 @@ function rowOf(
   sources: readonly VolumeSource[],
   now: NasNow | undefined,
 ): VolumeRow {
-  const claim = cluster?.inventory.claims.find(c => c.id === volume.claim)
+  const claim = cluster && statedClaim(cluster.inventory, volume.claim)
   const strategy = claim && cluster?.strategy(claim.id)
   const size = volume.sizeBytes ?? claim?.sizeBytes
   const removed = sources
     .flatMap(s => s.formerClaims ?? [])
     .find(f => f.claim === volume.claim && claim === undefined)
   // Of one that no source knows anything of, its class says what it was.
-  const named = cluster?.inventory.storageClasses.find(c => c.name === claim?.storageClass)
+  const named = cluster && statedClass(cluster.inventory, claim?.storageClass)
   const protocol = volume.protocol ?? protocolOf(named?.parameters)
   const told = { ...volume, ...(protocol === undefined ? {} : { protocol }) }
   const share = now?.shares.find(s => s.uuid === volume.luns[0]?.lun)

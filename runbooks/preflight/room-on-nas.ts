@@ -1,5 +1,6 @@
 import type { Cluster } from '../../src/cluster/load.ts'
 import type { Strategy } from '../../src/cluster/schema.ts'
+import { statedClass, statedVolume } from '../../src/cluster/stated.ts'
 import { cloneName, type NasDescription, type NasReader } from '../../src/nas/nas.ts'
 import { isShare, protocolOf } from '../../src/volumes/protocol.ts'
 
@@ -57,8 +58,8 @@ function lunsFor(
   { inventory, entry }: Pick<Cluster, 'inventory' | 'entry'>,
   shares: ReadonlySet<string>,
 ): { lasting: boolean; passing: boolean } {
-  const stated = inventory.volumes.find(v => v.claim === claim.id || v.name === claim.volume)
-  const made = inventory.storageClasses.find(c => c.name === claim.storageClass)
+  const stated = statedVolume(inventory, claim.id)
+  const made = statedClass(inventory, claim.storageClass)
   const toShare = isShare(protocolOf(made?.parameters))
   const named = entry.luns?.[claim.id] ?? stated?.handle
   const fromShare = named === undefined ? toShare : shares.has(named)

@@ -1,3 +1,4 @@
+import { shareOf } from '../../src/nas/lists.ts'
 import type { NasReader, Share } from '../../src/nas/nas.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
@@ -5,7 +6,7 @@ import type { MappedVolume } from '../../src/volumes/map.ts'
 /** The share that holds a volume's data, as the NAS lists it now. Throws Fault `share-gone`. */
 export async function shareNow(volume: MappedVolume, nas: NasReader): Promise<Share> {
   const { uuid, name } = volume.share!
-  const share = (await nas.shares()).find(s => s.uuid === uuid)
+  const share = shareOf(await nas.shares(), uuid)
   if (share) return share
   throw new Fault({
     code: 'share-gone',

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 import type { Cluster } from '../../src/cluster/load.ts'
 import type { HostEntry, PowerEntry } from '../../src/cluster/schema.ts'
+import { statedClass, statedVolume } from '../../src/cluster/stated.ts'
 import { type KnownMachine, machineNamed } from '../../src/hosts/power/identity.ts'
 import type {
   Blueprint,
@@ -121,8 +122,8 @@ function disksOf(
   id: (name: string) => string,
 ): { luns: LunBlueprint[]; shares: ShareBlueprint[] } {
   const disks = inventory.claims.flatMap(claim => {
-    const volume = inventory.volumes.find(v => v.claim === claim.id || v.name === claim.volume)
-    const named = inventory.storageClasses.find(c => c.name === claim.storageClass)
+    const volume = statedVolume(inventory, claim.id)
+    const named = statedClass(inventory, claim.storageClass)
     // What is copied may come from elsewhere than where its class makes volumes now.
     const stays = strategy(claim.id) === 'adopt' || strategy(claim.id) === 'clone'
     const made = stays ? protocolOf(named?.parameters) : undefined

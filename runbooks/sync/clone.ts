@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { lunNamed } from '../../src/nas/lists.ts'
+import { lunNamed, shareNamed } from '../../src/nas/lists.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { persistentVolume, persistentVolumeClaim, runLabel } from '../../src/volumes/objects.ts'
 import { mustFit } from '../../src/volumes/static-volume.ts'
@@ -29,9 +29,7 @@ export const cloneMove = step({
   output: z.strictObject({ pv: z.string(), handle: z.string() }),
   async observe({ volume, kubernetes, nas, run }) {
     const name = nameOf(volume, run)
-    const clone = volume.share
-      ? (await nas.shares()).find(s => s.name === name)
-      : lunNamed(await nas.luns(), name)
+    const clone = volume.share ? shareNamed(await nas.shares(), name) : lunNamed(await nas.luns(), name)
     const binding = await bindingOf(kubernetes, standInOf(volume, run))
     if (clone && binding.state === 'bound' && binding.handle === clone.uuid)
       return done(

@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { statedClass } from '../../src/cluster/stated.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
+import { lunOf, shareOf } from '../../src/nas/lists.ts'
 import type { Lun, Share } from '../../src/nas/nas.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import {
@@ -63,10 +65,10 @@ export const lookAtClaims = step({
       const now = object && livingClaim(object, pvs)
       const handle = handleOf(now?.pv)
       const disk = {
-        lun: luns.find(l => l.uuid === handle),
-        share: shares.find(s => s.uuid === handle),
+        lun: lunOf(luns, handle),
+        share: shareOf(shares, handle),
       }
-      const made = cluster.inventory.storageClasses.find(c => c.name === claim.storageClass)
+      const made = statedClass(cluster.inventory, claim.storageClass)
       const onShare = made && isShare(protocolOf(made.parameters))
       const verdict = judgeMove({ ...claim, strategy, onShare }, now, {
         named: asked.chosen.includes(claim.id),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { statedVolume } from '../../src/cluster/stated.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { isUp, startPatch } from '../../src/volumes/workloads.ts'
@@ -84,9 +85,7 @@ function gitMustAgree(
 ): void {
   for (const claim of claims) {
     const now = outputOf(swapDisk, claim)
-    const stated = inventory.volumes.find(
-      v => v.claim === claim || v.name === inventory.claims.find(c => c.id === claim)?.volume,
-    )
+    const stated = statedVolume(inventory, claim)
     if (!now || !stated || stated.handle === now.handle) continue
     throw new Fault({
       code: 'git-names-old-disk',

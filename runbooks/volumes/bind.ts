@@ -1,3 +1,4 @@
+import { statedClaim, statedVolumeTo } from '../../src/cluster/stated.ts'
 import { type KubernetesObject, type KubernetesWriter, refOf } from '../../src/kubernetes/kubernetes.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import type { Acting } from '../../src/runbook/step.ts'
@@ -24,10 +25,10 @@ interface VolumeSpec {
 export async function bindTo(volume: MappedVolume, lun: NasDisk, act: Act): Promise<void> {
   const { cluster, kubernetes, run, wait } = act
   const [namespace = '', claimName = ''] = volume.claim.split('/')
-  const claim = cluster.inventory.claims.find(c => c.id === volume.claim)
+  const claim = statedClaim(cluster.inventory, volume.claim)
   const accessModes = modesOf(cluster, volume.claim)
   const labels = { [runLabel]: run.id }
-  const stated = cluster.inventory.volumes.find(v => v.handle === lun.uuid)?.name
+  const stated = statedVolumeTo(cluster.inventory, lun.uuid)?.name
   const name = await volumeNameFor(volume.claim, { ...lun, stated }, kubernetes)
   await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
   await freeOfFormerClaim(name, { namespace, name: claimName }, kubernetes)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { statedClaim, statedClass } from '../../src/cluster/stated.ts'
 import { refOf } from '../../src/kubernetes/kubernetes.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
@@ -46,7 +47,7 @@ export const copyVolume = step({
   observe: look => lookAtCopy(look.volume, look.volume.claim, look),
   async apply(act) {
     const { volume, cluster, note } = act
-    const claim = cluster.inventory.claims.find(c => c.id === volume.claim)
+    const claim = statedClaim(cluster.inventory, volume.claim)
     await noStrangers(act)
     // What an old writer adds after the snapshot would be missing from the copy.
     note(`fence of ${volume.claim}: ${await fenced(volume, act)}`)
@@ -95,7 +96,7 @@ function limitsOf(
   if (given.length > 0) return `, without ${given.join(' and ')}, which recover.yaml gives up`
   // What comes from a share has none that anybody sees.
   if (share) return ''
-  const parameters = inventory.storageClasses.find(c => c.name === storageClass)?.parameters
+  const parameters = statedClass(inventory, storageClass)?.parameters
   return isShare(protocolOf(parameters))
     ? '; the class makes shares, which carry no ACLs and no attributes (capabilities among them): the first file that has any ends the copy, unless recover.yaml gives them up (giveUp)'
     : ''

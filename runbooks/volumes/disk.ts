@@ -1,3 +1,4 @@
+import { statedClaim, statedClass, statedVolume } from '../../src/cluster/stated.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
 import type { CsiDisk } from '../../src/volumes/objects.ts'
 import { shareAttributes } from '../../src/volumes/static-volume.ts'
@@ -67,9 +68,9 @@ function shareDisk(
 }
 
 /** What Git says of how a volume is mounted: in its PersistentVolume, and in its class. */
-function saidOf({ storageClasses, volumes }: Readers['cluster']['inventory'], volume: MappedVolume) {
-  const storageClass = storageClasses.find(c => c.name === volume.storageClass)
-  const stated = volumes.find(v => v.claim === volume.claim)
+function saidOf(inventory: Readers['cluster']['inventory'], volume: MappedVolume) {
+  const storageClass = statedClass(inventory, volume.storageClass)
+  const stated = statedVolume(inventory, volume.claim)
   return {
     stated,
     driver: stated?.driver || storageClass?.provisioner || 'csi.san.synology.com',
@@ -80,6 +81,6 @@ function saidOf({ storageClasses, volumes }: Readers['cluster']['inventory'], vo
 
 /** The PersistentVolumes' access modes that a claim asks for. */
 export function modesOf({ inventory }: Readers['cluster'], claim: string): string[] {
-  const modes = inventory.claims.find(c => c.id === claim)?.accessModes ?? []
+  const modes = statedClaim(inventory, claim)?.accessModes ?? []
   return modes.length > 0 ? modes : ['ReadWriteOnce']
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { lunNamed, targetNamed } from '../../src/nas/lists.ts'
+import { lunNamed, shareNamed, targetNamed } from '../../src/nas/lists.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import { diskHolding, type MappedVolume } from '../../src/volumes/map.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
@@ -38,7 +38,7 @@ export async function lookForTraces(
   const left: string[] = []
   for (const { ref, what } of traces(own)) if (await kubernetes.get(ref)) left.push(`delete ${what}`)
   const clone = volume.share
-    ? (await nas.shares()).find(s => s.name === own.clone)
+    ? shareNamed(await nas.shares(), own.clone)
     : lunNamed(await nas.luns(), own.clone)
   if (clone) left.push(`delete our clone ${own.clone}`)
   // The NAS deletes a LUN and leaves its target, which is deleted after it: a run may have ended in between.

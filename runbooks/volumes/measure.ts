@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { lunNamed } from '../../src/nas/lists.ts'
+import { lunNamed, shareNamed } from '../../src/nas/lists.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
 import { diskHolding, type MappedVolume } from '../../src/volumes/map.ts'
@@ -53,9 +53,7 @@ export async function lookAtMeasurement(
 ): Promise<Observation<z.infer<typeof measuredClone>>> {
   const { namespace, jobs, clone } = sourceOf(volume, run)
   const job = await jobState(kubernetes, namespace, jobs.before)
-  const lun = volume.share
-    ? (await nas.shares()).find(s => s.name === clone)
-    : lunNamed(await nas.luns(), clone)
+  const lun = volume.share ? shareNamed(await nas.shares(), clone) : lunNamed(await nas.luns(), clone)
   const found = job.state === 'complete' ? parseMeasurement(job.message) : undefined
   if (found && lun)
     return done(

@@ -1,4 +1,4 @@
-import { lunNamed } from '../../src/nas/lists.ts'
+import { lunNamed, shareNamed } from '../../src/nas/lists.ts'
 import type { Looking } from '../../src/runbook/step.ts'
 import { diskHolding } from '../../src/volumes/map.ts'
 import { strangerFault, strangers } from '../../src/volumes/strangers.ts'
@@ -38,7 +38,7 @@ export async function noStrangers({
           known: [
             diskHolding(volume)!.uuid,
             ...own.flatMap(name => lunNamed(luns, name)?.uuid ?? []),
-            ...shares.filter(s => own.includes(s.name)).map(s => s.uuid),
+            ...own.flatMap(name => shareNamed(shares, name)?.uuid ?? []),
             ...(binding?.state === 'bound' ? [binding.handle] : []),
           ],
           // Between the making of its disk and its being bound a copy's claim cannot be told from a stranger's.

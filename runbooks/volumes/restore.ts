@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { statedClaim } from '../../src/cluster/stated.ts'
 import { done, due } from '../../src/runbook/step.ts'
 import { jobState, runJob } from '../../src/volumes/jobs.ts'
 import { persistentVolumeClaim, restoreJob, restoreSecret } from '../../src/volumes/objects.ts'
@@ -57,7 +58,7 @@ export const restoreVolume = step({
     const { snapshot, path } = output(chooseBackups).chosen.find(c => c.claim === volume.claim)!
     const { namespace, name, job, secret, labels } = restoreOf(volume, run)
     const place = cluster.entry.backups![volume.claim]!
-    const claim = cluster.inventory.claims.find(c => c.id === volume.claim)
+    const claim = statedClaim(cluster.inventory, volume.claim)
     await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
     await kubernetes.apply(
       persistentVolumeClaim(

@@ -1,3 +1,5 @@
+import { statedVolumeTo } from '../../src/cluster/stated.ts'
+import { shareNamed } from '../../src/nas/lists.ts'
 import type { Share } from '../../src/nas/nas.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
@@ -41,7 +43,7 @@ export async function lookAtClonedShare(
   { kubernetes, nas, run }: Look,
 ): Promise<Bound> {
   const name = keptShareName(volume, run)
-  const clone = (await nas.shares()).find(s => s.name === name)
+  const clone = shareNamed(await nas.shares(), name)
   const binding = await bindingOf(kubernetes, volume.claim)
   if (binding.state === 'bound' && binding.handle !== clone?.uuid)
     throw boundToAnother(volume.claim, binding.handle, clone?.uuid ?? `the clone ${name}`)
@@ -71,7 +73,7 @@ export async function cloneShare(volume: MappedVolume, snapshot: string, act: Ac
 /** The share as it is now, that the driver can mount through a volume of ours. Throws Fault `share-unfit`, `share-gone`. */
 async function mustBeMountable(volume: MappedVolume, { cluster, nas }: Act): Promise<Share> {
   const share = await shareNow(volume, nas)
-  const stated = cluster.inventory.volumes.find(v => v.handle === share.uuid)
+  const stated = statedVolumeTo(cluster.inventory, share.uuid)
   mustFitShare(volume.claim, share, stated?.attributes)
   return share
 }

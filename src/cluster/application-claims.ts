@@ -9,17 +9,23 @@ export function claimsAsBrought(claims: Claim[], applications: ApplicationSource
   const brought = new Map<string, Claim>()
   for (const { objects, path } of applications)
     for (const claim of claimsIn(objects, path)) if (!brought.has(claim.id)) brought.set(claim.id, claim)
+  const broughtAt = new Map<string, Claim[]>()
+  for (const claim of brought.values()) {
+    const there = broughtAt.get(claim.at)
+    if (there) there.push(claim)
+    else broughtAt.set(claim.at, [claim])
+  }
   const moved = new Set(applications.flatMap(a => a.objects.map(o => o.at)))
-  const found: Claim[] = []
+  const found = new Map<string, Claim>()
   const take = (claim: Claim) => {
-    if (!found.some(c => c.id === claim.id)) found.push(claim)
+    if (!found.has(claim.id)) found.set(claim.id, claim)
   }
   for (const claim of claims) {
     if (!moved.has(claim.at)) take(claim)
-    else for (const now of brought.values()) if (now.at === claim.at) take({ ...now, folder: claim.folder })
+    else for (const now of broughtAt.get(claim.at) ?? []) take({ ...now, folder: claim.folder })
   }
   for (const claim of brought.values()) take(claim)
-  return found
+  return [...found.values()]
 }
 
 /** Claims that an application's pods mount and that no manifest makes, each with who mounts it. */

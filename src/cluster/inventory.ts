@@ -192,8 +192,9 @@ export function claimsIn(objects: FoundObject[], folder: string): Claim[] {
 }
 
 function statedClaims(own: FoundObject[], all: FoundObject[], folder: string): Claim[] {
+  const mounting = whoMounts(all)
   return own.flatMap(object => {
-    if (object.kind === 'PersistentVolumeClaim') return [claimOf(object, object.name, all, folder)]
+    if (object.kind === 'PersistentVolumeClaim') return [claimOf(object, mounting, folder)]
     return object.kind === 'StatefulSet' ? setClaims(object, folder) : []
   })
 }
@@ -262,10 +263,13 @@ function applicationOf(object: FoundObject, spec: unknown): FoundApplication {
 
 /** A claim that Git makes beforehand for an operator is one claim: Git's, with what the operator needs added. */
 function addMade(claims: Claim[], made: Claim[]): void {
+  const known = new Map<string, Claim>()
+  for (const claim of claims) if (!known.has(claim.id)) known.set(claim.id, claim)
   for (const claim of made) {
-    const there = claims.find(c => c.id === claim.id)
+    const there = known.get(claim.id)
     if (!there) {
       claims.push(claim)
+      known.set(claim.id, claim)
       continue
     }
     there.owners.push(...claim.owners.filter(owner => !there.owners.includes(owner)))
@@ -274,20 +278,32 @@ function addMade(claims: Claim[], made: Claim[]): void {
   }
 }
 
-function claimOf(object: FoundObject, name: string, all: FoundObject[], folder: string): Claim {
-  const namespace = object.namespace ?? 'default'
-  const owners = all
-    .filter(o => (o.namespace ?? 'default') === namespace && mountsOf(o).includes(name))
-    .map(o => `${o.kind} ${namespace}/${o.name}`)
+/** The workloads whose pods mount each claim, by its id. */
+function whoMounts(objects: FoundObject[]): Map<string, string[]> {
+  const found = new Map<string, string[]>()
+  for (const object of objects) {
+    const namespace = object.namespace ?? 'default'
+    for (const name of new Set(mountsOf(object))) {
+      const owners = found.get(`${namespace}/${name}`) ?? []
+      owners.push(`${object.kind} ${namespace}/${object.name}`)
+      found.set(`${namespace}/${name}`, owners)
+    }
+  }
+  return found
+}
+
+function claimOf(object: FoundObject, mounting: ReadonlyMap<string, string[]>, folder: string): Claim {
+  const { name, namespace = 'default' } = object
+  const id = `${namespace}/${name}`
   return {
-    id: `${namespace}/${name}`,
+    id,
     namespace,
     name,
     sizeBytes: claimSize(object.value, object.at),
     accessModes: texts(get(object.value, 'spec', 'accessModes')),
     storageClass: textAt(object.value, 'spec', 'storageClassName'),
     ...volumeOfClaim(object.value),
-    owners,
+    owners: [...(mounting.get(id) ?? [])],
     folder,
     labels: strings(get(object.value, 'metadata', 'labels')),
     annotations: strings(get(object.value, 'metadata', 'annotations')),

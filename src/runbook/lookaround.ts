@@ -1,6 +1,7 @@
 import type { Instance, StepGraph } from './graph.ts'
 import type { Acting, AnyStep, Observation } from './step.ts'
 import { NotYet } from './step.ts'
+import type { Deadline } from './time.ts'
 
 /** What waiting and acting need of the engine. */
 export interface ActingHooks {
@@ -17,19 +18,18 @@ export interface ActingHooks {
 class Surroundings {
   readonly #instance: Instance
   readonly #graph: StepGraph
-  readonly #signal: () => AbortSignal
+  readonly #limit: Pick<Deadline, 'signal'>
 
-  constructor(handles: object, instance: Instance, graph: StepGraph, signal: () => AbortSignal) {
+  constructor(instance: Instance, graph: StepGraph, limit: Pick<Deadline, 'signal'>) {
     this.#instance = instance
     this.#graph = graph
-    this.#signal = signal
-    Object.assign(this, handles)
+    this.#limit = limit
     const { each } = instance.step
     if (each) (this as Record<string, unknown>)[each.name] = instance.subject
   }
 
   get signal() {
-    return this.#signal()
+    return this.#limit.signal()
   }
 
   get output() {
@@ -50,13 +50,12 @@ class ActingSurroundings extends Surroundings {
   #made: ActingHooks | undefined
 
   constructor(
-    handles: object,
     instance: Instance,
     graph: StepGraph,
-    signal: () => AbortSignal,
+    limit: Pick<Deadline, 'signal'>,
     hooks: () => ActingHooks,
   ) {
-    super(handles, instance, graph, signal)
+    super(instance, graph, limit)
     this.#hooks = hooks
   }
 
@@ -83,19 +82,26 @@ class ActingSurroundings extends Surroundings {
 }
 
 /**
- * Builds what a step's functions are given; with `hooks`, what acting and settling are given. To be taken apart by name:
- * a spread copies the handles alone.
+ * Builds what a step's functions are given to look: for one run or plan, whose handles all of them share. To be taken apart
+ * by name: a spread copies the subject alone.
  */
-export function surroundings(
+export function lookingWith(
   handles: object,
-  instance: Instance,
   graph: StepGraph,
-  signal: () => AbortSignal,
-  hooks?: () => ActingHooks,
-): object {
-  return hooks
-    ? new ActingSurroundings(handles, instance, graph, signal, hooks)
-    : new Surroundings(handles, instance, graph, signal)
+): (instance: Instance, limit: Pick<Deadline, 'signal'>) => object {
+  class Looking extends Surroundings {}
+  Object.assign(Looking.prototype, handles)
+  return (instance, limit) => new Looking(instance, graph, limit)
+}
+
+/** The same for acting and settling. */
+export function actingWith(
+  handles: object,
+  graph: StepGraph,
+): (instance: Instance, limit: Pick<Deadline, 'signal'>, hooks: () => ActingHooks) => object {
+  class Acting extends ActingSurroundings {}
+  Object.assign(Acting.prototype, handles)
+  return (instance, limit, hooks) => new Acting(instance, graph, limit, hooks)
 }
 
 /** Observes, turning a missing output into `unknown until …`. */

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { milliseconds } from './duration.ts'
 import { Fault, toFault } from './fault.ts'
 import { type Instance, StepGraph } from './graph.ts'
-import { begunBy, isOver } from './hold.ts'
-import { look, surroundings } from './lookaround.ts'
+import { Begun } from './hold.ts'
+import { look, lookingWith } from './lookaround.ts'
 import { notSo } from './not-done.ts'
-import type { Plan, PlanEntry } from './plan.ts'
+import type { Outlook, Plan, PlanEntry } from './plan.ts'
 import type { Claims } from './replay.ts'
 import { type Runbook, sources } from './runbook.ts'
 import type { AnyFanOut, AnyStep, Observation, Victim } from './step.ts'
@@ -33,7 +33,7 @@ const tellEveryMs = 5_000
  */
 export async function makePlan<R extends object>(options: PlanOptions<R>): Promise<Plan> {
   const { runbook, readers, claims } = options
-  const begun = claims && begunBy(claims)
+  const begun = claims && new Begun(runbook, claims)
   const seen = new Map<Instance, PlanEntry>()
   const ready: Instance[] = []
   const subjects = new Map<string, { key: string; subject: unknown }[]>()
@@ -51,65 +51,55 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
     },
   })
   graph.begin(readers)
+  const contextOf = lookingWith(readers, graph)
   const deadlines = new Deadlines(options.now)
   const lacking = new Lacking(graph)
 
-  const under = new Set<Instance>()
   const { waiting } = options
-  const teller = waiting && setInterval(() => waiting([...under].map(i => i.title)), tellEveryMs).unref()
+  const teller = waiting && setInterval(() => waiting(deadlines.underWay()), tellEveryMs).unref()
 
   const observe = async (instance: Instance): Promise<void> => {
-    under.add(instance)
     const { step } = instance
     const limit = deadlines.begin(milliseconds(step.bounds.limit), instance.title)
     let output: { output: unknown } | undefined
-    let entry: PlanEntry
-    const face = faceOf(step, instance.phase, instance.id, instance.title)
+    let found: Outlook
     try {
-      const context = surroundings(readers, instance, graph, () => limit.signal())
-      const kept =
-        begun && isOver(instance, runbook, begun) ? claims?.steps.get(instance.id)?.checkpoint : undefined
+      const context = contextOf(instance, limit)
+      const kept = begun?.endedClaimOf(instance) ? claims?.steps.get(instance.id)?.checkpoint : undefined
       const observation: Observation<unknown> = kept
         ? { state: 'done', ...kept }
         : await limit.within(look(step, context))
       if (observation.state === 'done') {
         output = { output: step.output.parse(observation.output) }
         const { evidence, table, warnings } = observation
-        entry = {
-          ...face,
-          state: 'done',
-          evidence,
-          ...(table ? { table } : {}),
-          ...(warnings ? { warnings } : {}),
-        }
+        found = { state: 'done', evidence, ...(table ? { table } : {}), ...(warnings ? { warnings } : {}) }
       } else if (observation.state === 'due' && step.danger === 'reads' && !step.settle) {
         // A look that must find something: it may come with an earlier step; with all of them done it is in the way.
         const first = lacking.below(instance)
-        entry = first
-          ? { ...face, state: 'unknown', until: first }
-          : { ...face, state: 'blocked', fault: notSo(instance, observation.changes).toJSON() }
+        found = first
+          ? { state: 'unknown', until: first }
+          : { state: 'blocked', fault: notSo(instance, observation.changes).toJSON() }
       } else if (observation.state === 'due') {
         const victims = step.danger === 'destroys' ? await nameVictims(step, context) : undefined
-        entry = { ...face, state: 'due', changes: observation.changes, ...(victims ? { victims } : {}) }
+        found = { state: 'due', changes: observation.changes, ...(victims ? { victims } : {}) }
       } else if (observation.state === 'blocked') {
         const { code, reason, remedy } = observation
         const first = lacking.below(instance)
         // What is in the way may be exactly what an earlier step removes.
-        entry = first
-          ? { ...face, state: 'unknown', until: first }
-          : { ...face, state: 'blocked', fault: { code, blame: 'operator', message: reason, remedy } }
-      } else entry = { ...face, state: 'unknown', until: observation.until }
+        found = first
+          ? { state: 'unknown', until: first }
+          : { state: 'blocked', fault: { code, blame: 'operator', message: reason, remedy } }
+      } else found = observation
     } catch (thrown) {
       const first = lacking.below(instance)
-      entry = first
-        ? { ...face, state: 'unknown', until: first }
-        : { ...face, state: 'blocked', fault: toFault(thrown, instance.title).toJSON() }
+      found = first
+        ? { state: 'unknown', until: first }
+        : { state: 'blocked', fault: toFault(thrown, instance.title).toJSON() }
     } finally {
       limit.clear()
-      under.delete(instance)
     }
-    seen.set(instance, entry)
-    lacking.note(instance, entry)
+    seen.set(instance, entryOf(instance, found))
+    lacking.note(instance, found)
     graph.settle(instance, output)
   }
 
@@ -145,18 +135,20 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
       const unknown = unexpanded.get(step.id)
       if (unknown) expected.set(step, milliseconds(step.bounds.expected))
       if (unknown)
-        entries.push({
-          ...faceOf(step, phase.id, `${step.id}[?]`, titleWithoutSubject(step)),
-          state: 'unknown',
-          until: step.each?.from?.id ?? step.id,
-        })
+        entries.push(
+          entryOf(
+            { step, phase: phase.id, id: `${step.id}[?]`, title: titleWithoutSubject(step) },
+            { state: 'unknown', until: step.each?.from?.id ?? step.id },
+          ),
+        )
       for (const instance of graph.instancesOf(step.id)) {
         // Waits for a fan-out that is not known: it can't be looked at before.
-        const entry: PlanEntry = seen.get(instance) ?? {
-          ...faceOf(step, phase.id, instance.id, instance.title),
-          state: 'unknown',
-          until: lacking.below(instance) ?? sources(step).at(-1)?.id ?? step.id,
-        }
+        const entry =
+          seen.get(instance) ??
+          entryOf(instance, {
+            state: 'unknown',
+            until: lacking.below(instance) ?? sources(step).at(-1)?.id ?? step.id,
+          })
         entries.push(entry)
         if (entry.state !== 'done') expected.set(step, entry.expectedMs)
       }
@@ -172,7 +164,10 @@ export async function makePlan<R extends object>(options: PlanOptions<R>): Promi
   }
 }
 
-function faceOf(step: AnyStep, phase: string, id: string, title: string) {
+function entryOf(
+  { step, phase, id, title }: Pick<Instance, 'step' | 'phase' | 'id' | 'title'>,
+  found: Outlook,
+): PlanEntry {
   return {
     step: id,
     phase,
@@ -180,6 +175,7 @@ function faceOf(step: AnyStep, phase: string, id: string, title: string) {
     danger: step.danger,
     expectedMs: milliseconds(step.bounds.expected),
     needs: needsOf(step),
+    ...found,
   }
 }
 
@@ -219,11 +215,11 @@ class Lacking {
     this.graph = graph
   }
 
-  note(instance: Instance, entry: PlanEntry): void {
-    const { state } = entry
+  note(instance: Instance, found: Outlook): void {
+    const { state } = found
     this.instances.set(
       instance,
-      state === 'done' ? this.below(instance) : state === 'unknown' ? entry.until : instance.id,
+      state === 'done' ? this.below(instance) : state === 'unknown' ? found.until : instance.id,
     )
   }
 
@@ -295,10 +291,7 @@ function hashPlan(runbook: Runbook, entries: PlanEntry[]): string {
     e.state,
     e.state === 'due' ? [e.changes, e.victims?.map(({ remarks: _, ...firm }) => firm) ?? null] : null,
   ])
-  return createHash('sha256')
-    .update(JSON.stringify([runbook.hash, firm]))
-    .digest('hex')
-    .slice(0, 16)
+  return hash('sha256', JSON.stringify([runbook.hash, firm]), 'hex').slice(0, 16)
 }
 
 function interrupted(): Fault {

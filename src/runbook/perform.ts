@@ -3,9 +3,9 @@ import { milliseconds } from './duration.ts'
 import type { DoneHow, RunEventBody } from './events.ts'
 import { Fault } from './fault.ts'
 import type { Instance, StepGraph } from './graph.ts'
-import { begunBy, isOver } from './hold.ts'
+import { Begun } from './hold.ts'
 import type { Journal } from './journal.ts'
-import { type ActingHooks, look, surroundings } from './lookaround.ts'
+import { type ActingHooks, actingWith, look, lookingWith } from './lookaround.ts'
 import { notSo, refusal, withoutEffect } from './not-done.ts'
 import type { Claim, Claims } from './replay.ts'
 import type { Runbook } from './runbook.ts'
@@ -48,12 +48,14 @@ interface Seen {
 /** Performs steps: looks, announces, acts, and looks again. */
 export class Performer<R extends object, W extends R> {
   private readonly o: PerformOptions<R, W>
-  private readonly graph: StepGraph
   private readonly agreements: Agreements
   private readonly emit: (event: RunEventBody) => void
   private readonly deadlines: Deadlines
   private readonly pace: number
-  private readonly begun: Set<string>
+  private readonly begun: Begun
+  private readonly reading: ReturnType<typeof lookingWith>
+  private readonly settling: ReturnType<typeof actingWith>
+  private readonly writing: ReturnType<typeof actingWith>
 
   constructor(
     options: PerformOptions<R, W>,
@@ -62,12 +64,14 @@ export class Performer<R extends object, W extends R> {
     emit: (event: RunEventBody) => void,
   ) {
     this.o = options
-    this.graph = graph
     this.agreements = agreements
     this.emit = emit
     this.deadlines = new Deadlines(options.now)
     this.pace = options.pace ?? 1
-    this.begun = begunBy(options.claims)
+    this.begun = new Begun(options.runbook, options.claims)
+    this.reading = lookingWith(options.readers, graph)
+    this.settling = actingWith(options.readers, graph)
+    this.writing = actingWith(options.writers, graph)
   }
 
   /** Lets go of the clock, when no step is performed any more. */
@@ -78,7 +82,7 @@ export class Performer<R extends object, W extends R> {
   /** One step, from its first look to its checkpoint. */
   async perform(instance: Instance, began: number): Promise<Seen> {
     const claim = this.o.claims.steps.get(instance.id)
-    if (claim?.checkpoint && isOver(instance, this.o.runbook, this.begun)) {
+    if (claim?.checkpoint && this.begun.endedClaimOf(instance)) {
       const { output, evidence, warnings } = claim.checkpoint
       const beside = warnings ? { warnings } : {}
       this.emit({ code: 'step-done', step: instance.id, how: 'kept', evidence, tookMs: 0, ...beside })
@@ -114,9 +118,8 @@ export class Performer<R extends object, W extends R> {
     const { step, id } = instance
     const limitMs = this.o.limitsOf?.[step.id] ?? milliseconds(step.bounds.limit)
     const limit = this.deadlines.begin(this.scaled(limitMs, 'work'), instance.title)
-    const signal = () => limit.signal()
     const hooks = () => this.hooks(id, instance.key ?? '', limit, this.scaled(limitMs, 'wait'))
-    const reading = surroundings(this.o.readers, instance, this.graph, signal)
+    const reading = this.reading(instance, limit)
     const observe = () => limit.within(this.observe(instance, reading))
     try {
       const first = await observe()
@@ -126,7 +129,7 @@ export class Performer<R extends object, W extends R> {
 
       if (step.danger === 'reads') {
         if (!step.settle) throw notSo(instance, first.changes)
-        await limit.within(step.settle(surroundings(this.o.readers, instance, this.graph, signal, hooks)))
+        await limit.within(step.settle(this.settling(instance, limit, hooks)))
       } else {
         const victims = (begun: boolean) => {
           limit.restart()
@@ -137,7 +140,7 @@ export class Performer<R extends object, W extends R> {
         this.begun.add(id)
         this.o.onPoint?.('before-effect', id)
         this.emit({ code: 'step-applying', step: id, attempt })
-        await limit.within(step.apply!(surroundings(this.o.writers, instance, this.graph, signal, hooks)))
+        await limit.within(step.apply!(this.writing(instance, limit, hooks)))
         this.o.onPoint?.('after-effect', id)
       }
       const second = await observe()

@@ -271,12 +271,18 @@ export function instanceId(step: { id: string }, key: string | undefined): strin
   return key === undefined ? step.id : `${step.id}[${key}]`
 }
 
-/** Raised by `output()` for a step that is not done; the engine turns it into `unknown until STEP`. */
-export class NotYet extends Error {
+/**
+ * Raised by `output()` for a step that is not done; the engine turns it into `unknown until STEP`. It is no Error: a plan of
+ * thousands of volumes raises as many, and the stack of each would be taken down for nobody.
+ */
+export class NotYet {
   readonly until: string
   constructor(until: string) {
-    super(`not known until ${until}`)
     this.until = until
+  }
+
+  toString(): string {
+    return `not known until ${this.until}`
   }
 }
 

@@ -49,6 +49,11 @@ export class Deadlines {
     return deadline
   }
 
+  /** Titles of the attempts under way. */
+  underWay(): string[] {
+    return [...this.open].map(deadline => deadline.title)
+  }
+
   watch(deadline: OpenDeadline): void {
     this.open.add(deadline)
     if (deadline.at < this.timerAt) this.arm(deadline.at)
@@ -88,7 +93,7 @@ class OpenDeadline implements Deadline {
   waitingFor: string | undefined
   private readonly all: Deadlines
   private readonly limitMs: number
-  private readonly title: string
+  readonly title: string
   private controller: AbortController | undefined
   private reject: ((error: Error) => void) | undefined
   private over: Error | undefined

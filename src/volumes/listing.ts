@@ -63,7 +63,9 @@ export function listVolumes(sources: readonly VolumeSource[], onNas?: OnNas): Li
     const claim =
       testimony.claim || (volume === undefined ? claimOfHandle.get(lun) : claimOf.get(volume)) || ''
     const key = claim ? `claim ${claim}` : `volume ${volume ?? lun}`
-    groups.set(key, [...(groups.get(key) ?? []), testimony])
+    const group = groups.get(key)
+    if (group) group.push(testimony)
+    else groups.set(key, [testimony])
   }
   const owners = ownersOf(living)
   return [...groups].map(([key, group]) => listed(key, group, owners, onNas)).sort(byName)
@@ -73,9 +75,12 @@ export function listVolumes(sources: readonly VolumeSource[], onNas?: OnNas): Li
 function ownersOf(living: VolumeTestimony[]): Map<string, { claim: string; source: string }[]> {
   const settled = new Set(living.filter(t => t.source === person).map(t => t.claim))
   const owners = new Map<string, { claim: string; source: string }[]>()
-  for (const { claim, source, lun } of living)
-    if (claim !== '' && (source === person || !settled.has(claim)))
-      owners.set(lun, [...(owners.get(lun) ?? []), { claim, source }])
+  for (const { claim, source, lun } of living) {
+    if (claim === '' || (source !== person && settled.has(claim))) continue
+    const others = owners.get(lun)
+    if (others) others.push({ claim, source })
+    else owners.set(lun, [{ claim, source }])
+  }
   return owners
 }
 
@@ -98,28 +103,35 @@ function listed(
   const formerly = testimonies
     .filter(t => t.deleted && !luns.some(l => l.lun === t.lun))
     .map(({ lun, source, where }) => ({ lun, source, ...(where === undefined ? {} : { where }) }))
-  const about = living.length > 0 ? living : testimonies
-  const known = <
-    K extends 'driver' | 'protocol' | 'sizeBytes' | 'usedBytes' | 'storageClass' | 'owner' | 'volume',
-  >(
-    name: K,
-  ): Partial<Pick<ListedVolume, K>> => {
-    const value = about.find(t => t[name] !== undefined)?.[name]
-    return value === undefined ? {} : ({ [name]: value } as unknown as Pick<ListedVolume, K>)
-  }
   return {
     ...(claim === undefined ? {} : { claim }),
-    ...known('volume'),
     luns,
     formerly,
     ...judged(claim, heard, luns, owners, onNas, kindsOf(living, luns)),
-    ...known('driver'),
-    ...known('protocol'),
-    ...known('sizeBytes'),
-    ...known('usedBytes'),
-    ...known('storageClass'),
-    ...known('owner'),
+    ...saidFirst(living.length > 0 ? living : testimonies),
   }
+}
+
+const properties = [
+  'volume',
+  'driver',
+  'protocol',
+  'sizeBytes',
+  'usedBytes',
+  'storageClass',
+  'owner',
+] as const
+
+/** What else is known of a volume, each by the first that knows it. */
+function saidFirst(testimonies: VolumeTestimony[]): Pick<ListedVolume, (typeof properties)[number]> {
+  const said: Record<string, unknown> = {}
+  for (const property of properties)
+    for (const testimony of testimonies) {
+      if (testimony[property] === undefined) continue
+      said[property] = testimony[property]
+      break
+    }
+  return said
 }
 
 function judged(
@@ -160,6 +172,7 @@ function judged(
 
 /** One uuid that some call a LUN and others a share: the CSI driver would look for it in the wrong list, and find nothing. */
 function kindsOf(living: VolumeTestimony[], luns: NamedLun[]): string[] {
+  if (!living.some(t => t.protocol === 'iscsi')) return []
   return luns.flatMap(({ lun }) => {
     const said = living.filter(t => t.lun === lun && t.protocol !== undefined)
     const as = (share: boolean) => [

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { showSize } from '../cluster/size.ts'
 import type { KubernetesObject } from '../kubernetes/kubernetes.ts'
 import { copyProgram, measureProgram } from './programs.ts'
@@ -22,7 +22,7 @@ export interface CsiDisk {
 
 /** A short name for a claim that fits into object names: the first eight digits of its id's SHA-256. */
 export function shortId(claim: string): string {
-  return createHash('sha256').update(claim).digest('hex').slice(0, 8)
+  return hash('sha256', claim, 'hex').slice(0, 8)
 }
 
 /**

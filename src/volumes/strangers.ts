@@ -23,17 +23,20 @@ export function strangers(
   claims: readonly ClaimDisks[],
   before: readonly string[],
 ): { claim: string; uuid: string; name: string }[] {
-  return disks.flatMap(disk => {
-    const owner = claims.find(c => c.claim === disk.description || isNamedAfter(disk, c))
-    const strange = owner !== undefined && !owner.known.includes(disk.uuid) && !before.includes(disk.name)
-    return strange ? [{ claim: owner.claim, uuid: disk.uuid, name: disk.name }] : []
+  const byId = new Map(claims.map(c => [c.claim, c]))
+  const byName = new Map(claims.flatMap(c => namesAfter(c).map(name => [name, c])))
+  const nobodys = new Set(before)
+  return disks.flatMap(({ uuid, name, description }) => {
+    const unaware = [byId.get(description), byName.get(name)].find(c => c && !c.known.includes(uuid))
+    return unaware && !nobodys.has(name) ? [{ claim: unaware.claim, uuid, name }] : []
   })
 }
 
-function isNamedAfter({ name }: { name: string }, { uid }: ClaimDisks): boolean {
-  if (uid === undefined) return false
+/** What the CSI driver calls a disk that it makes for the claim that is there now: a LUN, or a share. */
+function namesAfter({ uid }: ClaimDisks): string[] {
+  if (uid === undefined) return []
   const whole = `k8s-csi-pvc-${uid}`
-  return name === whole || name === whole.slice(0, longestShareName)
+  return [whole, whole.slice(0, longestShareName)]
 }
 
 /** The alarm. */

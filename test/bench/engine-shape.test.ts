@@ -1,11 +1,13 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
+import { fromScratch } from '../../runbooks/from-scratch.ts'
 import { makePlan } from '../../src/runbook/make-plan.ts'
 import { phase, runbook } from '../../src/runbook/runbook.ts'
 import { type AnyStep, blocked, done, due, kit } from '../../src/runbook/step.ts'
 import { runPart, scratch } from '../runbook/harness.ts'
 import { madeUp, Reader, Writer } from './made-up-steps.ts'
+import { homeOf } from './volume-home.ts'
 
 // What the measurements rest on, as far as it can be seen without a clock.
 
@@ -170,4 +172,24 @@ test('a plan names what must come first even where the graph has more ways throu
     now: never,
   })
   expect(plan.entries.at(-1)).toMatchObject({ step: 'all/last', state: 'unknown', until: 'all/first' })
+})
+
+test('of twice as many volumes a plan reads twice as much of every list, and no more', async () => {
+  const readFor = async (count: number) => {
+    let read = 0
+    const counted = <T>(list: T[]) =>
+      new Proxy(list, {
+        get(of, key, self) {
+          if (typeof key === 'string' && /^\d+$/.test(key)) read += 1
+          return Reflect.get(of, key, self) as unknown
+        },
+      })
+    const readers = homeOf(count, scratch('volumes'), counted)
+    const { entries } = await makePlan({ runbook: fromScratch, readers, now: never })
+    expect(entries.filter(e => e.step.startsWith('volumes/adopt[') && e.state === 'due')).toHaveLength(count)
+    return read
+  }
+  const few = await readFor(50)
+  expect(few).toBeGreaterThan(4 * 50)
+  expect(await readFor(100)).toBeLessThan(2.2 * few)
 })

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Plan } from '../../src/runbook/plan.ts'
 
 /** Seconds that planning takes, process and all: once for each round. */
 export interface VolumePlanTimes {
@@ -34,9 +35,8 @@ export function measureVolumePlan(count: number, rounds: number): VolumePlanTime
     const times: VolumePlanTimes = { count, entries: 0, ours: [], theirs: [] }
     for (let round = 0; round < rounds; round += 1) {
       const child = fileURLToPath(new URL('../../bundle/volume-plan-child.js', import.meta.url))
-      const ours = must(process.execPath, [child, String(count), folder], folder)
-      times.entries = (JSON.parse(ours.stdout) as { entries: number }).entries
-      times.ours.push(ours.seconds)
+      times.ours.push(must(process.execPath, [child, String(count), folder], folder).seconds)
+      times.entries = checked(join(folder, 'plan.json'), count)
       const theirs = must(tofu.path, ['plan', '-input=false', '-no-color', '-out=plan'], folder)
       if (!theirs.stdout.includes(`Plan: ${count} to add`))
         throw new Error(`OpenTofu plans something else: ${theirs.stdout.slice(-300)}`)
@@ -46,6 +46,16 @@ export function measureVolumePlan(count: number, rounds: number): VolumePlanTime
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** How many steps a plan has, in which every volume has what a recovery does with it. */
+function checked(file: string, count: number): number {
+  const { entries } = JSON.parse(readFileSync(file, 'utf8')) as Plan
+  for (const step of ['protect/snapshot', 'protect/fence', 'volumes/measure', 'volumes/adopt']) {
+    const due = entries.filter(e => e.step.startsWith(`${step}[`) && e.state === 'due').length
+    if (due !== count) throw new Error(`${due} of ${count} volumes have ${step} to do`)
+  }
+  return entries.length
 }
 
 /** OpenTofu's program, or why there is none. */

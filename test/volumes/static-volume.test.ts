@@ -84,6 +84,10 @@ test('a LUN or share that carries a mapped claim’s name or uid and was not the
     { uuid: 'share-2', name: 'k8s-csi-pvc-88888888-db4d-4205-8', description: 'Created by Synology K8s CSI' },
   ]
   expect(strangers(luns, claims, ['k8s-csi-pvc-0']).map(s => s.uuid)).toEqual(['fresh', 'silent', 'share'])
+  // What its description says is another claim's: it was made for the one whose uid it bears all the same.
+  const other = { claim: 'c/d', known: ['silent'] }
+  const described = [{ uuid: 'silent', name: `k8s-csi-pvc-${uid}`, description: 'c/d' }]
+  expect(strangers(described, [other, ...claims], []).map(s => s.claim)).toEqual(['a/b'])
   const adopted = [{ ...claims[0]!, known: ['u-1', 'clone', 'fresh', 'silent', 'share'] }]
   expect(strangers(luns, adopted, ['k8s-csi-pvc-0'])).toEqual([])
 })
