@@ -27,13 +27,24 @@ export interface Measurement {
 }
 
 /**
- * Hashes every regular file under /data. lost+found is the file system's own, and the marker is ours. Sorted by bytes,
- * so that no locale changes the result.
+ * What a Synology keeps for itself at the root of a share: its recycle bin (which the CSI driver has it make in every share),
+ * its index, and its view of snapshots. By NFS they are folders like any other, and are no data of the claim's. A shell
+ * function that tells whether a folder is a share: on a disk of one's own a folder of such a name is the person's.
  */
-export const measureProgram = `set -eu
+export const nasOwn = ['#recycle', '@eaDir', '#snapshot'] as const
+export const isShareFolder = `is_share() { case $(stat -f -c %T "$1" 2>/dev/null) in nfs*) return 0 ;; esac; return 1; }`
+
+/**
+ * Hashes every regular file under /data. lost+found is the file system's own, what is the NAS's own on a share its, and the
+ * marker is ours. Sorted by bytes, so that no locale changes the result.
+ */
+export const measureProgram = `set -euf
 cd /data
 export LC_ALL=C
-list() { find . -xdev -type f ! -path './lost+found/*' ! -name .recover-copy -print0 | sort -z; }
+${isShareFolder}
+own=
+if is_share .; then own='${nasOwn.map(name => `! -path ./${name}/*`).join(' ')}'; fi
+list() { find . -xdev -type f ! -path './lost+found/*' $own ! -name .recover-copy -print0 | sort -z; }
 sums=$(mktemp)
 list | xargs -0 -r sha256sum > "$sums" || { printf 'a file could not be read' > /dev/termination-log; exit ${unreadable}; }
 sum=$(sha256sum < "$sums" | cut -d' ' -f1)
@@ -55,16 +66,28 @@ const everything = '$kinds --numeric-ids --exclude=/lost+found --exclude=/.recov
  * write. What rsync says of a torn line or a full disk (exits 10, 11, 12, 30, 35) is tried again, three times; files that
  * could not be read or vanished (23, 24) are errors: a clone loses nothing. ACLs and attributes that the destination does
  * not take (NFS) are told apart from these: they are left out only where WITHOUT names them. Its log tells how far it is.
+ * What the NAS keeps for itself on a share is neither copied from one nor touched on one.
  */
 export const copyProgram = `set -u
 export LC_ALL=C
+${isShareFolder}
 src=\${SRC:-/src} dst=\${DST:-/dst}
 kinds=-aHS
 case " \${WITHOUT:-} " in *' acls '*) ;; *) kinds=\${kinds}A ;; esac
 case " \${WITHOUT:-} " in *' attributes '*) ;; *) kinds=\${kinds}X ;; esac
+own='${nasOwn.join(' ')}'
+for name in $own; do
+  ! is_share "$src" || kinds="$kinds --filter=H_/$name"
+  ! is_share "$dst" || kinds="$kinds --filter=P_/$name"
+done
 say() { printf '%s' "$1" > "\${VERDICT:-/dev/termination-log}"; }
 end() { say "$2"; rm -rf "$work"; exit "$1"; }
-content() { ls -A "$1" | grep -vx lost+found || true; }
+content() { if is_share "$1"; then ls -A "$1" | grep -vxE 'lost\\+found|${nasOwn.join('|')}'; else ls -A "$1" | grep -vx lost+found; fi || true; }
+takes() {
+  all=$(du -skx "$1" | cut -f1)
+  if is_share "$1"; then for name in $own; do [ ! -d "$1/$name" ] || all=$((all - $(du -skx "$1/$name" | cut -f1))); done; fi
+  echo "$all"
+}
 work=$(mktemp -d)
 errors=$work/errors report=$work/report
 differences() {
@@ -83,8 +106,8 @@ if [ -n "$(content "$dst")" ] && [ "$(cat "$dst/.recover-copy" 2>/dev/null)" != 
   if differences; then copied; fi
   end ${copyRefusals.destinationNotOurs} 'the destination holds data that this run did not write'
 fi
-need=$(du -skx "$src" | cut -f1)
-room=$(($(df -Pk "$dst" | awk 'NR == 2 { print $4 }') + $(du -skx "$dst" | cut -f1)))
+need=$(takes "$src")
+room=$(($(df -Pk "$dst" | awk 'NR == 2 { print $4 }') + $(takes "$dst")))
 [ $((need + need / 20)) -le "$room" ] || end ${copyRefusals.destinationTooSmall} "the destination is too small: the files take $need KiB, and it has room for $room KiB"
 echo "total $((need * 1024))"
 # What an earlier attempt left over is looked for only where there was one.

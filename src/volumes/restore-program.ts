@@ -1,3 +1,5 @@
+import { isShareFolder, nasOwn } from './programs.ts'
+
 /** The program of the Job that restores a backup, and what it says. POSIX shell, for restic's own image. */
 
 /** Exit codes of {@link restoreProgram} that are no accident. */
@@ -21,7 +23,7 @@ export const restoreRoot = '/restore'
  * stumbles over links that are there. Says every PAUSE seconds how far it is. `--verify` reads every file back and compares it with the repository; then files, links and bytes are counted and compared with the snapshot's
  * own list. The repository is not locked and not written to.
  */
-export const restoreProgram = `set -u
+export const restoreProgram = `set -uf
 export LC_ALL=C
 root=\${ROOT:-${restoreRoot}}
 dst=$root$FOLDER
@@ -32,7 +34,11 @@ work=$(mktemp -d)
 errors=$work/errors
 said() { grep -v '^$' "$errors" | head -n 1 | head -c 300; }
 mark=$dst/.recover-restore
-if [ -n "$(ls -A "$dst" | grep -vx lost+found || true)" ] && [ "$(cat "$mark" 2>/dev/null)" != "$RUN" ]; then
+${isShareFolder}
+own=lost+found
+if is_share "$dst"; then own='lost+found ${nasOwn.join(' ')}'; fi
+kept() { for name in $own; do printf ' ! -%s %s' "$1" "$2$name$3"; done; }
+if [ -n "$(find "$dst" -mindepth 1 -maxdepth 1 $(kept name '' ''))" ] && [ "$(cat "$mark" 2>/dev/null)" != "$RUN" ]; then
   end ${restoreRefusals.destinationNotOurs} 'the volume holds data that this run did not write'
 fi
 restic --no-lock --no-cache ls --json --recursive "$SNAPSHOT" "\${FOLDER:-/}" > "$work/list" 2> "$errors" ||
@@ -46,7 +52,7 @@ need=$((bytes / 1024))
 room=$(($(df -Pk "$dst" | awk 'NR == 2 { print $4 }') + $(du -skx "$dst" | cut -f1)))
 [ $((need + need / 20)) -le "$room" ] || end ${restoreRefusals.destinationTooSmall} "the volume is too small: the files take $need KiB, and it has room for $room KiB"
 printf '%s' "$RUN" > "$mark" || end ${restoreRefusals.incomplete} 'nothing can be written to the volume'
-find "$dst" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name .recover-restore -exec rm -rf {} +
+find "$dst" -mindepth 1 -maxdepth 1 $(kept name '' '') ! -name .recover-restore -exec rm -rf {} +
 words=$work/words
 : > "$words"
 # restic itself tells a pipe nothing before its version 0.17. The kernel counts what it writes, and reads back.
@@ -72,7 +78,7 @@ code=0
 wait "$restoring" || code=$?
 cat "$words" "$errors"
 [ "$code" = 0 ] || end ${restoreRefusals.incomplete} "not every file was restored: $(said)"
-list() { find "$dst" -xdev ! -path "$dst/lost+found/*" ! -path "$mark" "$@"; }
+list() { find "$dst" -xdev $(kept path "$dst/" '/*') ! -path "$mark" "$@"; }
 files_now=$(list -type f -exec printf '.%.0s' {} + | wc -c)
 links_now=$(list -type l -exec printf '.%.0s' {} + | wc -c)
 bytes_now=$(list -type f -exec stat -c %s {} + | awk '{ sum += $1 } END { printf "%.0f", sum }')

@@ -103,7 +103,10 @@ test('the way out: left to Git, the claim has its share again with every file, a
     [false, 2],
   ])
   const filesOf = (of: string) => readdirSync(world.path('nas', 'shares', of)).sort()
-  expect(shares.map(s => filesOf(s.uuid))).toEqual([['README.txt', 'data'], ['initialised.txt']])
+  expect(shares.map(s => filesOf(s.uuid))).toEqual([
+    ['README.txt', 'data'],
+    ['#recycle', 'initialised.txt'],
+  ])
 })
 
 // Whom the rules of each share let write at the end: the old one first.

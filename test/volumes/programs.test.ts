@@ -254,6 +254,34 @@ describe.each(programs)('%s', (name, skipped, copy) => {
     expect(readdirSync(join(to, 'lost+found'))).toEqual([])
   })
 
+  test.skipIf(skipped)('leaves what a NAS keeps on a share for itself where it is', () => {
+    const bin = scratch('bin')
+    const stat = found('stat')
+    // Every folder is one of NFS, or none is.
+    writeFileSync(
+      join(bin, 'stat'),
+      `#!/bin/sh\n[ "$1" != -f ] || { echo nfs; exit; }\nexec ${stat} "$@"\n`,
+      {
+        mode: 0o755,
+      },
+    )
+    const path = `${bin}${delimiter}${process.env.PATH}`
+    write(from, { file: 'x', '#recycle/desktop.ini': 'of the source', '#recycle/deleted': 'y' })
+    write(to, { '#recycle/desktop.ini': 'of the destination' })
+    const both = { SRC: from, DST: to, RUN: 'run-1', PAUSE: '0' }
+    expect(run(copyProgram, {}, both, path)).toMatchObject({
+      code: 0,
+      message: expect.stringContaining('"files":1,'),
+    })
+    expect(readFileSync(join(to, '#recycle/desktop.ini'), 'utf8')).toBe('of the destination')
+    expect(readdirSync(to).sort()).toEqual(['#recycle', 'file', 'lost+found'])
+    expect(measured(from, path)).toEqual(measured(to, path))
+    expect(measured(from, path)).toMatchObject({ files: 1 })
+    // On a disk of one's own it is a folder like any other.
+    expect(measured(from)).toMatchObject({ files: 3 })
+    expect(run(copyProgram, {}, both)).toMatchObject({ code: copyRefusals.destinationNotOurs })
+  })
+
   test.skipIf(skipped)('refuses an empty source, and leaves the destination alone', () => {
     write(to, { precious: 'x' })
     expect(copy(from, to, 'run-1')).toMatchObject({

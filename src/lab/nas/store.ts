@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { World } from '../world.ts'
 import { type DiskName, type Disks, folderDisks } from './disks.ts'
@@ -223,6 +223,12 @@ export class NasStore {
     if (share.quota * 2 ** 20 > this.freeBytes()) throw new DsmError(3320)
     const made = { name, uuid: this.world.newUuid(), rules: [], permissions: [], snapshots: [], ...share }
     this.folders.make(`shares/${made.uuid}`, 0)
+    // As DSM does at once where one is wanted: seen by NFS, and no data.
+    if (made.recycleBin) {
+      const bin = join(this.folders.filesOf(`shares/${made.uuid}`), '#recycle')
+      mkdirSync(bin, { recursive: true })
+      writeFileSync(join(bin, 'desktop.ini'), '')
+    }
     this.shares().push(made)
     return made
   }

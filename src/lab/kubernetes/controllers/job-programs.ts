@@ -14,13 +14,24 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { networkProbe, probeRefusals } from '../../../kubernetes/network-probe.ts'
-import { type CopyVerdict, copyProgram, copyRefusals, measureProgram } from '../../../volumes/programs.ts'
+import {
+  type CopyVerdict,
+  copyProgram,
+  copyRefusals,
+  measureProgram,
+  nasOwn,
+} from '../../../volumes/programs.ts'
 import { restoreProgram, restoreRefusals, restoreRoot } from '../../../volumes/restore-program.ts'
 
 /** What a container left behind. */
 export interface ProgramEnd {
   code: number
   message: string
+}
+
+/** Whether there is no data on a disk. */
+export function isEmpty(folder: string): boolean {
+  return readdirSync(folder).every(name => noData.includes(name))
 }
 
 /** What a program finds around it. */
@@ -34,6 +45,9 @@ export interface Surroundings {
 }
 
 const marker = '.recover-copy'
+
+/** What at the root of a disk is no data: the file system's own and, since the lab has them on shares alone, the NAS's. */
+const noData: readonly string[] = ['lost+found', ...nasOwn]
 
 /**
  * Carries out the programs that recover's own Jobs run, on the real files of the emulated volumes. The lab has no
@@ -92,7 +106,7 @@ function restore(
   if (!files || folder === undefined)
     return { code: restoreRefusals.repositoryRefuses, message: 'Fatal: wrong password or no key found' }
   const mark = join(folder, '.recover-restore')
-  const content = readdirSync(folder).filter(n => n !== 'lost+found')
+  const content = readdirSync(folder).filter(n => !noData.includes(n))
   if (content.length > 0 && !(existsSync(mark) && readFileSync(mark, 'utf8') === RUN))
     return {
       code: restoreRefusals.destinationNotOurs,
@@ -115,7 +129,7 @@ function copy(
   run: string,
   halfWay: () => ProgramEnd | undefined,
 ): ProgramEnd {
-  const content = (folder: string) => readdirSync(folder).filter(n => n !== 'lost+found')
+  const content = (folder: string) => readdirSync(folder).filter(n => !noData.includes(n))
   if (content(source).length === 0) return { code: copyRefusals.sourceEmpty, message: 'the source is empty' }
   const mark = join(destination, marker)
   const ours = existsSync(mark) && readFileSync(mark, 'utf8') === run
@@ -158,7 +172,7 @@ function countsOf(folder: string): CopyVerdict {
   const walk = (path: Buffer, top: boolean) => {
     for (const name of readdirSync(path, { encoding: 'buffer' })) {
       const entry = name.toString('latin1')
-      if (top && (entry === 'lost+found' || entry === marker)) continue
+      if (top && (noData.includes(entry) || entry === marker)) continue
       const inner = within(path, entry)
       const stat = lstatSync(inner)
       if (stat.isDirectory()) {
@@ -203,7 +217,7 @@ function regularFiles(folder: Buffer): string[] {
       const path = relative === '' ? entry : `${relative}/${entry}`
       const stat = lstatSync(within(folder, path))
       if (stat.isDirectory()) {
-        if (path !== 'lost+found') walk(path)
+        if (!noData.includes(path)) walk(path)
       } else if (stat.isFile() && entry !== marker) found.push(path)
     }
   }

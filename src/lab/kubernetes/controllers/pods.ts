@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { copyRefusals } from '../../../volumes/programs.ts'
 import { isShare, protocolOf } from '../../../volumes/protocol.ts'
@@ -15,7 +15,7 @@ import {
   runs,
   withCondition,
 } from './context.ts'
-import { type ProgramEnd, runProgram } from './job-programs.ts'
+import { isEmpty, type ProgramEnd, runProgram } from './job-programs.ts'
 import { attach, detach, type PodVolume, volumesOf } from './pod-volumes.ts'
 
 /** What kubelets and the CSI node plugin do: pods start once a node, their volumes and their secrets are there. */
@@ -98,7 +98,6 @@ function start(controlled: Controlled, pod: Stored): boolean {
       'driver name csi.san.synology.com not found in the list of registered CSI drivers',
     )
   const mounted = new Map<PodVolume, string>()
-  for (const volume of csi) attach(store, volume.pv as string, node.metadata.name)
   for (const volume of csi)
     try {
       if (!isShare(protocolOf(volume.attributes))) {
@@ -161,9 +160,10 @@ function start(controlled: Controlled, pod: Stored): boolean {
   // An application that finds nothing where its data should be begins anew: the very thing that must not happen.
   for (const volume of csi) {
     const folder = nas.filesOf(mounted.get(volume) ?? (volume.handle as string))
-    if (!volume.readOnly && readdirSync(folder).length === 0)
+    if (!volume.readOnly && isEmpty(folder))
       writeFileSync(join(folder, 'initialised.txt'), `${namespace}/${pod.metadata.name} began anew\n`)
   }
+  for (const volume of csi) attach(store, volume.pv as string, node.metadata.name)
   store.setStatus(ref, {
     phase: 'Running',
     hostIP: machine.address,
