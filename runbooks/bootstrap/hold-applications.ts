@@ -40,7 +40,7 @@ export const holdApplication = step({
       return blocked(
         'hold-too-late',
         `${name} is held, and ${early.join(' and ')} came back with the archive; what it writes on its disk before that is verified could not be told from damage`,
-        `Its pods wait for their disks, whose targets are off: set it to no replicas (kubectl scale --replicas=0), then run \`recover resume\`. Scale it up again after its release where Git says no replicas`,
+        `Its pods wait for LUNs, whose targets are off, and not for shared folders, which the CSI driver opens for them: set it to no replicas (kubectl scale --replicas=0), then run \`recover resume\`. Scale it up again after its release where Git says no replicas`,
       )
     if (early.length > 0)
       return blocked(

@@ -11,6 +11,10 @@ export async function withArchive(blueprint: Blueprint, cluster: Cluster): Promi
     const { sha256, objects } = await readK0sArchive(restore.file)
     return {
       ...blueprint,
+      nas: namedAs(
+        objects.map(o => o.object as KubernetesObject),
+        blueprint.nas,
+      ),
       backup: {
         sha256,
         objects: objects.map(o => o.object as KubernetesObject),
@@ -22,6 +26,20 @@ export async function withArchive(blueprint: Blueprint, cluster: Cluster): Promi
     if (thrown instanceof Fault) return blueprint
     throw thrown
   }
+}
+
+/** Disks are named after their PersistentVolumes, which the archive knows; a share is mounted by that name. */
+function namedAs(objects: readonly KubernetesObject[], nas: Blueprint['nas']): Blueprint['nas'] {
+  const leading = new Map(
+    objects
+      .filter(o => o.kind === 'PersistentVolume')
+      .map(o => [(o.spec as { csi?: { volumeHandle?: string } }).csi?.volumeHandle, o.metadata.name]),
+  )
+  const named = <T extends { uuid: string; pv: string }>(disk: T): T => ({
+    ...disk,
+    pv: leading.get(disk.uuid) ?? disk.pv,
+  })
+  return { ...nas, luns: nas.luns.map(named), ...(nas.shares ? { shares: nas.shares.map(named) } : {}) }
 }
 
 /** What the cluster ran that was backed up: what Git has, its bootstrap first. */

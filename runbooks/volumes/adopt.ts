@@ -2,12 +2,13 @@ import { z } from 'zod'
 import { targetOf } from '../../src/nas/lists.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { done, due } from '../../src/runbook/step.ts'
-import { diskHolding } from '../../src/volumes/map.ts'
+import { diskHolding, type MappedVolume } from '../../src/volumes/map.ts'
 import { mustFit } from '../../src/volumes/static-volume.ts'
 import { eachVolume } from '../evidence/map-volumes.ts'
-import { step } from '../kit.ts'
+import { step, type Writers } from '../kit.ts'
 import { fenceVolume } from '../protect/fence.ts'
 import { fenced } from '../protect/fenced.ts'
+import { isAdopted, markAdopted } from './adopted.ts'
 import { bindTo, boundToAnother } from './bind.ts'
 import { bindingOf } from './binding.ts'
 import { diskOf, modesOf } from './disk.ts'
@@ -36,18 +37,23 @@ export const adoptVolume = step({
     const binding = await bindingOf(kubernetes, volume.claim)
     if (binding.state === 'bound' && binding.handle !== uuid)
       throw boundToAnother(volume.claim, binding.handle, uuid)
-    if (binding.state === 'bound' && target?.enabled)
+    const adopted = binding.state === 'bound' && (await isAdopted(binding.pv, run.id, kubernetes))
+    if (binding.state === 'bound' && target?.enabled && adopted)
       return done({ pv: binding.pv, handle: uuid }, `${volume.claim} is bound to ${name} itself (${uuid})`)
     return due(
       ...(target?.enabled ? [] : [`switch on target ${target?.name ?? `of ${name}`} again`]),
       ...(binding.state === 'bound' ? [] : [`bind ${volume.claim} to ${name} (${uuid})`]),
+      ...(binding.state === 'bound' && !adopted
+        ? [`prove the fence of ${name}, to which ${volume.claim} is bound already`]
+        : []),
     )
   },
   async apply(act) {
     const { volume, cluster, nas, note } = act
     if (volume.share) {
       await noStrangers(act)
-      return adoptShare(volume, act)
+      await adoptShare(volume, act)
+      return noteAdopted(act)
     }
     const { uuid } = volume.lun!
     const targets = await nas.targets()
@@ -63,6 +69,7 @@ export const adoptVolume = step({
       await fenced(volume, act)
       await bindTo(volume, volume.lun!, act)
       await fenced(volume, act)
+      await noteAdopted(act)
     } catch (thrown) {
       if (thrown instanceof Fault && thrown.code === 'old-writer-alive')
         await nas.setTargetEnabled(target.id, false)
@@ -70,3 +77,12 @@ export const adoptVolume = step({
     }
   },
 })
+
+async function noteAdopted({
+  volume,
+  kubernetes,
+  run,
+}: { volume: MappedVolume } & Pick<Writers, 'kubernetes' | 'run'>) {
+  const binding = await bindingOf(kubernetes, volume.claim)
+  if (binding.state === 'bound') await markAdopted(binding.pv, run.id, kubernetes)
+}

@@ -16,6 +16,7 @@ import { snapshotVolume } from '../protect/snapshot.ts'
 import { copyOnHost } from './copy-on-host.ts'
 import { diskOf, type NasDisk } from './disk.ts'
 import { letThrough } from './let-through.ts'
+import { baselineOf } from './shares.ts'
 import { sourceOf } from './source.ts'
 
 export const measurement = z.strictObject({ files: z.number(), bytes: z.number(), sha256: z.string() })
@@ -42,7 +43,8 @@ export const measureVolume = step({
   observe: look => lookAtMeasurement(look.volume, look),
   async apply(act) {
     const { volume, cluster, output } = act
-    await measureClone(volume, output(snapshotVolume).snapshot, lun => diskOf(cluster, volume, lun), act)
+    const snapshot = await baselineOf(volume, output(snapshotVolume).snapshot, act)
+    await measureClone(volume, snapshot, lun => diskOf(cluster, volume, lun), act)
   },
 })
 

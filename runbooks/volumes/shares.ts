@@ -3,10 +3,14 @@ import { shareNamed } from '../../src/nas/lists.ts'
 import type { Share } from '../../src/nas/nas.ts'
 import { type Acting, done, due, type Observation } from '../../src/runbook/step.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
+import { heldSnapshot } from '../../src/volumes/old-disks.ts'
 import { mustFitShare } from '../../src/volumes/static-volume.ts'
 import type { Readers, Writers } from '../kit.ts'
 import { fenced } from '../protect/fenced.ts'
 import { shareNow } from '../protect/share-now.ts'
+import { attachedTo } from '../sync/clients.ts'
+import { usersNow } from '../sync/users.ts'
+import { isAdopted } from './adopted.ts'
 import { bindTo, boundToAnother } from './bind.ts'
 import { bindingOf } from './binding.ts'
 import { keptShareName } from './source.ts'
@@ -15,12 +19,14 @@ type Look = Pick<Readers, 'kubernetes' | 'nas' | 'run'>
 type Act = Writers & Pick<Acting, 'note' | 'wait' | 'signal'>
 type Bound = Observation<{ pv: string; handle: string }>
 
-/** Whether a claim is bound to its old share again. */
-export async function lookAtAdoptedShare(volume: MappedVolume, { kubernetes }: Look): Promise<Bound> {
+/** Whether a claim is bound to its old share again, and the fence of that was proven by this run. */
+export async function lookAtAdoptedShare(volume: MappedVolume, { kubernetes, run }: Look): Promise<Bound> {
   const { uuid, name } = volume.share!
   const binding = await bindingOf(kubernetes, volume.claim)
   if (binding.state !== 'bound') return due(`bind ${volume.claim} to the share ${name} (${uuid})`)
   if (binding.handle !== uuid) throw boundToAnother(volume.claim, binding.handle, uuid)
+  if (!(await isAdopted(binding.pv, run.id, kubernetes)))
+    return due(`prove the fence of the share ${name}, to which ${volume.claim} is bound already`)
   return done(
     { pv: binding.pv, handle: uuid },
     `${volume.claim} is bound to the share ${name} itself (${uuid})`,
@@ -35,6 +41,28 @@ export async function adoptShare(volume: MappedVolume, act: Act): Promise<void> 
   const share = await mustBeMountable(volume, act)
   act.note(`fence of ${volume.claim}: ${await fenced(volume, act)}`)
   await bindTo(volume, { ...share, sizeBytes: volume.share!.sizeBytes }, act)
+}
+
+/**
+ * The snapshot by which a volume is measured: the one from before everything. Pods that come back with a restored control
+ * plane do not wait for a share, as they do for a LUN whose target is off: the CSI driver opens it for them. What they wrote
+ * until they were stopped belongs to the data, so that there a share is measured as it is when nobody uses it any more.
+ */
+export async function baselineOf(
+  volume: MappedVolume,
+  snapshot: string,
+  { cluster, kubernetes, nas, run, note, wait }: Act,
+): Promise<string> {
+  if (!volume.share || !cluster.restore) return snapshot
+  await wait(`whatever came back with the control plane to let go of ${volume.claim}`, async () => {
+    const binding = await bindingOf(kubernetes, volume.claim)
+    const attached = binding.state === 'bound' ? await attachedTo(binding.pv, kubernetes) : []
+    return attached.length + (await usersNow(kubernetes, [volume.claim])).length === 0 || undefined
+  })
+  note(
+    `the share ${volume.share.name} is measured as whatever came back with the control plane left it: nothing kept that from it`,
+  )
+  return (await nas.snapshotShare(volume.share.uuid, heldSnapshot(run.id))).time
 }
 
 /** Whether a claim is bound to a clone of its old share. */

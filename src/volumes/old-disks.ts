@@ -44,6 +44,11 @@ export interface NasNow {
   shareSnapshots: readonly { share: string; time: string; description: string }[]
 }
 
+/** What the snapshot of a share is called that a run took of it as pods left it which it had to stop. */
+export function heldSnapshot(run: string): string {
+  return `recover-${run}-held`
+}
+
 /**
  * Everything that finished runs left behind and that is still there: LUNs and shares in whose place another one is, and
  * the snapshots that were the way back. One that any of them put in another's place, or left a claim on, is none.
@@ -81,7 +86,7 @@ export function oldDisks(runs: readonly FormerRun[], nas: NasNow): OldDisk[] {
         found.set(uuid, { kind: 'snapshot', uuid, name, sizeBytes, of: disk, ...common })
       }
       for (const { time, description } of nas.shareSnapshots.filter(
-        s => s.share === disk && s.description === `recover-${run}`,
+        s => s.share === disk && [`recover-${run}`, heldSnapshot(run)].includes(s.description),
       )) {
         const uuid = `${disk}@${time}`
         found.set(uuid, {

@@ -1,11 +1,9 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { faults } from '../../runbooks/rehearsal/faults.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
 import { ladderAt, redfish } from '../hosts/install/ladder-at.ts'
-import { connectBy } from '../lab/kubernetes/cluster.ts'
 import {
   applied,
   damageOf,
@@ -13,7 +11,6 @@ import {
   faultsOf,
   type Home,
   homeOf,
-  journalPath,
   labFolder,
   leftOnNas,
   type Part,
@@ -22,7 +19,7 @@ import {
   settleVolumes,
   writesOn,
 } from '../recovery/home.ts'
-import { restoreFrom } from '../recovery/restored-home.ts'
+import { owners, restoreFrom, scaleToNothing } from '../recovery/restored-home.ts'
 
 /** How a rehearsal with a fault ends: by itself, or at steps with coded faults until a person has mended it. */
 const endings: Record<
@@ -125,12 +122,7 @@ const endings: Record<
       'bootstrap/hold-application[photos]': 'hold-too-late',
       'bootstrap/hold-application[scratch]': 'hold-too-late',
     },
-    scaled: [
-      'grafana/deployments/grafana',
-      'miniflux/statefulsets/postgres',
-      'photos/deployments/photos',
-      'scratch/deployments/scratch',
-    ],
+    scaled: owners,
   },
   'k0s-left-running': { target: 'lithium', ends: { 'kubernetes/controllers': 'k0s-running-uninstalled' } },
   'clock-skew': { target: 'hydrogen', ends: { 'kubernetes/check-hosts': 'clock-skew' } },
@@ -216,19 +208,6 @@ const lunsOnNas = (home: Home) =>
   World.open(labFolder(home))
     .read<NasState>('nas')!
     .luns.map(l => l.name)
-
-/** What a person does about workloads that keep data and are there too early. */
-async function scaleToNothing(paths: string[]): Promise<void> {
-  if (paths.length === 0) return
-  const { ask, close } = connectBy(join(dirname(journalPath()), 'kubeconfig'))
-  for (const path of paths) {
-    const [namespace = '', ...workload] = path.split('/')
-    const place = `/apis/apps/v1/namespaces/${namespace}/${workload.join('/')}`
-    const { status } = await ask('PATCH', place, { spec: { replicas: 0 } }, 'application/merge-patch+json')
-    expect(status, path).toBe(200)
-  }
-  await close()
-}
 
 /** A program that only knows its version, and is content. */
 const idle = `if (process.argv.includes('version')) console.log('version: v0.32.2')`

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { damageOf, failuresOf, homeOf, rehearseAt, resumeAt } from '../recovery/home.ts'
-import { restoreFrom } from '../recovery/restored-home.ts'
+import { restoreFrom, restoreWithShareFrom } from '../recovery/restored-home.ts'
 import { crash, dieAtEach, rehearseWhole } from './expedition.ts'
 
 test('killed while it restores, what is there is not trusted: it is removed and restored again', async context => {
@@ -33,6 +33,20 @@ test('killed at every record and after every effect of Kubernetes, a control pla
   const { wrong, unmet, runs } = await dieAtEach(points, 3, those => crash(golden, those))
   process.stdout.write(
     `restored: killed with SIGKILL at ${points.length - unmet.length} points of Kubernetes’ phase and resumed, in ${runs} runs\n`,
+  )
+  expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
+})
+
+test('killed at every record and effect of a claim on a share, it is adopted in a restored cluster all the same', async context => {
+  const home = homeOf(context)
+  await restoreWithShareFrom(home)
+  const golden = await rehearseWhole({ home: join(home.file, '..') })
+  const points = golden.distinct.filter(p => p.includes('[photos/library]'))
+  // Snapshot, fence, measuring, adoption, proof and the clone's end: each an intent, an effect and a checkpoint.
+  expect(points.length).toBeGreaterThanOrEqual(18)
+  const { wrong, unmet, runs } = await dieAtEach(points, 1, those => crash(golden, those))
+  process.stdout.write(
+    `a share in a restored cluster: killed with SIGKILL at ${points.length - unmet.length} points and resumed, in ${runs} runs\n`,
   )
   expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
 })

@@ -4,17 +4,23 @@ import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { checkArchive } from '../../runbooks/preflight/check-archive.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
+import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
+import type { NasState } from '../../src/lab/nas/state.ts'
+import { World } from '../../src/lab/world.ts'
 import {
   applied,
   damageOf,
   failuresOf,
   faultsOf,
   homeOf,
+  labFolder,
   recordsNow,
   rehearseAt,
+  resumeAt,
   yes,
 } from '../recovery/home.ts'
-import { restoreFrom } from '../recovery/restored-home.ts'
+import { uuid as share } from '../recovery/nfs-home.ts'
+import { owners, restoreFrom, restoreWithShareFrom, scaleToNothing } from '../recovery/restored-home.ts'
 import { archivedUid, k0sArchive } from '../volumes/k0s-archive.ts'
 
 const checkpoints = () => recordsNow().flatMap(r => (r.kind === 'checkpoint' ? [r] : []))
@@ -165,4 +171,53 @@ test('a way back other than adopting is told with its place', async context => {
   expect(() => loadCluster(file)).toThrow(
     expect.objectContaining({ problems: [expect.objectContaining({ path: 'restore.k0s' })] }),
   )
+})
+
+const photosOn = (home: Parameters<typeof labFolder>[0]) => {
+  const world = World.open(labFolder(home))
+  const { shares = [] } = world.read<NasState>('nas')!
+  return { world, shares, folder: world.path('nas', 'shares', share) }
+}
+
+test('a claim on a share comes back with the control plane, bound to it all along: its fence and its content are proven all the same', async context => {
+  const home = homeOf(context)
+  await restoreWithShareFrom(home)
+  const run = await rehearseAt(home)
+  expect([failuresOf(run), run.result?.state]).toEqual([{}, 'finished'])
+  const of = (step: string) => checkpoints().find(c => c.step === `${step}[photos/library]`)
+  expect(of('volumes/adopt')?.output).toMatchObject({ handle: share })
+  expect(applied(run)).toContain('volumes/adopt[photos/library]')
+  const notes = run.events.flatMap(e => (e.code === 'step-note' ? [e.text] : []))
+  expect(notes.join('\n')).toMatch(/fence of photos\/library: .*the NFS rules of \S+ let nobody write/)
+  expect(of('volumes/verify')?.evidence).toMatch(/^photos\/library holds the same 4 files as before/)
+  const { shares, folder, world } = photosOn(home)
+  expect(shares.map(s => [s.uuid, s.snapshots.length])).toEqual([[share, 2]])
+  expect(measureFolder(folder)).toEqual(
+    measureFolder(world.path('nas', 'snapshots', shares[0]?.snapshots[0]?.uuid ?? '')),
+  )
+})
+
+test('what comes back with the control plane does not wait for a share: it is stopped, and the share is measured as it left it', async context => {
+  const home = homeOf(context)
+  await restoreWithShareFrom(home)
+  const first = await rehearseAt(home, { faults: [{ name: 'workloads-return' }] })
+  expect(failuresOf(first)).toMatchObject({ 'bootstrap/hold-application[photos]': 'hold-too-late' })
+  const told = faultsOf(first).find(f => f.code === 'hold-too-late')
+  expect(told?.remedy).toContain('not for shared folders, which the CSI driver opens for them')
+  const { shares, folder } = photosOn(home)
+  expect(shares[0]?.rules.map(r => r.privilege)).toContain('rw')
+  // It is at work meanwhile.
+  writeFileSync(join(folder, 'uploaded.txt'), 'while nobody had stopped it')
+  const second = await resumeAt(home, { atFirst: () => scaleToNothing(owners) })
+  expect([failuresOf(second), second.result?.state]).toEqual([{}, 'finished'])
+  const notes = second.events.flatMap(e => (e.code === 'step-note' ? [e.text] : []))
+  expect(notes.join('\n')).toContain('is measured as whatever came back with the control plane left it')
+  const verified = checkpoints().find(c => c.step === 'volumes/verify[photos/library]')
+  expect(verified?.evidence).toMatch(/^photos\/library holds the same 5 files as before/)
+  const after = photosOn(home)
+  expect(after.shares[0]?.snapshots.map(s => s.description.replace(/^recover-.{20}/, ''))).toEqual([
+    '',
+    '-held',
+  ])
+  expect(readFileSync(join(after.folder, 'uploaded.txt'), 'utf8')).toBe('while nobody had stopped it')
 })

@@ -8,6 +8,12 @@ import { scratch } from '../runbook/harness.ts'
 export const archivedUid = 'c7247e3f-f416-4802-b696-5cbaf0f80ce4'
 
 const database = new URL('./datastore/fixtures/kine-state-backup.db.gz', import.meta.url)
+const withShare = new URL('./datastore/fixtures/kine-with-share.db.gz', import.meta.url)
+
+/** The datastore of that cluster, with its photos on the share of `../recovery/nfs-home.ts`. */
+export function databaseWithShare(): Buffer {
+  return gunzipSync(readFileSync(withShare))
+}
 
 /** An archive as `k0s backup` packs it, of a cluster of lithium, hydrogen and helium with four volumes. */
 export async function k0sArchive(

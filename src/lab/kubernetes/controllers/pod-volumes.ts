@@ -44,7 +44,7 @@ export function volumesOf(store: ObjectStore, pod: Stored): PodVolume[] {
   })
 }
 
-/** What the attach-detach controller and the CSI attacher note of a volume that a node is about to mount. */
+/** What the attach-detach controller and the CSI attacher note of a volume that a node has mounted. */
 export function attach(store: ObjectStore, pv: string, nodeName: string): void {
   // The real name is a hash of handle, driver and node.
   const name = `csi-${pv}-${nodeName}`
