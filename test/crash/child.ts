@@ -1,6 +1,8 @@
 import { existsSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { livingCluster } from '../../runbooks/begin.ts'
+import { finalizeVolumes } from '../../runbooks/finalize-volumes.ts'
+import type { Asked } from '../../runbooks/kit.ts'
 import { planRun } from '../../runbooks/plan-run.ts'
 import {
   planResumeAny,
@@ -17,16 +19,17 @@ import { loadCluster } from '../../src/cluster/load.ts'
 import { keepLab } from '../../src/lab/keeper.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
+import { hearChanges } from './change-requests.ts'
 
 /**
  * One process's part of a rehearsal, for the crash tests: `node child.js rehearse|resume|plan FOLDER POINT HOME [PHASE]`. Runs
- * are kept below XDG_STATE_HOME. Ends itself with SIGKILL at POINT, one or several a line each, whichever it meets first: `#N` is
- * the N-th point that it meets, other text names one by what it is, not by when it comes, since steps run side by side
- * (`after intent hosts/install-flatcar[lithium]`, `after-effect hosts/install-flatcar[lithium]`, `after note
- * kubernetes/workers (3)`, its third in this life); nothing lets it run to its end. The part `sync` gives
- * the claims that stand in the place of PHASE new disks in the cluster of the newest whole run, or goes on with that, while
- * that run's lab is up. What it met and
- * what it told lies in FOLDER afterwards, one line each, whole up to the very point where it died.
+ * are kept below XDG_STATE_HOME. Ends itself with SIGKILL at POINT, one or several a line each, whichever it meets first: `#N`
+ * is the N-th record or effect that it meets; other text names a point by what it is, not by when it comes, since steps run
+ * side by side (`after intent hosts/install-flatcar[lithium]`, `after-effect hosts/install-flatcar[lithium]`, `after note
+ * kubernetes/workers (3)`, its third in this life, `after-change volumes/adopt[photos/library] nas Target enable`); nothing
+ * lets it run to its end. The part `sync` gives the claims that stand in the place of PHASE new disks in the cluster of the
+ * newest whole run, or goes on with that, while that run's lab is up; the part `finalize` deletes what PHASE names in the same
+ * way. What it met and what it told lies in FOLDER afterwards, one line each, whole up to the very point where it died.
  *
  * Exit codes: 0 finished, 3 there is no run to go on with, 4 it stopped with failures, 5 it could not begin.
  */
@@ -42,6 +45,7 @@ const tell = (file: string, line: string) => {
   told.set(file, fd)
   writeSync(fd, `${line}\n`)
 }
+const changes = hearChanges(what => meets(what))
 const session: RehearsalOptions = {
   stop: never,
   now: never,
@@ -53,21 +57,27 @@ const session: RehearsalOptions = {
   faults: [],
   onPoint(point) {
     met += 1
-    const what = point.replace(/ record \d+/, '')
-    const nth = (times.get(what) ?? 0) + 1
-    times.set(what, nth)
-    const name = nth === 1 ? what : `${what} (${nth})`
-    tell('points', name)
-    if (deaths.has(name) || deaths.has(`#${met}`)) process.kill(process.pid, 'SIGKILL')
+    const [when, step = ''] = point.split(' ')
+    if (when === 'after-effect') changes.ends()
+    meets(point.replace(/ record \d+/, ''), `#${met}`)
+    if (when === 'before-effect') changes.begins(step)
   },
+}
+
+function meets(what: string, number?: string): void {
+  const nth = (times.get(what) ?? 0) + 1
+  times.set(what, nth)
+  const name = nth === 1 ? what : `${what} (${nth})`
+  tell('points', name)
+  if (deaths.has(name) || (number !== undefined && deaths.has(number))) process.kill(process.pid, 'SIGKILL')
 }
 
 try {
   if (part === 'plan') await plan()
   else {
     const { state, failures } =
-      part === 'sync'
-        ? await sync((phase ?? '').split(','))
+      part === 'sync' || part === 'finalize'
+        ? await onLivingCluster(part, (phase ?? '').split(','))
         : part === 'resume'
           ? await resumeAny(undefined, { ...session, accept: [], redo: [] })
           : await rehearse(home, { ...session, ...(phase === undefined ? {} : { only: [phase] }) })
@@ -80,7 +90,8 @@ try {
   process.exitCode = thrown.code === 'run-unknown' ? 3 : 5
 }
 
-async function sync(chosen: string[]): Promise<RunResult> {
+async function onLivingCluster(what: 'sync' | 'finalize', chosen: string[]): Promise<RunResult> {
+  const book = what === 'sync' ? syncVolumes : finalizeVolumes
   const agreeing: SessionOptions = {
     ...session,
     consent: async () => ({ by: 'the crash test', how: 'rehearsed' }),
@@ -90,11 +101,14 @@ async function sync(chosen: string[]): Promise<RunResult> {
   const lab = await keepLab(join(whole?.folder ?? '', 'lab'), { start: false })
   if (!lab) throw new Error('the lab does not run')
   const reach: Reach = async cluster => whereaboutsOf(lab, cluster)
-  if (newest?.runbook === syncVolumes.id)
+  if (newest?.runbook === book.id && newest.state !== 'failed')
     return resumeRun(undefined, () => reach, { ...agreeing, accept: [], redo: [] })
   const file = join(home, 'recover.yaml')
-  const asked = livingCluster(file, 'rehearsal', { chosen, kubeconfig: undefined, context: undefined })
-  return beginRun(file, reach, 'rehearsal', { ...agreeing, book: syncVolumes.id, asked })
+  const asked: Asked =
+    what === 'sync'
+      ? livingCluster(file, 'rehearsal', { chosen, kubeconfig: undefined, context: undefined })
+      : { chosen, atOnce: true }
+  return beginRun(file, reach, 'rehearsal', { ...agreeing, book: book.id, asked })
 }
 
 /** What `resume --dry-run` would say, and what a new run in the same world would plan: two files, no change. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { judge } from './judge.ts'
-import { child, type End, Place, type Rehearsed } from './place.ts'
+import { child, type End, isOfChange, Place, type Rehearsed } from './place.ts'
 import type { ComparableWorld } from './world.ts'
 
 /** A run that nothing broke off: every point that it met, and the world that it left. */
@@ -9,6 +9,8 @@ export interface Golden {
   points: string[]
   /** Those of them at which a crash leaves something behind that a crash at no other one does. */
   distinct: string[]
+  /** The points in the middle of effects: around each request that changes something. */
+  changes: string[]
   world: ComparableWorld
 }
 
@@ -19,7 +21,13 @@ export async function rehearseWhole(what?: Rehearsed): Promise<Golden> {
   try {
     const end = await place.live('rehearse')
     if (end !== 0) throw new Error(`the run without a crash ended with ${end}: ${place.complaints}`)
-    const golden = { what, points: place.points, distinct: distinctOf(place), world: place.world }
+    const golden = {
+      what,
+      points: place.points,
+      distinct: distinctOf(place),
+      changes: place.met.filter(isOfChange),
+      world: place.world,
+    }
     const wrong = judge(place, golden.world)
     if (wrong.length > 0) throw new Error(`the run without a crash is wrong: ${wrong.join('; ')}`)
     return golden
@@ -66,7 +74,7 @@ export async function crash(
         looked.push(...((await meanwhile?.(place)) ?? []))
         return place.goOn(ahead)
       },
-      met: () => place.points,
+      met: () => place.met,
     })
     const wrong =
       end === 0 ? judge(place, golden.world) : [`a process ended with ${end}: ${place.complaints}`]

@@ -12,8 +12,10 @@ import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs
 import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
-import { failuresOf, type Home, homeOf, labHere, rehearseAt, yes } from '../recovery/home.ts'
+import { failuresOf, type Home, homeOf, labHere, recordsNow, rehearseAt, yes } from '../recovery/home.ts'
 import { uuid, withPhotosOnNfs, withVolumeInGit } from '../recovery/nfs-home.ts'
+import { judgeJournal } from './judge.ts'
+import { Lives } from './lives.ts'
 
 const never = new AbortController().signal
 
@@ -37,6 +39,7 @@ async function finishedHome(context: Parameters<typeof homeOf>[0], prepare: (hom
     program: 'test',
   }
   return {
+    home,
     folder,
     dir,
     lab,
@@ -56,7 +59,7 @@ async function finishedHome(context: Parameters<typeof homeOf>[0], prepare: (hom
 }
 
 test('what a finished run left behind is listed, and only what is named and agreed to is deleted', async context => {
-  const { dir, lab, nas, finalize, resume, rows: listed } = await finishedHome(context)
+  const { home, dir, lab, nas, finalize, rows: listed } = await finishedHome(context)
   try {
     const old = World.open(dir).blueprint.nas.luns.find(l => l.claim === 'grafana/data')!
     const rows = await listed()
@@ -81,20 +84,13 @@ test('what a finished run left behind is listed, and only what is named and agre
     ).rejects.toMatchObject({ code: 'consent-missing' })
     expect(nas()).toEqual(before)
 
-    // Broken off right after the LUN was deleted, before anybody knew.
-    class Killed extends Error {}
-    const broken = finalize(
-      { chosen: [old.uuid], atOnce: true },
-      {
-        onPoint(point) {
-          if (point.startsWith('after-effect finalize/delete')) throw new Killed()
-        },
-      },
-    )
-    await broken.catch(() => undefined)
-    expect(nas().luns.map(l => l.uuid)).not.toContain(old.uuid)
-    const last = await resume()
-    expect(last.state).toBe('finished')
+    // Killed right after each of its requests but the last, and then before anybody knew that it was through.
+    const lives = new Lives(home, 'finalize', [old.uuid])
+    const deletes = `finalize/delete[${old.uuid}]`
+    for (const request of ['nas LUN unmap_target', 'nas LUN delete', 'nas Target delete'])
+      expect(await lives.live([`after-change ${deletes} ${request}`]), lives.complaints).toBe('SIGKILL')
+    expect(await lives.live([]), lives.complaints).toBe(0)
+    expect(judgeJournal(recordsNow(), lives.events)).toEqual([])
     const after = nas()
     const uuids = ({ luns }: NasState) => luns.map(l => l.uuid).sort()
     expect(uuids(after)).toEqual(uuids(before).filter(uuid => uuid !== old.uuid))

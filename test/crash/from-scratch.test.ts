@@ -75,7 +75,7 @@ test('with its lab killed under its hands, a run says what is amiss, and resumin
     const place = new Place()
     try {
       const { end } = place.begin('rehearse')
-      await place.met(at)
+      await place.reaches(at)
       place.killLab()
       const first = await end
       const last = first === 0 ? 0 : await place.goOn()

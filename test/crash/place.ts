@@ -32,6 +32,11 @@ export interface Rehearsed {
   phase?: string
 }
 
+/** Whether a point is a request of a step at work, in the middle of its effect. */
+export function isOfChange(point: string): boolean {
+  return /^\w+-change /.test(point)
+}
+
 /** One rehearsal with a state folder of its own, lived by several processes one after another. */
 export class Place {
   readonly folder = mkdtempSync(join(fast, 'recover-crash-'))
@@ -81,7 +86,7 @@ export class Place {
   }
 
   /** Resolves when a process that lives now has met so many points. */
-  async met(points: number): Promise<void> {
+  async reaches(points: number): Promise<void> {
     while (this.points.length < points) await new Promise(resolve => setTimeout(resolve, 5))
   }
 
@@ -106,9 +111,14 @@ export class Place {
     return worldOf(this.labFolder, this.run.run)
   }
 
-  /** The points that all processes met together, in order. */
-  get points(): string[] {
+  /** All that the processes met together, in order. */
+  get met(): string[] {
     return this.lines('points')
+  }
+
+  /** Of that the records and the effects. */
+  get points(): string[] {
+    return this.met.filter(point => !isOfChange(point))
   }
 
   get events(): RunEvent[] {

@@ -7,18 +7,7 @@ import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 import { damageOf, failuresOf, homeOf, rehearseAt } from '../recovery/home.ts'
 import { withPhotosOnNfs, withVolumeInGit } from '../recovery/nfs-home.ts'
 import { crash, dieAtEach, rehearseWhole } from './expedition.ts'
-
-/** Says for every claim that has a disk how it comes back. */
-function byStrategy(text: string, strategy: string): string {
-  const backups = claims.map(claim => `  ${claim}: { restic: backups, path: /data, host: nas }\n`)
-  return `${text
-    .replace('default: adopt', `default: ${strategy}`)
-    .replace('grafana/data: copy', `grafana/data: ${strategy}`)}${
-    strategy === 'restore' ? `backups:\n${backups.join('')}` : ''
-  }`
-}
-
-const claims = ['grafana/data', 'miniflux/data-postgres-0', 'photos/library']
+import { byStrategy, claims } from './strategy-home.ts'
 
 // LUNs, targets and targets that are on at the end; a clone that a run measured from is never among them.
 test.for([

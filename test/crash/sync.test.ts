@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { livingCluster } from '../../runbooks/begin.ts'
@@ -15,13 +14,14 @@ import type { Blueprint } from '../../src/lab/blueprint.ts'
 import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
 import { World } from '../../src/lab/world.ts'
-import type { RunEvent } from '../../src/runbook/events.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 import { failuresOf, type Home, homeOf, labHere, recordsNow, rehearseAt, yes } from '../recovery/home.ts'
 import { uuid as share, withPhotosOnNfs, withVolumeInGit } from '../recovery/nfs-home.ts'
+import { changesToDieAt, everyChange } from './changes-to-die-at.ts'
 import { type Died, dieAtEach, dieInTurn } from './expedition.ts'
 import { judgeJournal } from './judge.ts'
-import { child, type End } from './place.ts'
+import { Lives } from './lives.ts'
+import { isOfChange } from './place.ts'
 
 const never = new AbortController().signal
 const all = ['grafana/data', 'miniflux/data-postgres-0', 'photos/library']
@@ -276,6 +276,8 @@ test('what a person holds back stays so, and a disk that its volume would take a
   expect(await wrongWith(living, before, ['photos/library'])).toEqual(['photos is held'])
 })
 
+/** Steps that do something else where the old disk is a share. */
+const ofShares = /^(?:protect|volumes)\/(?:fence|snapshot|measure|swap|drop-clone)/
 const toLuns = { storageClassName: 'synology-iscsi', storage: '200Gi' }
 
 test.for([
@@ -369,53 +371,37 @@ test('who mounts a share between its copy and the exchange is seen although nobo
 })
 
 test.for([
-  { from: 'a LUN', claims: ['miniflux/data-postgres-0'] },
-  { from: 'a share', claims: ['photos/library'] },
+  { from: 'a LUN', claims: ['miniflux/data-postgres-0'], strategy: 'copy' },
+  { from: 'a share', claims: ['photos/library'], strategy: 'copy' },
+  ...(everyChange ? [{ from: 'a LUN', claims: ['miniflux/data-postgres-0'], strategy: 'clone' }] : []),
 ])(
-  'killed after each record and each effect, a claim on $from gets its new disk all the same',
-  async ({ from, claims }, context) => {
-    if (!existsSync(child)) throw new Error('the test needs the build: npm run setup')
+  'killed after each record and each effect, and in the middle of them, a claim on $from gets its new disk by $strategy all the same',
+  async ({ from, claims, strategy }, context) => {
     const onShare = from === 'a share'
-    const made = await recoveredHome(context, 'copy', onShare ? photosOnShare : undefined)
+    const made = await recoveredHome(context, strategy, onShare ? photosOnShare : undefined)
     if (onShare) wantOfPhotos(made, toLuns)
     const { home } = made
     const kept = mkdtempSync(join(home.file, '..', '..', 'kept-'))
     cpSync(home.state, kept, { recursive: true })
-    /** One life of the run, in a process of its own; how it ended. */
-    const live = (out: string, points: Iterable<string>) =>
-      new Promise<End>((resolve, reject) => {
-        const args = [child, 'sync', out, [...points].join('\n'), join(home.file, '..'), claims.join()]
-        const life = spawn(process.execPath, args, {
-          env: { ...process.env, XDG_STATE_HOME: home.state },
-          stdio: ['ignore', 'ignore', 'inherit'],
-          timeout: 5 * 60_000,
-          killSignal: 'SIGABRT',
-        })
-        life.on('error', reject)
-        life.on('exit', (code, signal) => resolve(signal ?? code))
-      })
-    const linesOf = (out: string, file: string) =>
-      existsSync(join(out, file)) ? readFileSync(join(out, file), 'utf8').trimEnd().split('\n') : []
     let whole: string[] = []
-    const lives = async (points: readonly string[]): Promise<Died> => {
-      const out = mkdtempSync(join(home.file, '..', '..', 'out-'))
+    const die = async (points: readonly string[]): Promise<Died> => {
       rmSync(home.state, { recursive: true, force: true })
       cpSync(kept, home.state, { recursive: true })
       const living = await livingHome(context, made)
+      const lives = new Lives(home, 'sync', claims)
       try {
         const before = await lookAt(living)
         const { end, unmet } = await dieInTurn(points, {
-          begin: ahead => live(out, ahead),
-          goOn: ahead => live(out, ahead),
-          met: () => linesOf(out, 'points'),
+          begin: ahead => lives.live(ahead),
+          goOn: ahead => lives.live(ahead),
+          met: () => lives.met,
         })
-        if (points.length === 0) whole = linesOf(out, 'points')
-        const events = linesOf(out, 'events.ndjson').map(line => JSON.parse(line) as RunEvent)
+        if (points.length === 0) whole = lives.met
         return {
           unmet,
           wrong: [
-            ...(end === 0 ? [] : [`a life ended with ${end}: ${linesOf(out, 'faults.ndjson').join('\n')}`]),
-            ...judgeJournal(recordsNow(), events),
+            ...(end === 0 ? [] : [`a life ended with ${end}: ${lives.complaints}`]),
+            ...judgeJournal(recordsNow(), lives.events),
             ...(await wrongWith(living, before, claims)),
           ],
         }
@@ -423,14 +409,17 @@ test.for([
         await living.down()
       }
     }
-    expect(await lives([])).toEqual({ wrong: [], unmet: [] })
+    expect(await die([])).toEqual({ wrong: [], unmet: [] })
     const effects = whole.filter(p => p.startsWith('after-effect '))
     // Parents, owners, fence, snapshot, measuring, copy, proof, the exchange, the clone's end, owners and parents again.
     expect(effects).toHaveLength(11)
-    const points = whole.filter(p => /^after/.test(p) || p === 'before run-began')
-    const { wrong, unmet, runs } = await dieAtEach(points, 1, lives)
+    const points = [
+      ...whole.filter(p => /^after(?:-effect)? /.test(p) || p === 'before run-began'),
+      ...changesToDieAt(whole.filter(isOfChange), onShare && !everyChange ? ofShares : /./),
+    ]
+    const { wrong, unmet, runs } = await dieAtEach(points, 1, die)
     process.stdout.write(
-      `new disk in the place of ${from}: ${points.length - unmet.length} crash points killed with SIGKILL and resumed, in ${runs} runs\n`,
+      `new disk by ${strategy} in the place of ${from}: ${points.length - unmet.length} crash points killed with SIGKILL and resumed, in ${runs} runs\n`,
     )
     expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
   },

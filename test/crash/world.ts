@@ -45,6 +45,9 @@ function hostOf(machine: MachineState): unknown {
       .map(([path, { mode }]) => `${path} ${mode}`)
       .sort(),
     units: machine.units,
+    // What a BMC was told for the next boot, and what is in its drive.
+    bootOverride: machine.bootOverride,
+    media: machine.media !== undefined,
     disks: machine.disks.map(({ ignition, writes: _, ...disk }, i) => ({
       ...disk,
       configured: ignition !== undefined,
