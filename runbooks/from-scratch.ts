@@ -35,6 +35,7 @@ import { checkManifests } from './preflight/check-manifests.ts'
 import { checkSecrets } from './preflight/check-secrets.ts'
 import { checkTang } from './preflight/check-tang.ts'
 import { chooseBackups } from './preflight/choose-backups.ts'
+import { findRoom } from './preflight/find-room.ts'
 import { reachNas } from './preflight/reach-nas.ts'
 import { reachRepository } from './preflight/reach-repository.ts'
 import { disarm } from './proof/disarm.ts'
@@ -72,6 +73,7 @@ export const fromScratch = runbook('from-scratch', 'Recover the cluster from scr
     reachRepository,
     checkSecrets,
     reachNas,
+    findRoom,
     chooseBackups,
   ]),
   phase('evidence', 'Evidence', [surveyHost, mapTheVolumes, keepHostFiles, whichClusterItWas, whatWaits]),

@@ -75,6 +75,7 @@ async function fromRepository(
         where: v.at,
         ...(v.driver === '' ? {} : { driver: v.driver }),
         ...(protocol === undefined ? {} : { protocol }),
+        ...(v.fsType === undefined ? {} : { fsType: v.fsType }),
         ...(owner === undefined ? {} : { owner }),
       },
     ]

@@ -8,6 +8,7 @@ import { diskHolding, mappedVolume, mapVolumes } from '../../src/volumes/map.ts'
 import { heardOfVolumes } from '../../src/volumes/sources/former-run.ts'
 import type { VolumeSource } from '../../src/volumes/sources/volume-source.ts'
 import { fanOutFrom, step } from '../kit.ts'
+import { findRoom } from '../preflight/find-room.ts'
 import { reachNas } from '../preflight/reach-nas.ts'
 import {
   fromGit,
@@ -31,7 +32,7 @@ export const mapTheVolumes = step({
   title: 'Find out which disk was whose',
   byHand:
     'In SAN Manager write down which LUN was which claim: its description says NAMESPACE/CLAIM, its name k8s-csi-<PersistentVolume>; compare with PersistentVolumes in Git, with kine’s database and with vol_data.json in the kubelet directories of the machines. Two of them must agree. Do this before any disk is wiped.',
-  needs: [reachNas, surveyHost],
+  needs: [reachNas, findRoom, surveyHost],
   danger: 'reads',
   bounds: { expected: '3s', limit: '5m' },
   retry: { times: 3, delay: '2s' },

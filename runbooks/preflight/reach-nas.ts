@@ -2,14 +2,12 @@ import { z } from 'zod'
 import type { Warning } from '../../src/runbook/step.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import { step } from '../kit.ts'
-import { roomOnNas } from './room-on-nas.ts'
 
-/** The NAS lets us in, its volumes are well, and there is room for what the run will make. */
+/** The NAS lets us in, and its volumes are well. */
 export const reachNas = step({
   id: 'preflight/reach-nas',
   title: 'Reach the NAS',
-  byHand:
-    'Log in to DSM; Storage Manager must call every volume normal, SAN Manager must have room for one more LUN per volume.',
+  byHand: 'Log in to DSM; Storage Manager must call every volume normal.',
   danger: 'reads',
   bounds: { expected: '2s', limit: '2m' },
   retry: { times: 5, delay: '2s' },
@@ -21,7 +19,7 @@ export const reachNas = step({
     /** 0 where the NAS does not say. */
     snapshotsPerLun: z.number(),
   }),
-  async observe({ nas, cluster, run }) {
+  async observe({ nas, cluster }) {
     const about = await nas.describe()
     const { can } = about
     if (can.driver === undefined || !can.snapshots || !can.clones)
@@ -37,22 +35,15 @@ export const reachNas = step({
         `the NAS calls ${sick.map(v => `${v.path} "${v.status}"`).join(', ')}`,
         'Mend it in DSM’s Storage Manager before anything is built on it',
       )
-    const room = await roomOnNas(nas, about.limits, cluster, run.id)
-    if (room.lacks.length > 0)
-      return blocked(
-        'nas-limit-reached',
-        `this NAS has too little room for what a recovery makes on it: ${room.lacks.join('; ')}`,
-        'Delete LUNs and targets that nobody needs, on purpose and by hand; or say `adopt` for more claims in recover.yaml (volumes), which leaves nothing new behind',
-      )
-    const { luns, targets } = room
+    const luns = await nas.luns()
     return done(
       {
         model: about.model,
         hostname: about.hostname,
-        luns: luns.used,
+        luns: luns.length,
         snapshotsPerLun: about.limits.snapshotsPerLun,
       },
-      `${about.model} "${about.hostname}" has ${luns.used} LUNs and ${targets.used} targets${luns.most > 0 ? ` of at most ${luns.most} and ${targets.most}` : ''}; the run makes up to ${luns.wanted} of each`,
+      `${about.model} "${about.hostname}" has ${luns.length} LUNs and ${(await nas.targets()).length} targets`,
       'unencrypted' in cluster.entry.nas && cluster.entry.nas.unencrypted ? { warnings: [unencrypted] } : {},
     )
   },

@@ -14,6 +14,24 @@ export interface Room {
   most: number
 }
 
+/** What one claim has a run make: a LUN for good, and a clone that is measured and goes again. */
+export interface Making {
+  lasting: boolean
+  passing: boolean
+}
+
+/** LUNs and targets, and what there is too little of. */
+export interface RoomOnNas {
+  luns: Room
+  targets: Room
+  lacks: string[]
+}
+
+/** The same as a sentence. */
+export function tooLittleRoom({ lacks }: RoomOnNas): string {
+  return `this NAS has too little room for what the run makes on it: ${lacks.join('; ')}`
+}
+
 /**
  * What a recovery makes on the NAS beside what is there, against what this model takes: for each claim that gets a new
  * disk one LUN with a target for good, and one of each for every clone that is measured at that moment. What the run
@@ -24,10 +42,23 @@ export async function roomOnNas(
   limits: NasDescription['limits'],
   { inventory, entry, strategy }: Pick<Cluster, 'inventory' | 'entry' | 'strategy'>,
   run: string,
-): Promise<{ luns: Room; targets: Room; lacks: string[] }> {
-  const [luns, targets] = [await nas.luns(), await nas.targets()]
+): Promise<RoomOnNas> {
   const shares = new Set((await nas.shares()).map(s => s.uuid))
   const made = inventory.claims.map(claim => lunsFor(claim, strategy(claim.id), { inventory, entry }, shares))
+  return roomFor(nas, limits, made, run)
+}
+
+/**
+ * Whether the NAS takes what is made for some claims. A clone shares its blocks with its original and needs next to no space,
+ * and takes a LUN's and a target's place all the same, which is what models have few of.
+ */
+export async function roomFor(
+  nas: NasReader,
+  limits: NasDescription['limits'],
+  made: readonly Making[],
+  run: string,
+): Promise<RoomOnNas> {
+  const [luns, targets] = [await nas.luns(), await nas.targets()]
   const lasting = made.filter(m => m.lasting).length
   const passing = Math.min(measuredAtOnce, made.filter(m => m.passing).length)
   const own = luns.filter(l => l.name.startsWith(cloneName(run, '')) || l.name.endsWith(`-${run}`)).length
@@ -57,7 +88,7 @@ function lunsFor(
   strategy: Strategy,
   { inventory, entry }: Pick<Cluster, 'inventory' | 'entry'>,
   shares: ReadonlySet<string>,
-): { lasting: boolean; passing: boolean } {
+): Making {
   const stated = statedVolume(inventory, claim.id)
   const made = statedClass(inventory, claim.storageClass)
   const toShare = isShare(protocolOf(made?.parameters))

@@ -17,6 +17,7 @@ import { isShare, protocolOf } from '../../src/volumes/protocol.ts'
 import type { StoppableKind } from '../../src/volumes/workloads.ts'
 import { fanOutFrom, type Readers, step } from '../kit.ts'
 import { reachNas } from '../preflight/reach-nas.ts'
+import { type Making, roomFor, tooLittleRoom } from '../preflight/room-on-nas.ts'
 import { addressesOf } from '../protect/fenced.ts'
 import { nasNow } from '../volume-sources.ts'
 import { bringersOf, madeBySets, parentsOf } from './bringers.ts'
@@ -75,7 +76,7 @@ export const lookAtClaims = step({
         any: asked.chosen.length > 0,
         disk,
       })
-      return { claim, strategy, object, now, ...disk, verdict }
+      return { claim, strategy, object, now, ...disk, onShare, verdict }
     })
     const stuck = rows.filter(r => asked.chosen.includes(r.claim.id) && !r.verdict.move)
     if (stuck.length > 0)
@@ -89,6 +90,18 @@ export const lookAtClaims = step({
     for (const { claim, share } of rows.filter(r => r.verdict.move && r.share))
       if (share) mustBeOnlyNodes(claim.id, share, nodes)
     const table = { columns: ['CLAIM', 'DISK', 'CLASS', 'NOW', 'WHAT'], rows: rows.map(cells) }
+    const room = await roomFor(
+      nas,
+      (await nas.describe()).limits,
+      rows.filter(r => r.verdict.move).map(makingOf),
+      look.run.id,
+    )
+    if (room.lacks.length > 0)
+      return blocked(
+        'nas-limit-reached',
+        tooLittleRoom(room),
+        'Delete LUNs and targets that nobody needs (`recover volumes finalize` lists what former runs left behind), or move fewer claims at a time',
+      )
     const { clusterUid } = output(findCluster)
     const { workloads, others } = await usersOf(kubernetes)
     const foreign = moving.filter(m => others.has(m.claim))
@@ -137,6 +150,8 @@ interface Row {
   now: ReturnType<typeof livingClaim> | undefined
   lun: Lun | undefined
   share: Share | undefined
+  /** Whether its class makes shared folders; undefined where Git does not say. */
+  onShare: boolean | undefined
   verdict: Verdict
 }
 
@@ -191,6 +206,11 @@ function moveOf(
       group: '',
     },
   ]
+}
+
+/** What moving a claim has the NAS make, of LUNs: a clone is of the kind that its original is. */
+function makingOf({ strategy, share, onShare }: Row): Making {
+  return { lasting: strategy === 'clone' ? !share : onShare !== true, passing: !share }
 }
 
 function cells({ claim, now, lun, share, verdict }: Row): string[] {

@@ -1,6 +1,7 @@
 import { statedClaim, statedClass, statedVolume } from '../../src/cluster/stated.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
 import type { CsiDisk } from '../../src/volumes/objects.ts'
+import { isShare, protocolOf } from '../../src/volumes/protocol.ts'
 import { shareAttributes } from '../../src/volumes/static-volume.ts'
 import type { Readers } from '../kit.ts'
 
@@ -28,7 +29,7 @@ export function lunDisk(
   return {
     driver,
     handle: lun.uuid,
-    fsType: stated?.fsType ?? parameters['csi.storage.k8s.io/fstype'] ?? parameters.fsType ?? 'ext4',
+    fsType: stated?.fsType ?? volume.fsType ?? fsTypeBy(inventory, parameters),
     sizeBytes: lun.sizeBytes,
     attributes: stated?.attributes ?? {
       dsm: parameters.dsm ?? '',
@@ -67,13 +68,34 @@ function shareDisk(
   }
 }
 
+/**
+ * The file system that a LUN probably has of which nobody says it: as its class makes them or, where that makes shares now,
+ * as all other classes do that make LUNs. A wrong one destroys nothing: kubelet makes none where it finds any, and does not
+ * mount.
+ */
+function fsTypeBy(
+  { storageClasses }: Readers['cluster']['inventory'],
+  own: Readonly<Record<string, string>>,
+): string {
+  const said = (parameters: Readonly<Record<string, string>>) =>
+    parameters['csi.storage.k8s.io/fstype'] ?? parameters.fsType
+  if (!isShare(protocolOf(own))) return said(own) ?? 'ext4'
+  const others = storageClasses.filter(
+    c => c.provisioner === synologyDriver && !isShare(protocolOf(c.parameters)),
+  )
+  const made = new Set(others.map(c => said(c.parameters) ?? 'ext4'))
+  return made.size === 1 ? [...made].join() : 'ext4'
+}
+
+const synologyDriver = 'csi.san.synology.com'
+
 /** What Git says of how a volume is mounted: in its PersistentVolume, and in its class. */
 function saidOf(inventory: Readers['cluster']['inventory'], volume: MappedVolume) {
   const storageClass = statedClass(inventory, volume.storageClass)
   const stated = statedVolume(inventory, volume.claim)
   return {
     stated,
-    driver: stated?.driver || storageClass?.provisioner || 'csi.san.synology.com',
+    driver: stated?.driver || storageClass?.provisioner || synologyDriver,
     parameters: storageClass?.parameters ?? {},
     mountOptions: storageClass?.mountOptions ?? [],
   }

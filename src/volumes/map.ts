@@ -10,6 +10,8 @@ export const mappedVolume = z.strictObject({
   strategy: z.enum(['adopt', 'clone', 'copy', 'host-copy', 'restore', 'new']),
   sizeBytes: z.number(),
   storageClass: z.string(),
+  /** File system that is on its LUN, where a source says so; a class of today may make another. */
+  fsType: z.string().optional(),
   /** The disk that holds its data; absent for one that is restored or begins empty. */
   lun: z
     .strictObject({ uuid: z.string(), name: z.string(), sizeBytes: z.number(), target: z.number() })
@@ -91,6 +93,9 @@ export function mapVolumes(
   const rows = listVolumes(sources, new Set([...luns, ...shares].map(d => d.uuid)))
   const rowOf = new Map(rows.map(r => [r.claim, r]))
   const lunOf = new Map(luns.map(l => [l.uuid, l]))
+  const fsTypeOf = new Map(
+    sources.flatMap(s => s.testimonies.flatMap(t => (t.fsType === undefined ? [] : [[t.lun, t.fsType]]))),
+  )
   const shareOf = new Map(shares.map(s => [s.uuid, s]))
   for (const claim of claims) {
     const row = rowOf.get(claim.id)
@@ -128,6 +133,7 @@ export function mapVolumes(
     else
       map.volumes.push({
         ...common,
+        ...(fsTypeOf.has(lun.uuid) ? { fsType: fsTypeOf.get(lun.uuid) } : {}),
         lun: { uuid: lun.uuid, name: lun.name, sizeBytes: lun.sizeBytes, target: lun.targets[0] ?? 0 },
         sources: [...named.sources].sort(),
       })

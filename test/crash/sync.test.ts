@@ -253,6 +253,28 @@ test('what is in the way is said before anything is changed', async context => {
   expect(await blockedBy(['photos/library'])).toEqual([])
 })
 
+test('room on the NAS is asked for what is moved, and for nothing where things are deleted', async context => {
+  const made = await recoveredHome(context, 'copy')
+  const lab = join(made.folder, 'lab')
+  const blueprint = JSON.parse(readFileSync(join(lab, 'blueprint.json'), 'utf8')) as Blueprint
+  // For one new disk, and the clone that is measured meanwhile.
+  const room = World.open(lab).read<NasState>('nas')!.luns.length + 2
+  blueprint.nas.limits = { ...blueprint.nas.limits, luns: room, targets: room }
+  writeFileSync(join(lab, 'blueprint.json'), JSON.stringify(blueprint))
+  const living = await livingHome(context, made)
+  const blockedBy = async (...asked: Parameters<typeof living.plan>) =>
+    (await living.plan(...asked)).entries.flatMap(e => (e.state === 'blocked' ? [e.fault] : []))
+  expect(await blockedBy(['photos/library'])).toEqual([])
+  expect(await blockedBy(['photos/library', 'grafana/data'])).toMatchObject([
+    {
+      code: 'nas-limit-reached',
+      message: expect.stringContaining('up to 4 more are made (2 for good, 2 for a while)'),
+    },
+  ])
+  // What a full NAS needs most.
+  expect(await blockedBy([], finalizeVolumes)).toEqual([])
+})
+
 test('what a person holds back stays so, and a disk that its volume would take along is kept', async context => {
   const living = await livingHome(context, await recoveredHome(context, 'copy'))
   const before = await lookAt(living)

@@ -18,6 +18,16 @@ test('sources that agree make a map; a disk that nobody names is nobody’s', ()
   expect(map.ownerless).toMatchObject([{ uuid: 'new' }])
 })
 
+test('the file system of a disk is what its volume says, whichever source knows it, and no other disk’s', () => {
+  const map = mapped(
+    source('git', {}),
+    source('nas', {}),
+    source('kine:a', { fsType: 'btrfs' }),
+    source('kine:b', { claim: 'photos/library', lun: 'new', fsType: 'xfs' }),
+  )
+  expect(map.volumes).toMatchObject([{ lun: { uuid: 'old' }, fsType: 'btrfs' }])
+})
+
 test('two disks of one claim are never chosen between, whatever Git says', () => {
   const map = mapped(source('git', {}), source('nas', {}, { lun: 'new' }), source('kine:a', {}))
   expect(map.volumes).toEqual([])

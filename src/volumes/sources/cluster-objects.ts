@@ -11,7 +11,12 @@ export interface ClusterObject {
 
 interface VolumeSpec {
   capacity?: { storage?: string }
-  csi?: { driver?: string; volumeHandle?: string; volumeAttributes?: Record<string, string> }
+  csi?: {
+    driver?: string
+    volumeHandle?: string
+    fsType?: string
+    volumeAttributes?: Record<string, string>
+  }
   iscsi?: { iqn?: string }
   claimRef?: { namespace?: string; name?: string }
   storageClassName?: string
@@ -20,7 +25,7 @@ interface VolumeSpec {
 /** What a PersistentVolume says by itself; undefined for one that is on no LUN and no share. */
 export function testimonyOfVolume(source: string, { metadata, ...rest }: KubernetesObject) {
   const spec = (rest.spec ?? {}) as VolumeSpec
-  const { driver, volumeHandle, volumeAttributes } = spec.csi ?? {}
+  const { driver, volumeHandle, fsType, volumeAttributes } = spec.csi ?? {}
   const protocol = protocolOf(volumeAttributes)
   const lun = volumeHandle ?? spec.iscsi?.iqn
   if (lun === undefined) return undefined
@@ -32,6 +37,7 @@ export function testimonyOfVolume(source: string, { metadata, ...rest }: Kuberne
     volume: metadata.name ?? '',
     ...(driver === undefined ? {} : { driver }),
     ...(protocol === undefined ? {} : { protocol }),
+    ...(fsType === undefined || fsType === '' ? {} : { fsType }),
     ...(capacity?.storage === undefined
       ? {}
       : { sizeBytes: parseSize(capacity.storage, metadata.name ?? source) }),

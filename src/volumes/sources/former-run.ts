@@ -11,6 +11,7 @@ export const heardOfVolumes = z.strictObject({
       volume: z.string().optional(),
       driver: z.string().optional(),
       protocol: z.enum(['iscsi', 'nfs', 'smb']).optional(),
+      fsType: z.string().optional(),
       sizeBytes: z.number().optional(),
       usedBytes: z.number().optional(),
       storageClass: z.string().optional(),

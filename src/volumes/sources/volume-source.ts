@@ -13,6 +13,8 @@ export interface VolumeTestimony {
   /** CSI driver. */
   driver?: string
   protocol?: Protocol
+  /** File system that is on it, as its PersistentVolume says. */
+  fsType?: string
   sizeBytes?: number
   /** Bytes that are in use on the NAS. */
   usedBytes?: number

@@ -7,7 +7,8 @@ export interface PodVolume {
   claim: string
   pv: string | undefined
   handle: string | undefined
-  fsType: string
+  /** As its PersistentVolume says. */
+  fsType: string | undefined
   attributes: Record<string, string>
   secret: { name: string; namespace: string } | undefined
   readOnly: boolean
@@ -30,7 +31,7 @@ export function volumesOf(store: ObjectStore, pod: Stored): PodVolume[] {
         claim: name,
         pv,
         handle: dig(volumeObject, 'spec', 'csi', 'volumeHandle'),
-        fsType: dig(volumeObject, 'spec', 'csi', 'fsType') ?? 'ext4',
+        fsType: dig<string>(volumeObject, 'spec', 'csi', 'fsType') || undefined,
         attributes: dig(volumeObject, 'spec', 'csi', 'volumeAttributes') ?? {},
         secret: dig(volumeObject, 'spec', 'csi', 'nodeStageSecretRef'),
         readOnly: (dig<string[]>(volumeObject, 'spec', 'mountOptions') ?? []).includes('ro'),

@@ -126,8 +126,14 @@ function start(controlled: Controlled, pod: Stored): boolean {
     // What kubelet does with a disk on which blkid finds nothing, unless the mount is read-only.
     if (lun?.fsType === null) {
       if (volume.readOnly) return waiting('FailedMount', `wrong fs type, bad superblock on ${lun.name}`)
-      nas.format(lun.uuid, volume.fsType)
+      nas.format(lun.uuid, volume.fsType ?? 'ext4')
     }
+    const found = nas.lun(volume.handle as string)?.fsType
+    if (found && volume.fsType && found !== volume.fsType)
+      return waiting(
+        'FailedMount',
+        `wrong fs type: ${lun?.name} has ${found}, and ${volume.fsType} was wanted`,
+      )
     for (const path of volume.paths)
       mounts[path] = nas.filesOf(mounted.get(volume) ?? (volume.handle as string))
   }
