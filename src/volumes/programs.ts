@@ -92,7 +92,8 @@ work=$(mktemp -d)
 errors=$work/errors report=$work/report
 differences() {
   rsync ${everything} --delete --checksum --dry-run --itemize-changes --stats "$src/" "$dst/" > "$report" 2> "$errors" || return 1
-  [ -z "$(head -n 1 "$report")" ]
+  # Our mark's coming and going is a change to the folder that it lay in.
+  [ -z "$(grep -vxF '.d..t...... ./' "$report" | head -n 1)" ]
 }
 count() { sed -n "s/^Number of files: .*[( ]$1: \\([0-9]*\\).*/\\1/p" "$report"; }
 copied() {
@@ -113,7 +114,12 @@ echo "total $((need * 1024))"
 # What an earlier attempt left over is looked for only where there was one.
 stale= torn=
 [ ! -e "$dst/.recover-copy" ] || stale='--delete --delete-after' torn=yes
-printf '%s' "$RUN" > "$dst/.recover-copy" || end ${copyRefusals.destinationFull} 'nothing can be written to the destination'
+if ! (printf '%s' "$RUN" > "$dst/.recover-copy") 2> "$errors"; then
+  said="nothing can be written to the destination: $(head -n 1 "$errors" | sed 's/.*: //' | head -c 200)"
+  if grep -q 'No space left on device' "$errors"; then end ${copyRefusals.destinationFull} "$said"; fi
+  if is_share "$dst"; then said="$said (the NFS rules of a share must make nobody else of root: no mapping)"; fi
+  end ${copyRefusals.keepsFailing} "$said"
+fi
 tries=0
 while :; do
   code=0
@@ -142,6 +148,7 @@ done
 differences || end ${copyRefusals.differs} "the copy differs from its source: $(cat "$errors" "$report" | head -n 1 | head -c 300)"
 sync
 rm "$dst/.recover-copy"
+touch -r "$src" "$dst" || true
 copied`
 
 /** What {@link copyProgram} proved of a copy, by rsync's own counts. */

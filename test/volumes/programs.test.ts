@@ -322,6 +322,21 @@ describe.each(programs)('%s', (name, skipped, copy) => {
     )
   })
 
+  test.skipIf(skipped)(
+    'recognises a finished copy whose verdict nobody saw, down to the time of its folder',
+    () => {
+      write(from, { one: '1' })
+      spawnSync('touch', ['-d', '2001-02-03 04:05:06.789', from])
+      const first = copy(from, to, 'run-1')
+      expect(first).toMatchObject({ code: 0 })
+      expect(statSync(to).mtimeMs).toBe(statSync(from).mtimeMs)
+      expect(copy(from, to, 'run-1')).toEqual(first)
+      // Killed between the end of its mark and that of its work.
+      spawnSync('touch', [to])
+      expect(copy(from, to, 'run-1')).toEqual(first)
+    },
+  )
+
   test.skipIf(skipped)('finds a difference that size and time hide', () => {
     write(from, { same: 'aaaa' })
     write(to, { '.recover-copy': 'run-1', same: 'bbbb' })

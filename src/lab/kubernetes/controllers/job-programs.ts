@@ -151,6 +151,8 @@ function copy(
   }
   for (const name of content(source)) copyTree(join(source, name), join(destination, name))
   rmSync(mark)
+  const { atime, mtime } = lstatSync(source)
+  utimesSync(destination, atime, mtime)
   return same() ? copied() : { code: copyRefusals.differs, message: 'the copy differs from its source' }
 }
 
