@@ -15,22 +15,13 @@ import type { Artifact, Guidance, Hands, Situation, SystemImage } from '../src/h
 import { ServedSources } from '../src/hosts/install/served-sources.ts'
 import { imageBelow, type Writing } from '../src/hosts/install/write-disk.ts'
 import { mintHostKey } from '../src/hosts/keys.ts'
-import type { DhcpAnswers } from '../src/hosts/netboot/dnsmasq.ts'
 import { type Netboot, openNetboot } from '../src/hosts/netboot/netboot.ts'
 import { machineNamed } from '../src/hosts/power/identity.ts'
 import type { PowerReader, PowerWriter } from '../src/hosts/power/power.ts'
 import type { SshAccess } from '../src/hosts/ssh.ts'
 import { Fault } from '../src/runbook/fault.ts'
 import type { LadderReader, LadderWriter, Readers } from './kit.ts'
-import type { ConnectedRun } from './whereabouts.ts'
-
-/** How machines that boot reach this computer. */
-export interface NetbootPlace {
-  address: string
-  port: number
-  /** @param folder of the run, for what it keeps; empty for a plan, which keeps nothing */
-  dhcp(folder: string): DhcpAnswers
-}
+import type { ConnectedRun, NetbootPlace } from './whereabouts.ts'
 
 /** What the ladder needs of the connections that there are. */
 export interface LadderGround {

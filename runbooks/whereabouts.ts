@@ -2,6 +2,7 @@ import type { WebRoute } from '../src/checks/http.ts'
 import type { BootstrapPart } from '../src/cluster/bootstrap.ts'
 import type { Cluster } from '../src/cluster/load.ts'
 import type { TangRoute } from '../src/hosts/ignition/tang.ts'
+import type { DhcpAnswers } from '../src/hosts/netboot/dnsmasq.ts'
 import type { PowerAccess } from '../src/hosts/power/connect-power.ts'
 import type { OpenSsh } from '../src/hosts/ssh.ts'
 import type { KubernetesObject } from '../src/kubernetes/kubernetes.ts'
@@ -9,7 +10,6 @@ import type { RunFolder } from '../src/runbook/run-folder.ts'
 import type { Limited } from '../src/runbook/time.ts'
 import type { Secrets } from '../src/secrets/resolve.ts'
 import type { ResticSnapshot } from '../src/volumes/restic.ts'
-import type { NetbootPlace } from './connect-ladder.ts'
 import type { MirrorPlace } from './connect-mirror.ts'
 import type { NasPlace } from './connect-nas.ts'
 import type { Asked } from './kit.ts'
@@ -55,6 +55,14 @@ export interface Whereabouts {
   pace: number
   /** Changes every limit; absent in real life. */
   scaleLimit?: (limitMs: number, of: Limited) => number
+}
+
+/** How machines that boot reach this computer. */
+export interface NetbootPlace {
+  address: string
+  port: number
+  /** @param folder of the run, for what it keeps; empty for a plan, which keeps nothing */
+  dhcp(folder: string): DhcpAnswers
 }
 
 /** How a run's cluster is reached; a rehearsal brings its own world. */
