@@ -15,6 +15,7 @@ export default defineConfig({
         /-by-network/,
         /-virtual-media/,
         /-uefi/,
+        /-over-data/,
         /iscsi/,
         /host-copy/,
         /disks/,

@@ -94,33 +94,4 @@ describeReal('from a machine that is off to its new system', () => {
     },
     20 * minutes,
   )
-
-  test(
-    'neither cut nor killed, from a disk that holds an old system which nobody can ask: what is on it is asked for by name',
-    async () => {
-      const { machine } = bare
-      machine.press('off')
-      bare.leave({
-        'var/lib/k0s/db/state.db': 'all that the API knew',
-        'opt/local-path-provisioner/pvc-1_media_photos/picture': 'a picture',
-      })
-      const [before, orders] = [hashOf(machine.disks[1]!), machine.orders().length]
-      const home = await makeHome(bare, { trust: 'signature', install: ['pxe'], by: bmc })
-      const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
-      const facts = await installed(bare, home, program)
-      expect(machine.orders().slice(orders)).toContain('set boot pxe')
-      const agreed = home.journal().flatMap(r => (r.kind === 'consent' ? r.victims : []))
-      expect(agreed.map(v => `${v.kind} ${v.name}`)).toEqual([
-        `disk lithium ${machine.disks[0]!.serial}`,
-        'data lithium /opt/local-path-provisioner',
-        'data lithium /var/lib/k0s/db',
-      ])
-      expect(agreed[0]?.content).toEqual(['whole disk: ext4 old'])
-      expect(agreed[1]?.content).toEqual(['pvc-1_media_photos'])
-      expect(facts).toMatchObject({ rootFileSystem: 'ext4', run: { host: machine.name } })
-      expect(facts.disks.find(d => d.boot)?.serial).toBe(machine.disks[0]!.serial)
-      expect(hashOf(machine.disks[1]!)).toBe(before)
-    },
-    20 * minutes,
-  )
 })
