@@ -106,7 +106,10 @@ function start(controlled: Controlled, pod: Stored): boolean {
       } else if (!isReady(pod)) {
         // Staged once: what somebody does to the rules afterwards stays so.
         const nodes = machines.nodes().map(m => m.address)
-        mounted.set(volume, nas.mountShare(volume.attributes, nodes, userOf(store, volume)).uuid)
+        mounted.set(
+          volume,
+          nas.mountShare(volume.attributes, nodes, userOf(store, volume), volume.readOnly).uuid,
+        )
       }
     } catch (error) {
       return waiting(
