@@ -12,6 +12,7 @@ export default defineConfig({
     // Whole installations take minutes.
     sequence: {
       sequencer: longestFirst(
+        /strategies/,
         /-by-network/,
         /-virtual-media/,
         /-uefi/,

@@ -137,18 +137,21 @@ function disksOf(
       sizeBytes: Math.max(claim.sizeBytes, 2 ** 30),
       files: seedFiles(claim.id),
     }
-    return [{ protocol, disk }]
+    const said = volume?.fsType ?? named?.parameters['csi.storage.k8s.io/fstype'] ?? named?.parameters.fsType
+    return [{ protocol, disk, fsType: fileSystems.find(known => known === said) ?? 'ext4' }]
   })
   const nodes = k0sctl.hosts.map(({ name }) => entry.hosts[name]?.address ?? name)
   return {
     luns: disks
       .filter(d => !isShare(d.protocol))
-      .map(({ disk }) => ({ ...disk, described: true, fsType: 'btrfs' as const })),
+      .map(({ disk, fsType }) => ({ ...disk, described: true, fsType })),
     shares: disks
       .filter(d => isShare(d.protocol))
       .map(({ protocol, disk }) => ({ ...disk, clients: protocol === 'nfs' ? nodes : [] })),
   }
 }
+
+const fileSystems = ['ext4', 'btrfs', 'xfs'] as const
 
 /** What the kubelet of a dead machine still says of the disks that its pods had. */
 function mountedFiles(

@@ -85,7 +85,8 @@ export async function measureClone(
         { lun: volume.lun!.uuid, snapshot },
         { name: clone, description: `recover run ${run.id}, clone of ${volume.claim}` },
       )
-  const disk = diskAt(lun)
+  // Its file system is the old one's, whatever the class makes now: with none named, mount finds out which.
+  const { fsType: _, ...disk } = diskAt(lun)
   const accessModes = ['ReadWriteOnce']
   await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
   await kubernetes.apply(

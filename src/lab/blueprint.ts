@@ -8,6 +8,12 @@ export interface Blueprint {
   cluster: string
   hosts: HostBlueprint[]
   nas: NasBlueprint
+  /**
+   * A real Linux machine (open-iscsi, rsync, systemd) that does with the NAS's real disks what the nodes would do. `command`
+   * runs a shell's script there, which it is given on its standard input, as root: `ssh root@192.0.2.13 sh`. Without it the
+   * lab imitates the nodes, on disks that are folders. No cluster file leads to it: only whoever makes a world has one.
+   */
+  node?: { command: string[] }
   /** Version that the API server reports, without the leading `v`: `1.34.2`. */
   kubernetesVersion: string
   /** Who brings the pods' network: k0s by itself, or whoever is applied later (`custom`, where nothing is said). */
@@ -173,4 +179,6 @@ export interface LunBlueprint {
   fsType: 'btrfs' | 'ext4' | 'xfs'
   /** Path inside the volume to its text. */
   files: Record<string, string>
+  /** A file that its real disk begins as a copy of, whatever `files` says: as a machine left it that lost its power. */
+  image?: string
 }

@@ -10,6 +10,7 @@ import { KubernetesEmulator } from './kubernetes/kubernetes.ts'
 import type { ObjectStore } from './kubernetes/store.ts'
 import { openDisks } from './nas/disks.ts'
 import { NasEmulator } from './nas/emulator.ts'
+import { openNodes } from './nodes/open-nodes.ts'
 import { openPki } from './pki.ts'
 import type { ApiSeam, MachinesSeam, NasSeam } from './seams.ts'
 import { TangEmulator } from './tang/emulator.ts'
@@ -84,6 +85,7 @@ export async function startLab(
   world.write('operator', seed)
   const operator = mintHostKey(Buffer.from(seed, 'hex'), 'operator')
   const nas = new NasEmulator(world, pki, await openDisks(world))
+  const nodes = await openNodes(world, nas.seam)
   const wanted = world.read<Record<'nas' | 'kubernetes' | 'ingress', number>>('ports')
   const keyFile = world.path('operator.key')
   writeFileSync(keyFile, operator.privateKey, { mode: 0o600 })
@@ -92,11 +94,12 @@ export async function startLab(
     operator.publicKey,
     () => nas.seam,
     () => kubernetes.seam,
+    () => nodes,
   )
   if (!wanted) reconnectOldSystems(world, nas.seam)
   const kubernetes: KubernetesPart =
-    makeKubernetes?.(machines.seam) ?? new KubernetesEmulator(world, pki, machines.seam, nas.seam)
-  const ingress = new IngressEmulator(pki, nas.seam, () =>
+    makeKubernetes?.(machines.seam) ?? new KubernetesEmulator(world, pki, machines.seam, nas.seam, nodes)
+  const ingress = new IngressEmulator(pki, nodes, () =>
     machines.seam.controlPlaneUp() ? kubernetes.store?.() : undefined,
   )
   const tang = new TangEmulator(world)
@@ -140,11 +143,13 @@ export async function startLab(
   world.write('lab', endpoints)
   const close = async () => {
     control.closeAllConnections()
+    await kubernetes.close()
+    // While there is a NAS that it can log out of.
+    await nodes.close()
     await Promise.all([
       machines.close(),
       switchboard.close(),
       nas.close(),
-      kubernetes.close(),
       ingress.close(),
       tang.close(),
       new Promise(resolve => control.close(resolve)),

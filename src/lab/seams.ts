@@ -29,9 +29,17 @@ export interface ApiSeam {
 
 /** What machines and the CSI emulation need of the NAS. */
 export interface NasSeam {
-  lun(
-    uuidOrName: string,
-  ): { uuid: string; name: string; sizeBytes: number; description: string; fsType: string | null } | undefined
+  lun(uuidOrName: string):
+    | {
+        uuid: string
+        name: string
+        sizeBytes: number
+        description: string
+        fsType: string | null
+        /** Of the target that leads to it. */
+        iqn: string | undefined
+      }
+    | undefined
   /** LUN, target and mapping as the CSI driver makes them; the name decides (`k8s-csi-<pv>`), repeating is harmless. Throws when full or at a limit. */
   createVolume(volume: { name: string; sizeBytes: number; description: string }): { uuid: string }
   /** A shared folder as the CSI driver makes one; its name is cut off at 32 characters and decides, repeating is harmless. */
@@ -41,18 +49,14 @@ export interface NasSeam {
   /**
    * Mounts a shared folder as the driver does by a volume's attributes: by NFS every node of the cluster is let in, and
    * nobody else any more, by SMB a user. Resolves with the uuid of what is mounted, whichever the volume's handle names.
-   * The mode of its root folder becomes what the attributes say. Throws an Error with the driver's words.
-   * @param readOnly mounted so that nobody can write
+   * Throws an Error with the driver's words.
    */
-  mountShare(
-    by: Record<string, string>,
-    nodes: string[],
-    user: string | undefined,
-    readOnly: boolean,
-  ): { uuid: string }
+  mountShare(by: Record<string, string>, nodes: string[], user: string | undefined): { uuid: string }
   /** The folder with the real files of a LUN or share. */
   filesOf(uuid: string): string
-  /** iSCSI login by a machine. Throws an Error with iscsiadm's words when the target is disabled, unmapped or at max_sessions. */
+  /** Throws an Error with iscsiadm's words where a machine may not log in: the target is disabled, unmapped or at max_sessions. */
+  mayLogin(uuid: string, initiator: string): void
+  /** iSCSI login by a machine; throws as {@link mayLogin}. */
   login(uuid: string, initiator: string, ip: string): void
   logout(uuid: string, initiator: string): void
   /** Every session of an initiator ends, as when its machine loses power. */

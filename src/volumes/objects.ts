@@ -12,7 +12,7 @@ export const volumeLabel = 'recover.dev/volume'
 export interface CsiDisk {
   driver: string
   handle: string
-  /** Absent for a share, which the NAS itself keeps. */
+  /** Absent for a share, which the NAS itself keeps, and where it is to be found out from the disk. */
   fsType?: string
   sizeBytes: number
   attributes: Record<string, string>

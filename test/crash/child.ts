@@ -1,4 +1,4 @@
-import { existsSync, openSync, writeFileSync, writeSync } from 'node:fs'
+import { existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { livingCluster } from '../../runbooks/begin.ts'
 import { finalizeVolumes } from '../../runbooks/finalize-volumes.ts'
@@ -16,25 +16,31 @@ import { beginRun, type RunResult, resumeRun, type SessionOptions } from '../../
 import { syncVolumes } from '../../runbooks/sync-volumes.ts'
 import type { Reach } from '../../runbooks/whereabouts.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
-import { keepLab } from '../../src/lab/keeper.ts'
+import { type KeptLab, keepLab } from '../../src/lab/keeper.ts'
+import { World } from '../../src/lab/world.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 import { hearChanges } from './change-requests.ts'
+import type { WorldChange } from './place.ts'
 
 /**
  * One process's part of a rehearsal, for the crash tests: `node child.js rehearse|resume|plan FOLDER POINT HOME [PHASE]`. Runs
  * are kept below XDG_STATE_HOME. Ends itself with SIGKILL at POINT, one or several a line each, whichever it meets first: `#N`
- * is the N-th record or effect that it meets; other text names a point by what it is, not by when it comes, since steps run
- * side by side (`after intent hosts/install-flatcar[lithium]`, `after-effect hosts/install-flatcar[lithium]`, `after note
- * kubernetes/workers (3)`, its third in this life, `after-change volumes/adopt[photos/library] nas Target enable`); nothing
- * lets it run to its end. The part `sync` gives the claims that stand in the place of PHASE new disks in the cluster of the
- * newest whole run, or goes on with that, while that run's lab is up; the part `finalize` deletes what PHASE names in the same
- * way. What it met and what it told lies in FOLDER afterwards, one line each, whole up to the very point where it died.
+ * is the N-th record or effect that it meets; `every PATTERN` is any that no process of this run met before; other text names
+ * a point by what it is, not by when it comes, since steps run side by side (`after intent hosts/install-flatcar[lithium]`,
+ * `after-effect hosts/install-flatcar[lithium]`, `after note kubernetes/workers (3)`, its third in this life,
+ * `after-change volumes/adopt[photos/library] nas Target enable`); nothing lets it run to its end. The part `sync` gives the
+ * claims that stand in the place of PHASE new disks in the cluster of the newest whole run, or goes on with that, while that
+ * run's lab is up; the part `finalize` deletes what PHASE names in the same way. What it met and what it told lies in FOLDER
+ * afterwards, one line each, whole up to the very point where it died.
  *
  * Exit codes: 0 finished, 3 there is no run to go on with, 4 it stopped with failures, 5 it could not begin.
  */
 const [part = 'rehearse', folder = '', last = '', home = '', phase] = process.argv.slice(2)
 const deaths = new Set(last.split('\n').filter(Boolean))
+/** `every PATTERN`: the first point that fits and that no process of this run met before. */
+const every = /^every (.*)$/m.exec(last)?.[1]
+const former = new Set(every === undefined ? [] : linesOf('points'))
 let met = 0
 const times = new Map<string, number>()
 const never = new AbortController().signal
@@ -55,6 +61,7 @@ const session: RehearsalOptions = {
   program: 'crash test',
   practise: false,
   faults: [],
+  keep: keepChanged,
   onPoint(point) {
     met += 1
     const [when, step = ''] = point.split(' ')
@@ -69,7 +76,9 @@ function meets(what: string, number?: string): void {
   times.set(what, nth)
   const name = nth === 1 ? what : `${what} (${nth})`
   tell('points', name)
-  if (deaths.has(name) || (number !== undefined && deaths.has(number))) process.kill(process.pid, 'SIGKILL')
+  const next = every !== undefined && !former.has(name) && new RegExp(every).test(name)
+  if (next || deaths.has(name) || (number !== undefined && deaths.has(number)))
+    process.kill(process.pid, 'SIGKILL')
 }
 
 try {
@@ -109,6 +118,23 @@ async function onLivingCluster(what: 'sync' | 'finalize', chosen: string[]): Pro
       ? livingCluster(file, 'rehearsal', { chosen, kubeconfig: undefined, context: undefined })
       : { chosen, atOnce: true }
   return beginRun(file, reach, 'rehearsal', { ...agreeing, book: book.id, asked })
+}
+
+/** The lab of a world that begins as FOLDER/world.json wants it. */
+async function keepChanged(dir: string): Promise<KeptLab> {
+  const wanted = join(folder, 'world.json')
+  if (existsSync(wanted) && !existsSync(join(dir, 'lab.json'))) {
+    const { node, portal, luns } = JSON.parse(readFileSync(wanted, 'utf8')) as WorldChange
+    const { blueprint } = World.open(dir)
+    const nas = { ...blueprint.nas, portal, luns: blueprint.nas.luns.map(l => ({ ...l, ...luns[l.claim] })) }
+    World.create(dir, { ...blueprint, node, nas })
+  }
+  return keepLab(dir)
+}
+
+function linesOf(file: string): string[] {
+  const path = join(folder, file)
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : []
 }
 
 /** What `resume --dry-run` would say, and what a new run in the same world would plan: two files, no change. */

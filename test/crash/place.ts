@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Blueprint, LunBlueprint } from '../../src/lab/blueprint.ts'
 import type { LabEndpoints } from '../../src/lab/lab.ts'
 import type { RunEvent } from '../../src/runbook/events.ts'
 import type { Plan } from '../../src/runbook/plan.ts'
@@ -24,12 +25,21 @@ const fast = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 /** How a process ended: its exit code, or the signal that ended it. */
 export type End = number | NodeJS.Signals | null
 
+/** How a world begins, where it is not as the blueprint of its home says: with real parts. */
+export interface WorldChange {
+  node: NonNullable<Blueprint['node']>
+  portal: string
+  /** Of LUNs, by their claim. */
+  luns: Record<string, Partial<LunBlueprint>>
+}
+
 /** What is rehearsed. */
 export interface Rehearsed {
   /** The folder of recover.yaml. */
   home: string
   /** The one phase of the runbook that is done; all of it, when absent. */
   phase?: string
+  world?: WorldChange
 }
 
 /** Whether a point is a request of a step at work, in the middle of its effect. */
@@ -45,6 +55,7 @@ export class Place {
 
   constructor(what: Rehearsed = { home: join(root, 'examples/home') }) {
     this.what = what
+    if (what.world) writeFileSync(join(this.folder, 'world.json'), JSON.stringify(what.world))
   }
 
   /** Lets one process live; it dies at the first of the points that it meets. */

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { MachineState } from '../../src/lab/hosts/machine-state.ts'
-import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { Stored } from '../../src/lab/kubernetes/stored.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
+import { measureFolder } from '../../src/lab/nodes/job-programs.ts'
 
 /** What two runs must agree on, made comparable: what is named at random is called by what it stands for. */
 export interface ComparableWorld {
@@ -114,7 +114,7 @@ function contentOf(folder: string): unknown {
 }
 
 /** All objects of the one cluster that there is, by group, kind, namespace and name. */
-function kubernetesOf(lab: string): Map<string, Stored> {
+export function kubernetesOf(lab: string): Map<string, Stored> {
   // A run of the hosts alone has begun none.
   const folder = join(lab, 'kubernetes')
   if (!existsSync(folder)) return new Map()

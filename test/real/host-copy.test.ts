@@ -11,11 +11,11 @@ import {
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { copyInUnit } from '../../runbooks/volumes/copy-on-host.ts'
-import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { Acting } from '../../src/runbook/step.ts'
 import { hostCopyFolder, hostCopyNeeds, parseHostCopyVerdict } from '../../src/volumes/host-copy.ts'
-import { run, runWith, until } from './harness/commands.ts'
+import { run, until } from './harness/commands.ts'
 import { type IscsiTarget, startIscsiTarget } from './harness/iscsi-target.ts'
+import { blankDisk, pullThePlug, wholeTree } from './harness/left-disk.ts'
 import { bootLiveMachine, type LiveMachine } from './harness/live-machine.ts'
 import { mounted, sha256 } from './harness/mounted.ts'
 import { describeReal, place } from './harness/place.ts'
@@ -45,12 +45,12 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
       xfs: lun('xfs'),
       grown: lun('grown'),
     }
-    pullThePlug(luns.original.file, { mebibytes: 64, make: ['mkfs.ext4', '-F'], options: 'commit=600' })
+    pullThePlug(luns.original.file, { mebibytes: 64, make: ['mkfs.ext4', '-F'], options: 'commit=600' }, fill)
     copyFileSync(luns.original.file, luns.clone.file)
-    empty(luns.fresh.file, 256)
-    pullThePlug(luns.xfs.file, { mebibytes: 300, make: ['mkfs.xfs'], options: 'rw' })
+    blankDisk(luns.fresh.file, 256)
+    pullThePlug(luns.xfs.file, { mebibytes: 300, make: ['mkfs.xfs'], options: 'rw' }, fill)
     // What an attempt of before had made, when the disk was smaller.
-    empty(luns.grown.file, 300)
+    blankDisk(luns.grown.file, 300)
     run('mkfs.xfs', '-q', luns.grown.file)
     mounted(luns.grown.file, 'rw', at => writeFileSync(join(at, '.recover-copy'), 'run-1'))
     truncateSync(luns.grown.file, 600 * 2 ** 20)
@@ -117,8 +117,8 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
 
     expect(sha256(luns.original.file)).toBe(before)
     // What the new disk holds is read by another kernel, with what a hash of contents does not see.
-    const kept = mounted(luns.fresh.file, 'ro', whole)
-    expect(kept).toEqual(mounted(luns.clone.file, 'ro', whole))
+    const kept = mounted(luns.fresh.file, 'ro', wholeTree)
+    expect(kept).toEqual(mounted(luns.clone.file, 'ro', wholeTree))
     expect(kept.entries.some(line => line.includes('written last'))).toBe(true)
     expect(kept.content.files).toBe(verdict?.files)
   }, 900_000)
@@ -137,8 +137,8 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
     expect(await copyOf('run-1', patiently, 'grown')).toBeUndefined()
     expect(notes).toEqual(['found the copying of photos/library on neon that was begun before'])
     expect(loggedIn()).toEqual([])
-    const kept = mounted(luns.grown.file, 'ro', at => ({ ...whole(at), disk: statfsSync(at) }))
-    const old = mounted(luns.xfs.file, 'ro', whole)
+    const kept = mounted(luns.grown.file, 'ro', at => ({ ...wholeTree(at), disk: statfsSync(at) }))
+    const old = mounted(luns.xfs.file, 'ro', wholeTree)
     expect({ entries: kept.entries, content: kept.content }).toEqual(old)
     expect(old.entries.some(line => line.includes('written last'))).toBe(true)
     expect(kept.content.files).toBe(verdictFor('grown')?.files)
@@ -165,37 +165,10 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
   }, 600_000)
 })
 
-/** Type, mode, owner, links, size and time of everything. */
-const describeTree = `find . -mindepth 1 ! -path './lost+found*' \\( -type d -printf '%p %y %m %U:%G\\n' -o -printf '%p %y %m %U:%G %n %s %T@ %l\\n' \\)`
-
-function whole(at: string) {
-  return {
-    entries: runWith({ cwd: at }, 'sh', '-c', describeTree).split('\n').sort(),
-    content: measureFolder(at),
-  }
-}
-
-function empty(file: string, mebibytes: number): void {
-  writeFileSync(file, '')
-  truncateSync(file, mebibytes * 2 ** 20)
-}
-
-/** Fills a new file system, and takes its blocks away while the last write is in its journal alone. */
-function pullThePlug(
-  file: string,
-  { mebibytes, make, options }: { mebibytes: number; make: [string, ...string[]]; options: string },
-): void {
-  empty(file, mebibytes)
-  run(...make, '-q', file)
-  mounted(file, options, at => {
-    mkdirSync(join(at, 'photos'))
-    for (let i = 0; i < 20; i += 1) writeFileSync(join(at, 'photos', `${i}.jpg`), `picture ${i}\n`.repeat(40))
-    run('ln', join(at, 'photos/1.jpg'), join(at, 'the same picture'))
-    // Of a size that a machine can be found in the middle of.
-    run('dd', 'if=/dev/urandom', `of=${at}/large`, 'bs=1M', 'count=24', 'status=none')
-    run('sync', '-f', at)
-    runWith({ input: 'the last entry\n' }, 'dd', `of=${at}/written last`, 'conv=fsync', 'status=none')
-    copyFileSync(file, `${file}.pulled`)
-  })
-  run('mv', `${file}.pulled`, file)
+/** A family's pictures, and a file of a size that a machine can be found in the middle of. */
+function fill(at: string): void {
+  mkdirSync(join(at, 'photos'))
+  for (let i = 0; i < 20; i += 1) writeFileSync(join(at, 'photos', `${i}.jpg`), `picture ${i}\n`.repeat(40))
+  run('ln', join(at, 'photos/1.jpg'), join(at, 'the same picture'))
+  run('dd', 'if=/dev/urandom', `of=${at}/large`, 'bs=1M', 'count=24', 'status=none')
 }

@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readdirSync, readSync, writeSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
@@ -26,8 +16,9 @@ import {
 import { root } from '../cli/program.ts'
 import { openNas } from '../nas/connected-nas.ts'
 import { nasContract } from '../nas/contract.ts'
-import { run, runWith, until } from './harness/commands.ts'
+import { run, until } from './harness/commands.ts'
 import { initiatorsOf, iscsiLogin } from './harness/iscsi-login.ts'
+import { fillOddly, wholeTree } from './harness/left-disk.ts'
 import { bootLiveMachine, type LiveMachine } from './harness/live-machine.ts'
 import { mounted, sha256 } from './harness/mounted.ts'
 import { describeReal, place } from './harness/place.ts'
@@ -81,7 +72,7 @@ ${node} --login`
     })
     dsm = openSession(nas.access)
     original = (await nas.reader.luns())[0]!
-    fillOddly(image(`luns/${original.uuid}`))
+    mounted(image(`luns/${original.uuid}`), 'rw', fillOddly)
     const faces = Object.entries({ old, installed }).map(
       ([face, name]) =>
         `iscsiadm -m iface -I ${face} -o new >/dev/null
@@ -177,10 +168,9 @@ ${await logout(fresh)}`)
     expect(sha256(image(`luns/${original.uuid}`))).toBe(before)
     expect(sha256(image(`luns/${clone.uuid}`))).not.toBe(cloned)
     // What the new disk holds is also read by another kernel, with what a hash of contents does not see.
-    const meta = (at: string) => runWith({ cwd: at }, 'sh', '-c', describeTree).split('\n').sort()
-    const kept = mounted(image(`luns/${fresh.uuid}`), 'ro', meta)
-    expect(kept).toEqual(mounted(image(`luns/${clone.uuid}`), 'ro', meta))
-    expect(kept.some(line => line.includes('user.origin'))).toBe(true)
+    const kept = mounted(image(`luns/${fresh.uuid}`), 'ro', wholeTree)
+    expect(kept).toEqual(mounted(image(`luns/${clone.uuid}`), 'ro', wholeTree))
+    expect(kept.entries.some(line => line.includes('user.origin'))).toBe(true)
 
     await nas.writer.dropOwnClone({ uuid: clone.uuid, name, parent: original.uuid, run: runId })
     await nas.writer.deleteLun(fresh)
@@ -216,29 +206,6 @@ ${await logout(fresh)}`)
     return (await nas.reader.luns()).find(l => l.uuid === uuid)!
   }
 })
-
-/** Type, mode, owner, links, size and time of everything, and its extended attributes. */
-const describeTree = `find . -mindepth 1 ! -path './lost+found*' ! -name .recover-copy \\( -type d -printf '%p %y %m %U:%G\\n' -o -printf '%p %y %m %U:%G %n %s %T@ %l\\n' \\)
-getfattr -R -h -d -m - . 2>/dev/null | tr '\\n' ' ' | sed 's/# file: /\\n/g'`
-
-/** Puts onto a file system what copies tend to lose. */
-function fillOddly(file: string): void {
-  mounted(file, 'rw', at => {
-    mkdirSync(join(at, 'photos'))
-    for (let i = 0; i < 50; i += 1)
-      writeFileSync(join(at, 'photos', `${i}.jpg`), `picture ${i}\n`.repeat(i * 40))
-    writeFileSync(join(at, 'a name with\na new line, “quotes” and \\ in it'), 'odd\n')
-    run('ln', join(at, 'photos/1.jpg'), join(at, 'the same picture'))
-    run('ln', '-s', 'photos/2.jpg', join(at, 'a link'))
-    run('mkfifo', join(at, 'a pipe'))
-    run('truncate', '-s', '20M', join(at, 'sparse'))
-    run('setfattr', '-n', 'user.origin', '-v', 'camera', join(at, 'photos/3.jpg'))
-    run('setfacl', '-m', 'u:1234:r', join(at, 'photos/4.jpg'))
-    copyFileSync('/bin/true', join(at, 'capable'))
-    run('setcap', 'cap_net_raw+ep', join(at, 'capable'))
-    run('chown', '1000:2000', join(at, 'photos/5.jpg'))
-  })
-}
 
 describeReal('the lab’s Synology with real disks', () => {
   nasContract('the lab’s Synology over iSCSI', async () => {

@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { hearingProgress } from '../../runbooks/volumes/copy-progress.ts'
-import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
+import { measureFolder } from '../../src/lab/nodes/job-programs.ts'
 import { restoreJob, restoreSecret } from '../../src/volumes/objects.ts'
 import {
   chooseSnapshot,

@@ -4,8 +4,8 @@ import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { checkArchive } from '../../runbooks/preflight/check-archive.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
-import { measureFolder } from '../../src/lab/kubernetes/controllers/job-programs.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
+import { measureFolder } from '../../src/lab/nodes/job-programs.ts'
 import { World } from '../../src/lab/world.ts'
 import {
   applied,

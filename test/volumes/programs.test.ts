@@ -16,7 +16,7 @@ import {
 import { delimiter, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { hearingProgress } from '../../runbooks/volumes/copy-progress.ts'
-import { measureFolder, runProgram } from '../../src/lab/kubernetes/controllers/job-programs.ts'
+import { measureFolder, runProgram } from '../../src/lab/nodes/job-programs.ts'
 import {
   copyProgram,
   copyRefusals,

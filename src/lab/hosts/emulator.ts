@@ -2,6 +2,8 @@ import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type Socket } from 'node:net'
 import ssh2 from 'ssh2'
 import { request } from 'undici'
+import { FolderNodes } from '../nodes/folder-nodes.ts'
+import type { Nodes } from '../nodes/nodes.ts'
 import type { ApiSeam, MachinesSeam, NasSeam, PowerSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { InputReader } from './input.ts'
@@ -26,6 +28,10 @@ export class MachinesEmulator {
     operatorKey: string,
     nas: () => NasSeam | undefined,
     api: () => ApiSeam | undefined = () => undefined,
+    nodes: () => Nodes | undefined = () => {
+      const seam = nas()
+      return seam && new FolderNodes(world, seam)
+    },
   ) {
     this.world = world
     this.operatorKey = operatorKey
@@ -34,7 +40,7 @@ export class MachinesEmulator {
       world.write('hosts', Object.fromEntries([...this.machines].map(([name, m]) => [name, m.state])))
     this.machines = new Map()
     for (const host of world.blueprint.hosts)
-      this.machines.set(host.name, new Machine(world, host, stored[host.name], nas, save, api))
+      this.machines.set(host.name, new Machine(world, host, stored[host.name], nas, save, api, nodes))
     save()
   }
 

@@ -1,4 +1,5 @@
 import type { DiskBlueprint, HostBlueprint } from '../blueprint.ts'
+import type { Nodes } from '../nodes/nodes.ts'
 import type { ApiSeam, BootTarget, NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import type { Given } from './firmware.ts'
@@ -84,6 +85,8 @@ export interface Surroundings {
   readonly state: MachineState
   nas(): NasSeam | undefined
   api(): ApiSeam | undefined
+  /** What it does with disks of the NAS. */
+  nodes(): Nodes | undefined
   /** Whether a system runs that programs can run on. */
   isUp(): boolean
   hostname(): string

@@ -1,5 +1,6 @@
 import { mintHostKey } from '../../hosts/keys.ts'
 import type { HostBlueprint } from '../blueprint.ts'
+import type { Nodes } from '../nodes/nodes.ts'
 import type { ApiSeam, BootTarget, NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
 import { runCommand } from './commands.ts'
@@ -19,6 +20,7 @@ export class Machine implements Surroundings {
   readonly nas: () => NasSeam | undefined
   private readonly save: () => void
   readonly api: () => ApiSeam | undefined
+  readonly nodes: () => Nodes | undefined
   /** Counts boots, so that a slow one is not taken for a later one. */
   private turn = 0
 
@@ -29,12 +31,14 @@ export class Machine implements Surroundings {
     nas: () => NasSeam | undefined,
     save: () => void,
     api: () => ApiSeam | undefined = () => undefined,
+    nodes: () => Nodes | undefined = () => undefined,
   ) {
     this.world = world
     this.blueprint = blueprint
     this.nas = nas
     this.save = save
     this.api = api
+    this.nodes = nodes
     this.state = stored ?? {
       name: blueprint.name,
       system: 'off',

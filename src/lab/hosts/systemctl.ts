@@ -1,5 +1,6 @@
 import { startK0s } from './k0s.ts'
 import { failed, type Output, type Surroundings, said } from './machine-state.ts'
+import { startOf } from './units.ts'
 
 /** `systemctl`, as far as a recovery asks it. */
 export function systemctl(machine: Surroundings, args: string[]): Output {
@@ -35,8 +36,10 @@ export function systemctl(machine: Surroundings, args: string[]): Output {
         if (refused) return refused
       }
       // A transient unit is gone once it is stopped or its failure forgotten.
-      if (unit?.script !== undefined) delete machine.state.units[name]
-      else
+      if (unit?.script !== undefined) {
+        machine.nodes()?.endCopy(startOf(machine, name, unit.endsAt))
+        delete machine.state.units[name]
+      } else
         machine.state.units[name] = {
           active: verb === 'start' || verb === 'restart' ? 'active' : 'inactive',
           result: 'success',

@@ -1,5 +1,5 @@
+import { copyUnitFiles, copyUnitSettings, isCopyUnit } from '../nodes/copy-unit.ts'
 import { configInInitrd } from './firmware.ts'
-import { runHostCopy } from './host-copy.ts'
 import type { DiskModel, Surroundings } from './machine-state.ts'
 import { words } from './shell.ts'
 import { systemctl } from './systemctl.ts'
@@ -12,8 +12,11 @@ export function awaitedBy(script: string): string | undefined {
   return awaits.exec(script)?.[1]
 }
 
-/** A unit's script, one simple command a line, ended by the first that fails. */
-export function runScript(machine: Surroundings, text: string): number {
+/**
+ * A unit's script, one simple command a line, ended by the first that fails. Undefined while a program in it is at work
+ * elsewhere; `start` tells this start of the unit from every other.
+ */
+export function runScript(machine: Surroundings, text: string, start: string): number | undefined {
   for (const line of text.split('\n')) {
     if (line === '' || line === 'set -eu' || awaits.test(line)) continue
     const same = /^\[ "\$\(lsblk -dno (SERIAL|WWN) \/dev\/(\S+)\)" = (.+) \] \|\| exit (\d+)$/.exec(line)
@@ -41,7 +44,7 @@ export function runScript(machine: Surroundings, text: string): number {
       machine.state.files[append[2] ?? ''] = { ...from, mode: to.mode }
     } else {
       // Of two programs, the second is for systems on which the first does not work.
-      const code = program(machine, words(line.split(' || ')[0] ?? ''))
+      const code = program(machine, words(line.split(' || ')[0] ?? ''), start)
       if (code !== 0) return code
     }
     if (!machine.isUp()) return 1
@@ -50,7 +53,7 @@ export function runScript(machine: Surroundings, text: string): number {
 }
 
 /** Programs that a unit may call. */
-function program(machine: Surroundings, [name, ...args]: string[]): number {
+function program(machine: Surroundings, [name, ...args]: string[], start: string): number | undefined {
   switch (name) {
     case 'exit':
       return Number(args[0] ?? 0)
@@ -59,12 +62,7 @@ function program(machine: Surroundings, [name, ...args]: string[]): number {
       return machine.state.system === 'installer' ? 0 : 1
     case 'exec': {
       const script = machine.state.files[args[1] ?? '']?.text ?? ''
-      const nas = machine.nas()
-      const { address } = machine.world
-      const copied = nas && runHostCopy(script, nas, machine.initiator(), address, machine.state.files)
-      if (copied === undefined) return 127
-      machine.changed('copy a disk')
-      return copied
+      return isCopyUnit(script) ? copyDisk(machine, script, start) : 127
     }
     case 'flatcar-install':
       return flatcarInstall(machine, args)
@@ -83,6 +81,21 @@ function program(machine: Surroundings, [name, ...args]: string[]): number {
     default:
       return 127
   }
+}
+
+/** Copies one LUN to another; undefined while it is at that. */
+function copyDisk(machine: Surroundings, script: string, start: string): number | undefined {
+  const nodes = machine.nodes()
+  if (!nodes) return 127
+  const { files } = machine.state
+  const { FOLDER } = copyUnitSettings(script)
+  for (const name of copyUnitFiles) delete files[`${FOLDER}/${name}`]
+  const { address } = machine.world
+  const end = nodes.copy(start, script, { name: machine.state.name, initiator: machine.initiator(), address })
+  if (end === undefined) return undefined
+  machine.changed('copy a disk')
+  for (const [path, text] of Object.entries(end.files)) files[path] = { text, mode: '0600' }
+  return end.code
 }
 
 function flatcarReset(machine: Surroundings, args: string[]): number {

@@ -28,8 +28,13 @@ export function settle(machine: Surroundings): void {
     if (unit.endsAt === undefined || Date.now() < unit.endsAt) continue
     const awaited = awaitedBy(unit.script ?? '')
     if (awaited !== undefined && !machine.state.files[awaited]) continue
+    const { endsAt } = unit
     delete unit.endsAt
-    const code = runScript(machine, unit.script ?? '')
+    const code = runScript(machine, unit.script ?? '', startOf(machine, name, endsAt))
+    if (code === undefined) {
+      unit.endsAt = endsAt
+      continue
+    }
     if (!machine.isUp() || machine.state.units[name] !== unit) return
     machine.state.units[name] = {
       ...unit,
@@ -38,4 +43,9 @@ export function settle(machine: Surroundings): void {
       exitCode: code,
     }
   }
+}
+
+/** Tells one start of a unit from every other. */
+export function startOf({ state }: Surroundings, name: string, endsAt = 0): string {
+  return `${state.bootId} ${name} ${endsAt}`
 }

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
+import type { PodProgramEnd } from '../nodes/nodes.ts'
 import { dig, digList } from './controllers/context.ts'
-import type { PodProgramEnd } from './pod-programs.ts'
 import { StatusError } from './status-error.ts'
 import type { ObjectStore } from './store.ts'
 import type { Stored } from './stored.ts'
@@ -13,7 +13,7 @@ export type PodRunner = (
   pod: Stored,
   container: string,
   command: string[],
-) => PodProgramEnd | undefined
+) => Promise<PodProgramEnd | undefined>
 
 const protocol = 'v5.channel.k8s.io'
 
@@ -48,8 +48,8 @@ export class ExecServer {
     if (command.length === 0) throw new StatusError(400, 'BadRequest', 'you must specify at least 1 command')
     if (!(request.headers['sec-websocket-protocol'] ?? '').split(/,\s*/).includes(protocol))
       throw new StatusError(400, 'BadRequest', `unable to upgrade: no matching protocol; this is ${protocol}`)
-    this.sockets.handleUpgrade(request, socket, head, line => {
-      const end = this.run(store, pod, container, command)
+    this.sockets.handleUpgrade(request, socket, head, async line => {
+      const end = await this.run(store, pod, container, command)
       const send = (channel: number, text: string) =>
         line.send(Buffer.concat([Buffer.from([channel]), Buffer.from(text)]))
       if (end?.stdout) send(channels.stdout, end.stdout)

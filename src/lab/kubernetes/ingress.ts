@@ -1,9 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import type { Nodes } from '../nodes/nodes.ts'
 import type { Pki } from '../pki.ts'
-import type { NasSeam } from '../seams.ts'
 import { dig, digList, isReady } from './controllers/context.ts'
 import { volumesOf } from './controllers/pod-volumes.ts'
 import type { ObjectStore } from './store.ts'
@@ -17,15 +15,18 @@ export class IngressEmulator {
   private readonly server: Server
 
   /** @param cluster the cluster that runs now, or undefined while there is none */
-  constructor(pki: Pki, nas: NasSeam, cluster: () => ObjectStore | undefined) {
+  constructor(pki: Pki, nodes: Nodes, cluster: () => ObjectStore | undefined) {
     const identity = pki.server('ingress')
-    this.server = createServer({ cert: identity.certificate, key: identity.key }, (request, response) => {
-      const host = (request.headers.host ?? '').split(':')[0] ?? ''
-      const store = cluster()
-      const { code, body } = store ? answer(store, nas, host) : { code: 502, body: 'no cluster' }
-      response.writeHead(code, { 'content-type': 'text/plain; charset=utf-8' })
-      response.end(`${body}\n`)
-    })
+    this.server = createServer(
+      { cert: identity.certificate, key: identity.key },
+      async (request, response) => {
+        const host = (request.headers.host ?? '').split(':')[0] ?? ''
+        const store = cluster()
+        const { code, body } = store ? await answer(store, nodes, host) : { code: 502, body: 'no cluster' }
+        response.writeHead(code, { 'content-type': 'text/plain; charset=utf-8' })
+        response.end(`${body}\n`)
+      },
+    )
   }
 
   listen(address: string, port = 0): Promise<number> {
@@ -41,7 +42,11 @@ export class IngressEmulator {
   }
 }
 
-function answer(store: ObjectStore, nas: NasSeam, host: string): { code: number; body: string } {
+async function answer(
+  store: ObjectStore,
+  nodes: Nodes,
+  host: string,
+): Promise<{ code: number; body: string }> {
   const rule = store
     .all('Ingress')
     .flatMap(ingress => digList(ingress, 'spec', 'rules').map(r => ({ ingress, rule: r })))
@@ -55,12 +60,12 @@ function answer(store: ObjectStore, nas: NasSeam, host: string): { code: number;
     .all('Pod', namespace)
     .find(p => isReady(p) && Object.entries(selector).every(([k, v]) => p.metadata.labels?.[k] === v))
   if (!service || !pod) return { code: 503, body: `no pod of ${namespace}/${name} is ready` }
-  return { code: 200, body: readme(store, nas, pod) ?? `${namespace}/${name} answers` }
+  return { code: 200, body: (await readme(store, nodes, pod)) ?? `${namespace}/${name} answers` }
 }
 
-function readme(store: ObjectStore, nas: NasSeam, pod: Stored): string | undefined {
+async function readme(store: ObjectStore, nodes: Nodes, pod: Stored): Promise<string | undefined> {
   const [volume] = volumesOf(store, pod)
   if (volume?.handle === undefined) return undefined
-  const path = join(nas.filesOf(volume.handle), 'README.txt')
-  return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined
+  const found = await nodes.exec(['cat', '/data/README.txt'], { '/data': volume.handle })
+  return found?.exit === 0 ? found.stdout.trim() : undefined
 }

@@ -2,6 +2,7 @@ import { parseAllDocuments } from 'yaml'
 import { goYaml } from '../../kubernetes/go-yaml.ts'
 import type { Blueprint, KubernetesObject } from '../blueprint.ts'
 import { restoredMark } from '../hosts/k0s.ts'
+import type { Nodes } from '../nodes/nodes.ts'
 import type { Pki } from '../pki.ts'
 import type { ApiSeam, MachinesSeam, NasSeam } from '../seams.ts'
 import type { World } from '../world.ts'
@@ -42,18 +43,19 @@ export class KubernetesEmulator {
   private open: { epoch: string; store: ObjectStore } | undefined
   private port = 0
 
-  constructor(world: World, pki: Pki, machines: MachinesSeam, nas: NasSeam) {
+  constructor(world: World, pki: Pki, machines: MachinesSeam, nas: NasSeam, nodes: Nodes) {
     this.world = world
     this.machines = machines
     const exec = new ExecServer((store, pod, container, command) =>
-      runInPod({ store, nas, world }, pod, container, command),
+      runInPod({ store, nodes, world }, pod, container, command),
     )
     this.server = new ApiServer(world, pki, machines, () => this.store(), exec)
     this.reconciler = new Reconciler(
-      { world, machines, nas },
+      { world, machines, nas, nodes },
       () => this.store(),
       () => this.server.dropLines(),
     )
+    nodes.onChange(() => this.reconciler.poke())
     const admin = pki.client('kubernetes-admin', ['system:masters'])
     this.seam = {
       adminKubeconfig: () =>

@@ -18,6 +18,8 @@ export interface Disks {
   remove(disk: DiskName): void
   /** A new file system with these files on it: path to text. */
   fill(disk: DiskName, fsType: string, files: Record<string, string>): void
+  /** Makes a disk a copy of a raw image; throws where disks are folders. */
+  load(disk: DiskName, image: string): void
   /** The folder of a disk's files, for the lab's own machines; throws where they cannot read it. */
   filesOf(disk: DiskName): string
   /** Lets initiators in exactly as the tables say; called whenever these have changed. */
@@ -59,6 +61,9 @@ export function folderDisks(world: World): Disks {
     fill(disk, _fsType, files) {
       empty(disk)
       writeFiles(at(disk), files)
+    },
+    load() {
+      throw new Error('a disk that is a folder cannot begin as an image')
     },
     filesOf: at,
     show: () => undefined,

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, statSync } from 'node:fs'
 import {
   createServer as createPlainServer,
   type IncomingMessage,
@@ -207,6 +206,17 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 /** The iSCSI side of the NAS, for machines and the CSI driver's emulation. */
 function seamOf(store: NasStore): NasSeam {
   const targetOf = (uuid: string) => store.state.targets.find(t => t.mappings.some(m => m.lun === uuid))
+  const admitted = (uuid: string, initiator: string) => {
+    const target = targetOf(uuid)
+    if (!target) throw new Error('iscsiadm: No records found')
+    const sessions = store.sessionsOf(target)
+    const full = target.maxSessions > 0 && sessions.length >= target.maxSessions
+    if (!target.enabled || (full && !sessions.some(s => s.iqn === initiator)))
+      throw new Error(
+        'iscsiadm: initiator reported error (19 - encountered non-retryable iSCSI login failure)',
+      )
+    return target
+  }
   return {
     lun(uuidOrName) {
       const lun = store.state.luns.find(l => l.uuid === uuidOrName || l.name === uuidOrName)
@@ -217,6 +227,7 @@ function seamOf(store: NasStore): NasSeam {
           sizeBytes: lun.size,
           description: lun.description,
           fsType: lun.fsType,
+          iqn: targetOf(lun.uuid)?.iqn,
         }
       )
     },
@@ -246,12 +257,7 @@ function seamOf(store: NasStore): NasSeam {
       store.save()
       return { uuid: share.uuid, name: share.name, location: share.volume }
     },
-    mountShare(
-      { protocol, source = '', dsm = '', baseDir = '', mountPermissions = '' },
-      nodes,
-      user,
-      readOnly,
-    ) {
+    mountShare({ protocol, source = '', dsm = '', baseDir = '' }, nodes, user) {
       const [, host, name] = /^\/\/([^/]+)\/([^/]+)$/.exec(source) ?? []
       if (host === undefined) throw new Error('Failed to parse dsmIp and shareName from source path')
       if (protocol === 'smb' && user === undefined) throw new Error('Missing secrets for node staging volume')
@@ -271,13 +277,6 @@ function seamOf(store: NasStore): NasSeam {
       const share = store.shares().find(s => `${s.volume}/${s.name}` === baseDir)
       if (!share?.rules.some(rule => rule.privilege === 'rw' || rule.privilege === 'ro'))
         throw new Error(`mount.nfs: access denied by server while mounting ${dsm}:${baseDir}`)
-      // As every mount does: the folder's mode is set, which a read-only mount refuses, and 0 leaves it as it is.
-      const folder = store.folders.filesOf(`shares/${share.uuid}`)
-      const mode = Number.parseInt(mountPermissions || '0750', 8)
-      if (mode > 0 && (statSync(folder).mode & 0o777) !== mode) {
-        if (readOnly) throw new Error(`chmod ${baseDir}: read-only file system`)
-        chmodSync(folder, mode)
-      }
       return { uuid: share.uuid }
     },
     deleteVolume(uuid) {
@@ -294,16 +293,10 @@ function seamOf(store: NasStore): NasSeam {
       store.shares().some(s => s.uuid === uuid)
         ? store.folders.filesOf(`shares/${uuid}`)
         : store.disks.filesOf(`luns/${uuid}`),
+    mayLogin: (uuid, initiator) => void admitted(uuid, initiator),
     login(uuid, initiator, ip) {
-      const target = targetOf(uuid)
-      if (!target) throw new Error('iscsiadm: No records found')
-      const known = target.sessions.some(s => s.iqn === initiator)
-      const full = target.maxSessions > 0 && store.sessionsOf(target).length >= target.maxSessions
-      if (!target.enabled || (full && !known))
-        throw new Error(
-          'iscsiadm: initiator reported error (19 - encountered non-retryable iSCSI login failure)',
-        )
-      if (known) return
+      const target = admitted(uuid, initiator)
+      if (target.sessions.some(s => s.iqn === initiator)) return
       target.sessions.push({ iqn: initiator, ip })
       store.save()
     },

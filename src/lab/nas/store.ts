@@ -276,7 +276,8 @@ export class NasStore {
       })
       const iqn = `iqn.2000-01.com.synology:${nas.hostname}.${lun.pv}`
       this.map(made, this.createTarget(`k8s-csi-${lun.pv}`, iqn, 1))
-      this.disks.fill(`luns/${lun.uuid}`, lun.fsType, lun.files)
+      if (lun.image === undefined) this.disks.fill(`luns/${lun.uuid}`, lun.fsType, lun.files)
+      else this.disks.load(`luns/${lun.uuid}`, lun.image)
     }
     for (const share of nas.shares ?? []) {
       this.createShare(`k8s-csi-${share.pv}`.slice(0, 32), {

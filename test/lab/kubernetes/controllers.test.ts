@@ -334,6 +334,26 @@ describe('pods', () => {
     expect(await read('Pod', 'app-0')).toBeUndefined()
   })
 
+  test('get a disk as the file system that it has, also where none is named, and never as another', async () => {
+    await start()
+    await withNetwork()
+    const csiOf = (fsType?: string) => ({
+      csi: { driver: 'csi.san.synology.com', volumeHandle: photos, ...(fsType ? { fsType } : {}) },
+    })
+    await apply(
+      ...csi,
+      volume('v', { ...owner('data'), ...csiOf('ext4') }),
+      claim('data', { volumeName: 'v' }),
+    )
+    await apply(workload('Deployment', 'app', mounting('data')))
+    await eventually('the pod to be refused', async () => (await why('app-0')).includes('which holds btrfs'))
+    expect(filesOf(photos)).toEqual(['2019', '2021'])
+    await remove('Deployment', 'app')
+    await apply(volume('w', { ...owner('other'), ...csiOf() }), claim('other', { volumeName: 'w' }))
+    await apply(workload('Deployment', 'found', mounting('other')))
+    await reaches('Pod', 'found-0', 'Running')
+  })
+
   test('that find an empty volume begin anew: the harm that must not happen', async () => {
     await start()
     await withNetwork()

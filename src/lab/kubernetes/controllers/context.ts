@@ -1,3 +1,4 @@
+import type { Nodes } from '../../nodes/nodes.ts'
 import type { MachinesSeam, NasSeam } from '../../seams.ts'
 import type { World } from '../../world.ts'
 import type { ObjectStore } from '../store.ts'
@@ -10,6 +11,7 @@ export interface Controlled {
   world: World
   machines: MachinesSeam
   nas: NasSeam
+  nodes: Nodes
 }
 
 export type Controller = (controlled: Controlled) => void

@@ -12,7 +12,8 @@ export interface PodVolume {
   attributes: Record<string, string>
   secret: { name: string; namespace: string } | undefined
   readOnly: boolean
-  paths: string[]
+  /** Where containers have it, and whether they may write there. */
+  mounts: { path: string; readOnly: boolean }[]
 }
 
 /** The claims that a pod mounts, with the disks behind them. */
@@ -35,10 +36,10 @@ export function volumesOf(store: ObjectStore, pod: Stored): PodVolume[] {
         attributes: dig(volumeObject, 'spec', 'csi', 'volumeAttributes') ?? {},
         secret: dig(volumeObject, 'spec', 'csi', 'nodeStageSecretRef'),
         readOnly: (dig<string[]>(volumeObject, 'spec', 'mountOptions') ?? []).includes('ro'),
-        paths: digList(pod, 'spec', 'containers').flatMap(c =>
+        mounts: digList(pod, 'spec', 'containers').flatMap(c =>
           digList(c, 'volumeMounts')
             .filter(m => m.name === volume.name)
-            .map(m => String(m.mountPath)),
+            .map(m => ({ path: String(m.mountPath), readOnly: m.readOnly === true })),
         ),
       },
     ]
@@ -65,20 +66,20 @@ export function attach(store: ObjectStore, pv: string, nodeName: string): void {
 }
 
 /** Logs each node out of every disk that no pod of its own uses any more, and detaches it. */
-export function detach({ store, nas, machines }: Controlled): void {
+export function detach({ store, nodes, machines }: Controlled): void {
   const used = new Set<string>()
+  const there = new Set(store.all('Pod').map(pod => pod.metadata.uid))
   for (const pod of store.all('Pod')) {
     const phase = dig(pod, 'status', 'phase')
     if (phase === 'Succeeded' || phase === 'Failed') continue
     const node = dig(pod, 'spec', 'nodeName') ?? dig(pod, 'status', 'nodeName')
     for (const { handle } of volumesOf(store, pod)) used.add(`${handle} ${node}`)
   }
-  for (const pv of store.all('PersistentVolume')) {
-    const handle = dig<string>(pv, 'spec', 'csi', 'volumeHandle')
-    if (handle === undefined) continue
-    for (const machine of machines.nodes())
-      if (!used.has(`${handle} ${machine.name}`)) nas.logout(handle, machine.initiator)
-  }
+  const volumes = store
+    .all('PersistentVolume')
+    .map(pv => dig<string>(pv, 'spec', 'csi', 'volumeHandle'))
+    .filter(handle => handle !== undefined)
+  nodes.letGo(used, there, volumes, machines.nodes())
   for (const attachment of store.all('VolumeAttachment')) {
     const name = String(dig(attachment, 'spec', 'source', 'persistentVolumeName'))
     const pv = store.find({ resource: store.kind('PersistentVolume'), name })

@@ -1,7 +1,6 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { copyRefusals } from '../../../volumes/programs.ts'
 import { isShare, protocolOf } from '../../../volumes/protocol.ts'
+import type { PodProgram, ProgramEnd } from '../../nodes/nodes.ts'
 import type { ObjectStore } from '../store.ts'
 import type { Stored } from '../stored.ts'
 import { now } from '../time.ts'
@@ -15,7 +14,6 @@ import {
   runs,
   withCondition,
 } from './context.ts'
-import { isEmpty, type ProgramEnd, runProgram } from './job-programs.ts'
 import { attach, detach, type PodVolume, volumesOf } from './pod-volumes.ts'
 
 /** What kubelets and the CSI node plugin do: pods start once a node, their volumes and their secrets are there. */
@@ -42,7 +40,7 @@ function end({ store, machines }: Controlled, pod: Stored): void {
 
 /** Gets a pod as far as it can go. True when it runs or ended. */
 function start(controlled: Controlled, pod: Stored): boolean {
-  const { store, world, nas, machines } = controlled
+  const { store, world, nas, nodes, machines } = controlled
   const ref = refOf(store, pod)
   const namespace = String(pod.metadata.namespace)
   const conditions = digList(pod, 'status', 'conditions')
@@ -54,21 +52,24 @@ function start(controlled: Controlled, pod: Stored): boolean {
     })
     return false
   }
-  /** Placed and not started. The kubelet tells what containers wait for in their states, what a mount lacks in an event. */
-  const waiting = (reason: string, message: string) => {
+  const asPlaced = (reason: string, message?: string) => {
     const placedNow = withCondition(conditions, 'PodScheduled', true, '')
     const unready = 'containers with unready status'
-    const mounts = reason === 'FailedMount'
-    if (mounts) warn(store, pod, reason, message)
-    store.setStatus(ref, {
+    return {
       phase: 'Pending',
       conditions: withCondition(placedNow, 'Ready', false, 'ContainersNotReady', unready),
       containerStatuses: digList(pod, 'spec', 'containers').map(c => ({
         name: c.name,
         ready: false,
-        state: { waiting: mounts ? { reason: 'ContainerCreating' } : { reason, message } },
+        state: { waiting: message === undefined ? { reason } : { reason, message } },
       })),
-    })
+    }
+  }
+  /** Placed and not started. The kubelet tells what containers wait for in their states, what a mount lacks in an event. */
+  const waiting = (reason: string, message: string) => {
+    const mounts = reason === 'FailedMount'
+    if (mounts) warn(store, pod, reason, message)
+    store.setStatus(ref, mounts ? asPlaced('ContainerCreating') : asPlaced(reason, message))
     return false
   }
   const hostNetwork = dig(pod, 'spec', 'hostNetwork') === true
@@ -98,18 +99,20 @@ function start(controlled: Controlled, pod: Stored): boolean {
       'driver name csi.san.synology.com not found in the list of registered CSI drivers',
     )
   const mounted = new Map<PodVolume, string>()
+  let whole = true
   for (const volume of csi)
     try {
       if (!isShare(protocolOf(volume.attributes))) {
-        nas.login(volume.handle as string, machine.initiator, machine.address)
-        nas.filesOf(volume.handle as string)
+        const disk = {
+          handle: volume.handle as string,
+          fsType: volume.fsType ?? '',
+          readOnly: volume.readOnly,
+        }
+        if (!nodes.mount(disk, machine)) whole = false
       } else if (!isReady(pod)) {
         // Staged once: what somebody does to the rules afterwards stays so.
-        const nodes = machines.nodes().map(m => m.address)
-        mounted.set(
-          volume,
-          nas.mountShare(volume.attributes, nodes, userOf(store, volume), volume.readOnly).uuid,
-        )
+        const addresses = machines.nodes().map(m => m.address)
+        mounted.set(volume, nas.mountShare(volume.attributes, addresses, userOf(store, volume)).uuid)
       }
     } catch (error) {
       return waiting(
@@ -117,38 +120,29 @@ function start(controlled: Controlled, pod: Stored): boolean {
         `MountVolume.MountDevice failed for volume "${volume.pv}": ${(error as Error).message}`,
       )
     }
+  if (!whole) {
+    store.setStatus(ref, { ...asPlaced('ContainerCreating'), nodeName: machine.name })
+    return false
+  }
   // The agent comes up once the operator has made the definitions of its objects.
   if (isAgent(pod) && !store.has('CiliumNode'))
     return waiting(
       'ContainersNotReady',
       'Still waiting for Cilium Operator to register CustomResourceDefinitions',
     )
-  const mounts: Record<string, string> = {}
-  for (const volume of csi) {
-    const lun = nas.lun(volume.handle as string)
-    // What kubelet does with a disk on which blkid finds nothing, unless the mount is read-only.
-    if (lun?.fsType === null) {
-      if (volume.readOnly) return waiting('FailedMount', `wrong fs type, bad superblock on ${lun.name}`)
-      nas.format(lun.uuid, volume.fsType ?? 'ext4')
-    }
-    const found = nas.lun(volume.handle as string)?.fsType
-    if (found && volume.fsType && found !== volume.fsType)
-      return waiting(
-        'FailedMount',
-        `wrong fs type: ${lun?.name} has ${found}, and ${volume.fsType} was wanted`,
-      )
-    for (const path of volume.paths)
-      mounts[path] = nas.filesOf(mounted.get(volume) ?? (volume.handle as string))
-  }
+  const handleOf = (volume: PodVolume) => mounted.get(volume) ?? (volume.handle as string)
   const job = pod.metadata.ownerReferences?.[0]?.kind === 'Job'
   const crashes = ['application-never-healthy', 'application-degraded']
   if (!job && crashes.some(fault => world.suffers(fault, namespace)))
     return waiting('CrashLoopBackOff', 'back-off 5m0s restarting failed container')
-  if (isReady(pod)) return true
   if (job && hasProgram(pod)) {
-    finish(controlled, pod, node.metadata.name, mounts)
+    const mounts = csi.flatMap(volume =>
+      volume.mounts.map(m => [m.path, { handle: handleOf(volume), readOnly: m.readOnly }] as const),
+    )
+    runJob(controlled, pod, machine, Object.fromEntries(mounts))
     return true
   }
+  if (isReady(pod)) return true
   if (job && hookFails(controlled, pod)) {
     store.setStatus(ref, {
       phase: 'Failed',
@@ -167,29 +161,28 @@ function start(controlled: Controlled, pod: Stored): boolean {
     return true
   }
   // An application that finds nothing where its data should be begins anew: the very thing that must not happen.
-  for (const volume of csi) {
-    const folder = nas.filesOf(mounted.get(volume) ?? (volume.handle as string))
-    if (!volume.readOnly && isEmpty(folder))
-      writeFileSync(join(folder, 'initialised.txt'), `${namespace}/${pod.metadata.name} began anew\n`)
-  }
-  for (const volume of csi) attach(store, volume.pv as string, node.metadata.name)
-  store.setStatus(ref, {
+  const began = `${namespace}/${pod.metadata.name} began anew\n`
+  for (const volume of csi)
+    if (!volume.readOnly && !nodes.begin(pod.metadata.uid, handleOf(volume), began)) return false
+  for (const volume of csi) attach(store, volume.pv as string, machine.name)
+  store.setStatus(ref, running(pod, machine))
+  return true
+}
+
+/** The status of a pod all of whose containers run. */
+function running(pod: Stored, machine: { name: string; address: string }): object {
+  const conditions = withCondition(digList(pod, 'status', 'conditions'), 'PodScheduled', true, '')
+  return {
     phase: 'Running',
     hostIP: machine.address,
-    nodeName: node.metadata.name,
-    conditions: withCondition(
-      withCondition(conditions, 'PodScheduled', true, ''),
-      'Ready',
-      true,
-      'ContainersReady',
-    ),
+    nodeName: machine.name,
+    conditions: withCondition(conditions, 'Ready', true, 'ContainersReady'),
     containerStatuses: digList(pod, 'spec', 'containers').map(c => ({
       name: c.name,
       ready: true,
       state: { running: {} },
     })),
-  })
-  return true
+  }
 }
 
 /** Whether a pod is of a hook of an application whose hooks are to fail. */
@@ -239,22 +232,34 @@ function hasProgram(pod: Stored): boolean {
   return digList(pod, 'spec', 'containers').some(c => dig(c, 'command', 1) === '-c')
 }
 
-function finish(controlled: Controlled, pod: Stored, node: string, mounts: Record<string, string>): void {
-  const { store, world } = controlled
+/** Has a Job's program run, and tells how it ended. */
+function runJob(
+  controlled: Controlled,
+  pod: Stored,
+  machine: { name: string; address: string },
+  mounts: PodProgram['mounts'],
+): void {
+  const { store, nodes } = controlled
   const [container] = digList(pod, 'spec', 'containers')
   const environment = Object.fromEntries(
     digList(container, 'env').map(e => [String(e.name), String(e.value)]),
   )
   for (const from of digList(container, 'envFrom')) Object.assign(environment, secretValues(store, pod, from))
-  const script = String(dig(container, 'command', 2))
-  const end = runProgram(script, environment, mounts, {
+  const end = nodes.run(pod.metadata.uid, {
+    script: String(dig(container, 'command', 2)),
+    environment,
+    capabilities: dig(container, 'securityContext', 'capabilities', 'add'),
+    mounts,
     dnsIsUp: runs(store, /^coredns$/),
-    backups: world.blueprint.backups ?? {},
     halfWay: () => inMidCopy(controlled, pod),
   })
+  if (!end) {
+    store.setStatus(refOf(store, pod), running(pod, machine))
+    return
+  }
   store.setStatus(refOf(store, pod), {
     phase: end.code === 0 ? 'Succeeded' : 'Failed',
-    nodeName: node,
+    nodeName: machine.name,
     containerStatuses: [
       {
         name: container?.name,

@@ -13,21 +13,16 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { networkProbe, probeRefusals } from '../../../kubernetes/network-probe.ts'
+import { networkProbe, probeRefusals } from '../../kubernetes/network-probe.ts'
 import {
   type CopyVerdict,
   copyProgram,
   copyRefusals,
   measureProgram,
   nasOwn,
-} from '../../../volumes/programs.ts'
-import { restoreProgram, restoreRefusals, restoreRoot } from '../../../volumes/restore-program.ts'
-
-/** What a container left behind. */
-export interface ProgramEnd {
-  code: number
-  message: string
-}
+} from '../../volumes/programs.ts'
+import { restoreProgram, restoreRefusals, restoreRoot } from '../../volumes/restore-program.ts'
+import type { ProgramEnd } from './nodes.ts'
 
 /** Whether there is no data on a disk. */
 export function isEmpty(folder: string): boolean {
