@@ -1,17 +1,9 @@
 import { readFileSync } from 'node:fs'
-import {
-  type Document,
-  isMap,
-  isNode,
-  isPair,
-  isScalar,
-  LineCounter,
-  type Node,
-  parseAllDocuments,
-  visit,
-} from 'yaml'
+import { Composer, type Document, isMap, isNode, isScalar, LineCounter, Parser, visit } from 'yaml'
 import { goYaml } from '../kubernetes/go-yaml.ts'
-import { ClusterFileFault, type Problem } from './problem.ts'
+import { ClusterFileFault } from './problem.ts'
+import { Remembered } from './remembered.ts'
+import { commentAt, offsetOf } from './yaml-places.ts'
 
 /** One YAML document of a file, with the places of everything in it. */
 export interface YamlDocument {
@@ -35,54 +27,135 @@ export function readYaml(file: string, shown = file): YamlDocument[] {
 }
 
 /**
- * The documents of a YAML text, read as Kubernetes’ own tools read it, each with the place of every value.
+ * The documents of a YAML text, read as Kubernetes’ own tools read it, each with the place of every value. The values are
+ * the caller's own.
  *
  * @param shown the file, as problems name it
  * @throws Fault with every problem at its line and column
  */
 export function parseYaml(text: string, shown: string): YamlDocument[] {
-  const { documents, lines } = parsed(text)
+  const { documents, lines, problems } = read.of(text, () => readText(text))
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return `${shown}:${line}:${col}`
   }
-  const problems: Problem[] = documents.flatMap(document =>
-    [
-      ...document.errors.map(e => ({
-        offset: e.pos[0],
-        message: e.message.replace(/(?: at line \d+, column \d+)?:?\n[\s\S]*$/, ''),
-      })),
-      ...wrongAliases(document),
-    ].map(({ offset, message }) => ({ at: place(offset), path: '', message })),
-  )
-  const whole = () => {
-    if (problems.length > 0) throw new ClusterFileFault('cluster-file-invalid', problems, shown)
-  }
-  whole()
-  const found = documents
-    .filter(d => d.contents !== null)
-    .map(document => ({
-      value: madeOf(document, (offset, message) => problems.push({ at: place(offset), path: '', message })),
-      at: (path: readonly PropertyKey[]) => place(offsetOf(document, path)),
-      comment: (path: readonly PropertyKey[]) => commentAt(document, path),
-    }))
-  whole()
-  return found
+  if (problems.length > 0)
+    throw new ClusterFileFault(
+      'cluster-file-invalid',
+      problems.map(({ offset, message }) => ({ at: place(offset), path: '', message })),
+      shown,
+    )
+  return documents.map(({ value, start, keys }, i) => ({
+    value: copyOf(value, new Map()),
+    at(path) {
+      const [key, ...deeper] = path
+      if (key === undefined) return place(start)
+      const top = deeper.length === 0 ? keys.get(String(key)) : undefined
+      return place(top ?? offsetOf(nodesOf(text)[i]!, path))
+    },
+    comment: path => commentAt(nodesOf(text)[i]!, path),
+  }))
 }
 
-/** What is only found out where a document's values are made: a merge of what is no map, more aliases than anybody writes. */
-function madeOf(document: Document.Parsed, problem: (offset: number, message: string) => void): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 1000 })
-  } catch (error) {
-    problem(document.contents?.range?.[0] ?? 0, (error as Error).message)
-    return undefined
+/** A document without its nodes, which take some fifty times as much memory as its text. */
+interface ReadDocument {
+  value: unknown
+  /** Where it begins. */
+  start: number
+  /** Where the keys of a map stand: what is asked for most. */
+  keys: ReadonlyMap<string, number>
+}
+
+interface ReadText {
+  documents: ReadDocument[]
+  lines: LineCounter
+  problems: Problem[]
+}
+
+interface Problem {
+  offset: number
+  message: string
+}
+
+/** What was read last: many steps of a run read the person’s files anew, and most did not change. */
+const read = new Remembered<ReadText>(4_000_000)
+
+/** One document after the other, so that the nodes of one alone are in memory. */
+function readText(text: string): ReadText {
+  const lines = new LineCounter()
+  const documents: ReadDocument[] = []
+  const wrong: Problem[] = []
+  const unmade: Problem[] = []
+  const aliased = text.includes('*')
+  for (const document of composed(text, lines)) {
+    const problems = [...errorsOf(document), ...(aliased ? wrongAliases(document) : [])]
+    wrong.push(...problems)
+    if (problems.length > 0 || document.contents === null) continue
+    try {
+      documents.push({
+        value: document.toJS({ maxAliasCount: 1000 }),
+        start: document.contents.range[0],
+        keys: keysOf(document),
+      })
+    } catch (error) {
+      // What is only found out where values are made: a merge of what is no map, more aliases than anybody writes.
+      unmade.push({ offset: document.contents.range[0], message: (error as Error).message })
+    }
   }
+  return { documents, lines, problems: wrong.length > 0 ? wrong : unmade }
+}
+
+function composed(text: string, lines: LineCounter): Generator<Document.Parsed, void> {
+  const composer = new Composer({
+    ...goYaml,
+    uniqueKeys: true,
+    // What it would print beside its errors goes past whoever asked.
+    logLevel: 'error',
+  })
+  return composer.compose(new Parser(lines.addNewLine).parse(text))
+}
+
+/** A value of its own, in which what aliases share is shared still. What is neither a map nor a list is not copied. */
+function copyOf(value: unknown, copies: Map<object, unknown>): unknown {
+  // The library puts a quoted text together from single characters, and V8 keeps each until one is asked for: that takes
+  // thirty times as much memory. The answer must be used, or V8 does not ask.
+  if (typeof value === 'string') return Number.isNaN(value.charCodeAt(0)) ? '' : value
+  if (value === null || typeof value !== 'object') return value
+  const known = copies.get(value)
+  if (known !== undefined) return known
+  const copy = Array.isArray(value)
+    ? value.map(item => copyOf(item, copies))
+    : Object.getPrototypeOf(value) === Object.prototype
+      ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyOf(item, copies)]))
+      : value
+  copies.set(value, copy)
+  return copy
+}
+
+/** Nodes of the texts in which a place or a comment was looked for last, for those that come right after. */
+const nodes = new Remembered<Document.Parsed[]>(200_000)
+
+/** The documents with all their nodes, without those that are empty. */
+function nodesOf(text: string): Document.Parsed[] {
+  return nodes.of(text, () => [...composed(text, new LineCounter())].filter(d => d.contents !== null))
+}
+
+function keysOf({ contents }: Document.Parsed): ReadonlyMap<string, number> {
+  const keys = new Map<string, number>()
+  if (!isMap(contents)) return keys
+  for (const { key } of contents.items)
+    if (isScalar(key) && isNode(key) && key.range && !keys.has(String(key.value)))
+      keys.set(String(key.value), key.range[0])
+  return keys
+}
+
+function errorsOf({ errors }: Document.Parsed): Problem[] {
+  return errors.map(({ pos, message }) => ({ offset: pos[0], message }))
 }
 
 /** Aliases of nothing, and of something that they are in. */
-function wrongAliases(document: Document.Parsed): { offset: number; message: string }[] {
-  const found: { offset: number; message: string }[] = []
+function wrongAliases(document: Document.Parsed): Problem[] {
+  const found: Problem[] = []
   visit(document, {
     Alias(_, alias, above) {
       const meant = alias.resolve(document)
@@ -93,66 +166,4 @@ function wrongAliases(document: Document.Parsed): { offset: number; message: str
     },
   })
   return found
-}
-
-interface Parsed {
-  documents: Document.Parsed[]
-  lines: LineCounter
-}
-
-/** What was parsed last, oldest first: many steps of a run read the person’s files anew, and most did not change. */
-const kept = new Map<string, Parsed>()
-/** Characters; what is made of them takes some fifty times as much memory. */
-const keptAtMost = 1_000_000
-let keptNow = 0
-
-/** A text's documents, which nobody may change: whoever asked for the same text before has them, too. */
-function parsed(text: string): Parsed {
-  const before = kept.get(text)
-  if (before) return before
-  const lines = new LineCounter()
-  const documents = parseAllDocuments(text, {
-    ...goYaml,
-    lineCounter: lines,
-    uniqueKeys: true,
-    // What it would print beside its errors goes past whoever asked.
-    logLevel: 'error',
-  })
-  // Of an empty text it is no list.
-  const now = { documents: Array.isArray(documents) ? documents : [], lines }
-  kept.set(text, now)
-  keptNow += text.length
-  for (const oldest of kept.keys()) {
-    if (keptNow <= keptAtMost) break
-    kept.delete(oldest)
-    keptNow -= oldest.length
-  }
-  return now
-}
-
-/** Where a path stands: at its key in a map, at the item in a list, or at the nearest thing above it. */
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
-  for (let length = path.length; length > 0; length -= 1) {
-    const parent = document.getIn(path.slice(0, length - 1), true)
-    const last = path[length - 1]
-    if (isMap(parent)) {
-      const pair = parent.items.find(i => isScalar(i.key) && String(i.key.value) === String(last))
-      if (pair && isNode(pair.key) && pair.key.range) return pair.key.range[0]
-    }
-    const node = document.getIn(path.slice(0, length), true) as Node | undefined
-    if (isNode(node) && node.range) return node.range[0]
-  }
-  return document.contents?.range?.[0] ?? 0
-}
-
-function commentAt(document: Document.Parsed, path: readonly PropertyKey[]): string {
-  const node = document.getIn(path, true) as Node | undefined
-  const parent = document.getIn(path.slice(0, -1), true)
-  const pair = isMap(parent) ? parent.items.find(i => isPair(i) && i.value === node) : undefined
-  const key = pair && isNode(pair.key) ? pair.key : undefined
-  return [key?.commentBefore, isNode(node) ? node.comment : undefined]
-    .filter(Boolean)
-    .join(' ')
-    .replaceAll(/\s*\n\s*/g, ' ')
-    .trim()
 }

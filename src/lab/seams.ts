@@ -49,9 +49,15 @@ export interface NasSeam {
   /**
    * Mounts a shared folder as the driver does by a volume's attributes: by NFS every node of the cluster is let in, and
    * nobody else any more, by SMB a user. Resolves with the uuid of what is mounted, whichever the volume's handle names.
-   * Throws an Error with the driver's words.
+   * The mode of its root folder becomes what the attributes say. Throws an Error with the driver's words.
+   * @param readOnly mounted so that nobody can write
    */
-  mountShare(by: Record<string, string>, nodes: string[], user: string | undefined): { uuid: string }
+  mountShare(
+    by: Record<string, string>,
+    nodes: string[],
+    user: string | undefined,
+    readOnly: boolean,
+  ): { uuid: string }
   /** The folder with the real files of a LUN or share. */
   filesOf(uuid: string): string
   /** Throws an Error with iscsiadm's words where a machine may not log in: the target is disabled, unmapped or at max_sessions. */

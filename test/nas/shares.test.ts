@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { NasState } from '../../src/lab/nas/state.ts'
@@ -183,4 +183,22 @@ test('a share that was agreed to is deleted by uuid and name while its rules let
   expect(await reader.shareSnapshots(uuid)).toEqual([])
   for (const _ of [1, 2]) await writer.deleteShare({ uuid, name: called })
   expect(await reader.shares()).toEqual([])
+})
+
+test('the driver gives a share’s root folder a mode with each mount: a read-only one is refused where it has another', async () => {
+  const { emulator, folder } = await nasWithShare()
+  const share = { dsm: 'nas', protocol: 'nfs', source: '//nas/k8s-csi-pvc-77f97c58-db4d-4205-8' }
+  const by = { ...share, baseDir: '/volume1/k8s-csi-pvc-77f97c58-db4d-4205-8' }
+  const mount = (mountPermissions: string, readOnly: boolean) =>
+    emulator.seam.mountShare({ ...by, mountPermissions }, clients, undefined, readOnly)
+  const mode = () => (statSync(folder(uuid)).mode & 0o777).toString(8)
+  chmodSync(folder(uuid), 0o700)
+  expect(() => mount('', true)).toThrow(/chmod .*read-only file system/)
+  expect(mount('0', true)).toEqual({ uuid })
+  expect(mode()).toBe('700')
+  mount('', false)
+  expect(mode()).toBe('750')
+  mount('', true)
+  mount('0775', false)
+  expect(mode()).toBe('775')
 })

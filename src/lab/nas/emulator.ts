@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { chmodSync, statSync } from 'node:fs'
 import {
   createServer as createPlainServer,
   type IncomingMessage,
@@ -257,7 +258,12 @@ function seamOf(store: NasStore): NasSeam {
       store.save()
       return { uuid: share.uuid, name: share.name, location: share.volume }
     },
-    mountShare({ protocol, source = '', dsm = '', baseDir = '' }, nodes, user) {
+    mountShare(
+      { protocol, source = '', dsm = '', baseDir = '', mountPermissions = '' },
+      nodes,
+      user,
+      readOnly,
+    ) {
       const [, host, name] = /^\/\/([^/]+)\/([^/]+)$/.exec(source) ?? []
       if (host === undefined) throw new Error('Failed to parse dsmIp and shareName from source path')
       if (protocol === 'smb' && user === undefined) throw new Error('Missing secrets for node staging volume')
@@ -277,6 +283,13 @@ function seamOf(store: NasStore): NasSeam {
       const share = store.shares().find(s => `${s.volume}/${s.name}` === baseDir)
       if (!share?.rules.some(rule => rule.privilege === 'rw' || rule.privilege === 'ro'))
         throw new Error(`mount.nfs: access denied by server while mounting ${dsm}:${baseDir}`)
+      // As every mount does: the folder's mode is set, which a read-only mount refuses, and 0 leaves it as it is.
+      const folder = store.folders.filesOf(`shares/${share.uuid}`)
+      const mode = Number.parseInt(mountPermissions || '0750', 8)
+      if (mode > 0 && (statSync(folder).mode & 0o777) !== mode) {
+        if (readOnly) throw new Error(`chmod ${baseDir}: read-only file system`)
+        chmodSync(folder, mode)
+      }
       return { uuid: share.uuid }
     },
     deleteVolume(uuid) {

@@ -112,7 +112,8 @@ function start(controlled: Controlled, pod: Stored): boolean {
       } else if (!isReady(pod)) {
         // Staged once: what somebody does to the rules afterwards stays so.
         const addresses = machines.nodes().map(m => m.address)
-        mounted.set(volume, nas.mountShare(volume.attributes, addresses, userOf(store, volume)).uuid)
+        const { uuid } = nas.mountShare(volume.attributes, addresses, userOf(store, volume), volume.readOnly)
+        mounted.set(volume, uuid)
       }
     } catch (error) {
       return waiting(
