@@ -49,7 +49,7 @@ export const adoptVolume = step({
     )
   },
   async apply(act) {
-    const { volume, cluster, kubernetes, nas, note } = act
+    const { volume, cluster, nas, note } = act
     if (volume.share) {
       await noStrangers(act)
       await adoptShare(volume, act)
@@ -62,15 +62,12 @@ export const adoptVolume = step({
     mustFit({ claim: volume.claim, lun: uuid, driver, accessModes }, await nas.luns(), targets)
     await noStrangers(act)
     note(`fence of ${volume.claim}: ${await fenced(volume, act)}`)
-    // A claim that came back with an archive is bound: then the target is all that shows whether its volume was seen to.
-    const bound = (await bindingOf(kubernetes, volume.claim)).state === 'bound'
-    if (bound) await bindTo(volume, volume.lun!, act)
     const target = targetOf(targets, uuid)!
     await nas.setTargetEnabled(target.id, true)
     try {
       // A machine that was only waiting for the target comes back within seconds: seen before anything is written.
       await fenced(volume, act)
-      if (!bound) await bindTo(volume, volume.lun!, act)
+      await bindTo(volume, volume.lun!, act)
       await fenced(volume, act)
       await noteAdopted(act)
     } catch (thrown) {

@@ -124,14 +124,13 @@ function byPackets(requestOf: RequestOf): void {
   Socket.prototype.send = function (this: Socket, ...given: unknown[]) {
     const meets = requestOf('packet')
     meets?.('before')
-    const said = given.pop() as ((...answer: unknown[]) => void) | undefined
-    send.apply(this, [
-      ...given,
-      (...answer: unknown[]) => {
-        meets?.('after')
-        said?.(...answer)
-      },
-    ] as unknown as Parameters<typeof send>)
+    const said = given.at(-1)
+    const heard = (...answer: unknown[]) => {
+      meets?.('after')
+      if (typeof said === 'function') said(...answer)
+    }
+    const sent = typeof said === 'function' ? given.slice(0, -1) : given
+    send.apply(this, [...sent, heard] as unknown as Parameters<typeof send>)
   } as typeof send
 }
 

@@ -1,8 +1,9 @@
 import { beforeAll, expect, test } from 'vitest'
+import { changesToDieAt } from './changes-to-die-at.ts'
 import { crash, dieAtEach, forEach, type Golden, rehearseWhole } from './expedition.ts'
 import { judge } from './judge.ts'
 import { lookOnly } from './look-only.ts'
-import { Place } from './place.ts'
+import { isOfChange, Place } from './place.ts'
 
 // Each waits for its own disk, lab and programs a part of the time, and other files are at work beside.
 const atOnce = 2
@@ -18,7 +19,10 @@ test('killed at any point and resumed by a new process, the run ends in the same
   expect(points.length).toBeGreaterThan(300)
   expect(distinct.length).toBeGreaterThan(150)
   let planned = 0
-  const { wrong, unmet, runs } = await dieAtEach(distinct, atOnce, those => crash(golden, those), {
+  const changes = changesToDieAt(golden.changes, /./)
+  expect(changes.length).toBeGreaterThan(30)
+  const all = [...distinct, ...changes]
+  const { wrong, unmet, runs } = await dieAtEach(all, atOnce, those => crash(golden, those), {
     points: distinct.filter((_, i) => i % 10 === 7),
     die: those =>
       crash(golden, those, async place => {
@@ -27,10 +31,11 @@ test('killed at any point and resumed by a new process, the run ends in the same
       }),
   })
   process.stdout.write(
-    `from scratch: ${distinct.length} distinct of ${points.length} crash points, ${distinct.length - unmet.length} killed with SIGKILL and resumed, in ${runs} runs; at ${planned} of them a plan was made before, which changed nothing\n`,
+    `from scratch: ${distinct.length} distinct of ${points.length} crash points and ${changes.length} in the middle of effects, ${all.length - unmet.length} killed with SIGKILL and resumed, in ${runs} runs; at ${planned} of them a plan was made before, which changed nothing\n`,
   )
   expect(wrong).toEqual({})
   expect(unmet.length).toBeLessThan(10)
+  expect(unmet.filter(isOfChange)).toEqual([])
   expect(planned).toBeGreaterThanOrEqual(15)
 })
 

@@ -5,7 +5,9 @@ import { root } from '../cli/program.ts'
 import { groundFor } from '../hosts/install/ground.ts'
 import { ladderAt, redfish } from '../hosts/install/ladder-at.ts'
 import { scratch } from '../runbook/harness.ts'
+import { changesToDieAt } from './changes-to-die-at.ts'
 import { crash, dieAtEach, rehearseWhole } from './expedition.ts'
+import { isOfChange } from './place.ts'
 
 /** Ways to install that leave something half done on the machine, at its BMC or in the network. */
 const ways: { way: string; host?: Record<string, unknown> }[] = [
@@ -27,12 +29,16 @@ describe.each(ways)('$way', ({ way, host }) => {
       const golden = await rehearseWhole({ home, phase: 'hosts' })
       const ours = golden.distinct.filter(point => !/lithium/.test(point))
       expect(ours.length).toBeGreaterThan(15)
-      const { wrong, unmet, runs } = await dieAtEach(ours, atOnce, those => crash(golden, those))
+      const changes = changesToDieAt(golden.changes, /^hosts\/.*\[hydrogen\]$/)
+      expect(changes.length).toBeGreaterThan(4)
+      const points = [...ours, ...changes]
+      const { wrong, unmet, runs } = await dieAtEach(points, atOnce, those => crash(golden, those))
       process.stdout.write(
-        `${way}: ${ours.length - unmet.length} crash points killed with SIGKILL and resumed, in ${runs} runs\n`,
+        `${way}: ${points.length - unmet.length} crash points killed with SIGKILL and resumed, in ${runs} runs\n`,
       )
       expect(wrong).toEqual({})
       expect(unmet.length).toBeLessThan(5)
+      expect(unmet.filter(isOfChange)).toEqual([])
     } finally {
       rmSync(home, { recursive: true, force: true })
     }

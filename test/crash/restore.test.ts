@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { damageOf, failuresOf, homeOf, rehearseAt, resumeAt } from '../recovery/home.ts'
 import { restoreFrom, restoreWithShareFrom } from '../recovery/restored-home.ts'
+import { changesToDieAt } from './changes-to-die-at.ts'
 import { crash, dieAtEach, rehearseWhole } from './expedition.ts'
 
 test('killed while it restores, what is there is not trusted: it is removed and restored again', async context => {
@@ -27,12 +28,16 @@ test('killed at every record and after every effect of Kubernetes, a control pla
   const at = (point: string) => golden.points.findIndex(p => p.startsWith(point))
   const [first, last] = [at('before-effect kubernetes/restore'), at('after-effect kubernetes/workers')]
   // From the record of its intent to the record that the workers have joined.
-  const points = golden.points.slice(first - 1, last + 3).filter(p => golden.distinct.includes(p))
+  const records = golden.points.slice(first - 1, last + 3).filter(p => golden.distinct.includes(p))
+  // Claims that came back with the archive are bound before their disks are adopted.
+  const inside = changesToDieAt(golden.changes, /^kubernetes\/|^volumes\/adopt/)
+  expect(inside.length).toBeGreaterThan(6)
+  const points = [...records, ...inside]
   expect(first).toBeGreaterThan(0)
-  expect(points.length).toBeGreaterThan(8)
+  expect(records.length).toBeGreaterThan(8)
   const { wrong, unmet, runs } = await dieAtEach(points, 3, those => crash(golden, those))
   process.stdout.write(
-    `restored: killed with SIGKILL at ${points.length - unmet.length} points of Kubernetes’ phase and resumed, in ${runs} runs\n`,
+    `restored: killed with SIGKILL at ${points.length - unmet.length} points of Kubernetes’ phase and of the adoption and resumed, in ${runs} runs\n`,
   )
   expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
 })
@@ -41,9 +46,10 @@ test('killed at every record and effect of a claim on a share, it is adopted in 
   const home = homeOf(context)
   await restoreWithShareFrom(home)
   const golden = await rehearseWhole({ home: join(home.file, '..') })
-  const points = golden.distinct.filter(p => p.includes('[photos/library]'))
+  const records = golden.distinct.filter(p => p.includes('[photos/library]'))
   // Snapshot, fence, measuring, adoption, proof and the clone's end: each an intent, an effect and a checkpoint.
-  expect(points.length).toBeGreaterThanOrEqual(18)
+  expect(records.length).toBeGreaterThanOrEqual(18)
+  const points = [...records, ...changesToDieAt(golden.changes, /^volumes\/adopt\[photos\/library\]/)]
   const { wrong, unmet, runs } = await dieAtEach(points, 1, those => crash(golden, those))
   process.stdout.write(
     `a share in a restored cluster: killed with SIGKILL at ${points.length - unmet.length} points and resumed, in ${runs} runs\n`,

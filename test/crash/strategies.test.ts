@@ -6,6 +6,7 @@ import { World } from '../../src/lab/world.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
 import { damageOf, failuresOf, homeOf, rehearseAt } from '../recovery/home.ts'
 import { withPhotosOnNfs, withVolumeInGit } from '../recovery/nfs-home.ts'
+import { changesToDieAt, everyChange } from './changes-to-die-at.ts'
 import { crash, dieAtEach, rehearseWhole } from './expedition.ts'
 import { byStrategy, claims } from './strategy-home.ts'
 
@@ -49,33 +50,37 @@ test('a class that makes disks only for pods that are there gets its pod', async
   expect(damageOf(home, claims)).toEqual([])
 })
 
+// `own`: steps that only this strategy has, and at how many of their requests at least; all others are taken from scratch.
 test.for([
-  { strategy: 'clone', effects: 18 },
-  { strategy: 'copy', effects: 18 },
+  { strategy: 'clone', effects: 18, own: /^volumes\/clone/, least: 5 },
+  { strategy: 'copy', effects: 18, own: /^$/, least: 0 },
   // The copying on a host besides.
-  { strategy: 'host-copy', effects: 21 },
+  { strategy: 'host-copy', effects: 21, own: /^volumes\/(?:copy-on-host|host-copy)/, least: 15 },
   // The restoring and its Job's end, of three volumes.
-  { strategy: 'restore', effects: 6 },
+  { strategy: 'restore', effects: 6, own: /^volumes\/(?:drop-)?restore/, least: 3 },
 ])(
-  'killed right after each change for the sake of a volume, they come back by $strategy all the same',
-  async ({ strategy, effects }, context) => {
+  'killed in the middle and right after each change for the sake of a volume, they come back by $strategy all the same',
+  async ({ strategy, effects, own, least }, context) => {
     const { file } = homeOf(context)
     writeFileSync(file, byStrategy(readFileSync(file, 'utf8'), strategy))
     const golden = await rehearseWhole({ home: join(file, '..') })
-    const points = golden.points.filter(
+    const ends = golden.points.filter(
       p => /^after-effect (?:protect|volumes)\//.test(p) && !p.includes('let-through'),
     )
     // Snapshot, fence, measuring, the way back, the proof and the clone's end, of three volumes.
-    expect(points).toHaveLength(effects)
+    expect(ends).toHaveLength(effects)
+    const inside = changesToDieAt(golden.changes, everyChange ? /^(?:volumes|protect)\// : own)
+    expect(inside.length).toBeGreaterThanOrEqual(least)
+    const points = [...ends, ...inside]
     const { wrong, unmet, runs } = await dieAtEach(points, 3, those => crash(golden, those))
     process.stdout.write(
-      `${strategy}: killed with SIGKILL after ${points.length - unmet.length} effects and resumed, in ${runs} runs\n`,
+      `${strategy}: killed with SIGKILL at ${points.length - unmet.length} points and resumed, in ${runs} runs\n`,
     )
     expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
   },
 )
 
-test('killed right after each change for the sake of a claim on a share, it comes back as a clone all the same', async context => {
+test('killed in the middle and right after each change for the sake of a claim on a share, it comes back as a clone all the same', async context => {
   const home = homeOf(context)
   withPhotosOnNfs(home)
   withVolumeInGit(home, { own: false })
@@ -84,9 +89,12 @@ test('killed right after each change for the sake of a claim on a share, it come
     readFileSync(home.file, 'utf8').replace('cache: new', 'cache: new\n  photos/library: clone'),
   )
   const golden = await rehearseWhole({ home: join(home.file, '..') })
-  const points = golden.points.filter(p => /^after-effect .*photos\/library/.test(p))
+  const ends = golden.points.filter(p => /^after-effect .*photos\/library/.test(p))
   // Snapshot, rules, measuring, the clone, the proof and the measured clone's end.
-  expect(points).toHaveLength(6)
+  expect(ends).toHaveLength(6)
+  const inside = changesToDieAt(golden.changes, /photos\/library/)
+  expect(inside.length).toBeGreaterThan(8)
+  const points = [...ends, ...inside]
   const { wrong, unmet } = await dieAtEach(points, 3, those => crash(golden, those))
   expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
 })
