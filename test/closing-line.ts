@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util'
 import type { Reporter, TestModule } from 'vitest/node'
 
 /** Tests that look at material beside the checkout, or need a program that no registry has; no machine can be asked for it. */
-const mayBeSkipped = /real repository|real k0sctl/
+const mayBeSkipped = /real repository|real k0sctl|real synology-csi/
 
 /**
  * Ends every test run in one line that a script can read: `N passed, N failed, N skipped`. With RECOVER_NO_SKIP set, as

@@ -30,7 +30,7 @@ export async function openNas(
   const port = await emulator.listen()
   let logins = 0
   const whole: SynologyAccess = {
-    url: `https://127.0.0.1:${port}`,
+    url: `https://${world.address}:${port}`,
     fingerprint: emulator.fingerprint,
     account: async () => 'recover',
     password: async () => {
