@@ -125,7 +125,7 @@ function obstacleOf(wanted: WantedVolume, live: LivingClaim, disk: DiskNow): str
 function unfitShare(pv: KubernetesObject, share: NonNullable<DiskNow['share']>): string | undefined {
   const attributes = attributesOf(pv)
   if (protocolOf(attributes) !== 'nfs' || share.protocol !== 'nfs')
-    return `is on the shared folder ${share.name} by ${isShare(protocolOf(attributes)) ? 'SMB' : 'no protocol that its PersistentVolume names'}, and only those of NFS can be fenced and mounted from here`
+    return `is on the shared folder ${share.name} by ${isShare(protocolOf(attributes)) ? 'SMB' : 'no protocol that its PersistentVolume names'}, and only those of NFS can be fenced and mounted from here: it can stay where it is, or its files can be copied by hand to a claim of another name`
   const unfit = shareUnfitness(share, attributes, `its PersistentVolume ${pv.metadata.name}`)
   return unfit.length === 0
     ? undefined

@@ -83,6 +83,25 @@ test('a run stops at a claim that cannot come back from its share before anythin
   expect(applied(run).filter(step => !step.startsWith('evidence/keep-host-files'))).toEqual([])
 })
 
+test('a claim on a share of SMB is listed as one, and a run stops at it, says why and names the way out', async context => {
+  const home = homeOf(context)
+  withPhotosOnNfs(home)
+  withVolumeInGit(home)
+  for (const file of ['photos/claim.yaml', 'synology-csi/storage-class.yaml']) {
+    const path = join(home.file, '..', 'applications', file)
+    writeFileSync(path, readFileSync(path, 'utf8').replace('protocol: nfs', 'protocol: smb'))
+  }
+  expect(await photos(home)).toMatchObject({ protocol: 'smb', luns: [{ lun: uuid, sources: ['git'] }] })
+  expect(showVolumes(await listed(home), { columns: 200, colour: false })).toContain(`SMB share ${uuid}`)
+  const run = await rehearseAt(home)
+  expect(failuresOf(run)).toEqual({ 'evidence/map-volumes': 'volume-on-share' })
+  expect(run.result?.failures[0]?.fault).toMatchObject({
+    message: expect.stringContaining('of the NAS, by SMB, and cannot come back by adopt'),
+    remedy: expect.stringMatching(/those of SMB can be neither fenced nor mounted from here.*say `new`/),
+  })
+  expect(applied(run).filter(step => !step.startsWith('evidence/keep-host-files'))).toEqual([])
+})
+
 test('the way out: left to Git, the claim has its share again with every file, and one of that class without a share gets a new one', async context => {
   const home = homeOf(context)
   withPhotosOnNfs(home)
