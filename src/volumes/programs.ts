@@ -84,7 +84,7 @@ say() { printf '%s' "$1" > "\${VERDICT:-/dev/termination-log}"; }
 end() { say "$2"; rm -rf "$work"; exit "$1"; }
 content() { if is_share "$1"; then ls -A "$1" | grep -vxE 'lost\\+found|${nasOwn.join('|')}'; else ls -A "$1" | grep -vx lost+found; fi || true; }
 takes() {
-  all=$(du -skx "$1" | cut -f1)
+  all=$(du -skx "$1/" | cut -f1)
   if is_share "$1"; then for name in $own; do [ ! -d "$1/$name" ] || all=$((all - $(du -skx "$1/$name" | cut -f1))); done; fi
   echo "$all"
 }
@@ -92,8 +92,8 @@ work=$(mktemp -d)
 errors=$work/errors report=$work/report
 differences() {
   rsync ${everything} --delete --checksum --dry-run --itemize-changes --stats "$src/" "$dst/" > "$report" 2> "$errors" || return 1
-  # Our mark's coming and going is a change to the folder that it lay in.
-  [ -z "$(grep -vxF '.d..t...... ./' "$report" | head -n 1)" ]
+  # The folder that our mark lay in was changed by its going, and on a share has whatever mode the CSI driver gives it at a mount.
+  [ -z "$(grep -vx '\\.d\\.\\.[.t][.p]\\.\\.\\.\\.\\. \\./' "$report" | head -n 1)" ]
 }
 count() { sed -n "s/^Number of files: .*[( ]$1: \\([0-9]*\\).*/\\1/p" "$report"; }
 copied() {

@@ -334,6 +334,9 @@ describe.each(programs)('%s', (name, skipped, copy) => {
       // Killed between the end of its mark and that of its work.
       spawnSync('touch', [to])
       expect(copy(from, to, 'run-1')).toEqual(first)
+      // As the CSI driver does with a share at each mount.
+      chmodSync(to, 0o700)
+      expect(copy(from, to, 'run-1')).toEqual(first)
     },
   )
 

@@ -34,7 +34,8 @@ const packages = [
   'xfsprogs',
 ]
 
-const suite = 'bookworm'
+/** Release of Debian that the machines of the tests have. */
+export const suite = 'bookworm'
 
 // What only people read, and what would try to start where it cannot.
 const leftOut = ['doc', 'man', 'locale', 'info', 'lintian', 'bash-completion', 'zsh']

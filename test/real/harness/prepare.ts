@@ -6,6 +6,7 @@ import { debianRoot } from './debian-root.ts'
 import { makeDiskImage, type SystemImageFile } from './disk-image.ts'
 import { type Installer, makeInstaller } from './installer.ts'
 import { debianKernel } from './kernel.ts'
+import { nfsParts } from './nfs-parts.ts'
 import { sushyTools } from './sushy-tools.ts'
 
 /** What the tests find prepared, or why they cannot run here. */
@@ -22,6 +23,8 @@ export interface Place {
   installer: Installer
   /** What the installer writes to a disk. */
   image: SystemImageFile
+  /** What makes a machine that runs from memory serve and mount NFS. */
+  nfs: string
 }
 
 const programs = [
@@ -47,6 +50,7 @@ export function prepare(tell: (text: string) => void): Prepared {
     debian,
     installer: makeInstaller(debian, guest, kernel, tell),
     image: makeDiskImage(debian, guest, kernel, tell),
+    nfs: nfsParts(kernel, tell),
     sushy: sushyTools(tell),
   }
 }
