@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { lunDisk } from '../../runbooks/volumes/disk.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
 import { measureFolder } from '../../src/lab/nodes/job-programs.ts'
@@ -274,6 +274,7 @@ cat /dev/termination-log`,
     const volume = volumeOf(await lunOf(uuid), 'btrfs')
     const { iqn } = await target(uuid)
     const other = await iscsiLogin(`${live.network.own}:3260`, iqn, 'iqn.2016-04.com.open-iscsi:other')
+    onTestFinished(() => void other?.destroy())
     expect((await target(uuid)).sessions).toHaveLength(1)
     // tgtd does not even tell of a target that is closed; DSM tells of it and refuses the login (19).
     expect(await refusal(node.stage(volume))).toMatch(/No records found|exit status 19/)
