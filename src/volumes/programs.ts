@@ -28,10 +28,11 @@ export interface Measurement {
 
 /**
  * What a Synology keeps for itself at the root of a share: its recycle bin (which the CSI driver has it make in every share),
- * its index, and its view of snapshots. By NFS they are folders like any other, and are no data of the claim's. A shell
- * function that tells whether a folder is a share: on a disk of one's own a folder of such a name is the person's.
+ * its index, and its view of snapshots. By NFS they are folders like any other, and are no data of the claim's.
  */
 export const nasOwn = ['#recycle', '@eaDir', '#snapshot'] as const
+
+/** A shell function that tells whether a folder is a share: on a disk of one's own a folder of such a name is the person's. */
 export const isShareFolder = `is_share() { case $(stat -f -c %T "$1" 2>/dev/null) in nfs*) return 0 ;; esac; return 1; }`
 
 /**
