@@ -89,6 +89,6 @@ test('what is wrong about a part in recover.yaml is told with its place', contex
     /recover.yaml:\d+:\d+ .*did you mean kustomize/,
   )
   expect(problems('./clusters/home/flux-system', './nowhere')).toMatch(
-    /recover.yaml:\d+:\d+ .*there is no file/,
+    /recover.yaml:\d+:\d+ .*there is no folder/,
   )
 })
