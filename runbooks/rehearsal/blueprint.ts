@@ -138,7 +138,7 @@ function disksOf(
       files: seedFiles(claim.id),
     }
     const said = volume?.fsType ?? named?.parameters['csi.storage.k8s.io/fstype'] ?? named?.parameters.fsType
-    return [{ protocol, disk, fsType: fileSystems.find(known => known === said) ?? 'ext4' }]
+    return [{ protocol, disk, fsType: said || 'ext4' }]
   })
   const nodes = k0sctl.hosts.map(({ name }) => entry.hosts[name]?.address ?? name)
   return {
@@ -150,8 +150,6 @@ function disksOf(
       .map(({ protocol, disk }) => ({ ...disk, clients: protocol === 'nfs' ? nodes : [] })),
   }
 }
-
-const fileSystems = ['ext4', 'btrfs', 'xfs'] as const
 
 /** What the kubelet of a dead machine still says of the disks that its pods had. */
 function mountedFiles(

@@ -176,7 +176,7 @@ export interface LunBlueprint {
   claim: string
   described: boolean
   sizeBytes: number
-  fsType: 'btrfs' | 'ext4' | 'xfs'
+  fsType: string
   /** Path inside the volume to its text. */
   files: Record<string, string>
   /** A file that its real disk begins as a copy of, whatever `files` says: as a machine left it that lost its power. */
