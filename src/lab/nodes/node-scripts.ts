@@ -62,9 +62,22 @@ const leaving = `if grep -q " $AT " /proc/mounts; then umount "$AT" || exit 1; f
 iscsiadm -m node -T "$IQN" -p "$PORTAL" -I "$FACE" --logout >/dev/null 2>&1
 iscsiadm -m node -T "$IQN" -p "$PORTAL" -I "$FACE" -o delete >/dev/null 2>&1`
 
-/** Unmounts a disk and logs out of it. */
+/** Unmounts a disk and logs out of it, once nobody has its file system any more. */
 export function unmountScript(disk: Login): string {
   return `${settings(disk)}
+disk=$(sed -n "s|^/dev/\\([^ ]*\\) $AT .*|\\1|p" /proc/mounts)
+if [ -n "$disk" ]; then
+  sync -f "$AT"
+  umount "$AT" || exit 1
+  # A pod that began meanwhile has it in mounts of its own for a moment: what is not written yet would be lost.
+  held() { [ -e "/sys/fs/ext4/$disk" ] || [ -e "/sys/fs/xfs/$disk" ] || ls /sys/fs/btrfs/*/devices/"$disk" >/dev/null 2>&1; }
+  tries=0
+  while held; do
+    tries=$((tries + 1))
+    [ $tries -lt 100 ] || exit 1
+    sleep 0.1
+  done
+fi
 ${leaving}
 exit 0
 `
@@ -102,12 +115,15 @@ export function podScript(
   const drop = capabilities === undefined ? '' : `setpriv --bounding-set=${bounding} --inh-caps=-all `
   return `${inGroup(
     name,
+    'unshare --mount --propagation private ',
     `set -e
 umask 022
 : >"$POD/word"
 : >>/dev/termination-log
 mount --bind "$POD/word" /dev/termination-log
 ${bound.join('\n')}
+# What is mounted here as well cannot be unmounted there.
+for at in ${root}/disks/* /run/recover/*/src /run/recover/*/dst; do umount "$at" 2>/dev/null || true; done
 ${Object.entries(environment)
   .map(([name, value]) => `export ${name}=${quoted(value)}`)
   .join('\n')}
@@ -130,21 +146,21 @@ if [ "$(cat /etc/iscsi/initiatorname.iscsi)" != "$own" ]; then
   systemctl restart iscsid
 fi
 exec 9>&-
-${inGroup(name, 'exec sh "$POD/script"', script)}
+${inGroup(name, '', 'exec sh "$POD/script"', script)}
 rm -rf "$POD"
 exit $code
 `
 }
 
-/** Runs a program in mounts of its own, as a group of processes that can be ended, and waits for it. */
-function inGroup(name: string, enter: string, script: string): string {
+/** Runs a program as a group of processes that can be ended, and waits for it. */
+function inGroup(name: string, within: string, enter: string, script: string): string {
   return `export POD=${root}/${name}
 umask 077
 mkdir -p "$POD"
 ${written('"$POD/script"', script)}
 ${written('"$POD/enter"', enter)}
 code=0
-setsid unshare --mount --propagation private sh "$POD/enter" >"$POD/out" 2>&1 &
+setsid ${within}sh "$POD/enter" >"$POD/out" 2>&1 &
 echo $! >"$POD/group"
 wait $! || code=$?`
 }
