@@ -2,7 +2,6 @@ import {
   copyFileSync,
   cpSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -18,7 +17,7 @@ import { type End, Place } from '../crash/place.ts'
 import { kubernetesOf } from '../crash/world.ts'
 import { run, until } from './harness/commands.ts'
 import { bootDiskNode, type DiskNode } from './harness/disk-node.ts'
-import { pullThePlug, wholeTree } from './harness/left-disk.ts'
+import { fillOddly, pullThePlug, wholeTree } from './harness/left-disk.ts'
 import { mounted, sha256 } from './harness/mounted.ts'
 import { describeReal, place } from './harness/place.ts'
 import { backedUpFolder, giveBackups } from './harness/restic-node.ts'
@@ -41,9 +40,10 @@ describeReal('all volumes of the example, on real disks', () => {
       claims.map((claim, i) => {
         const image = join(folder, String(i))
         const make: [string, string] = ['mkfs.ext4', '-F']
-        pullThePlug(image, { mebibytes: sizeBytes / 2 ** 20, make, options: 'commit=600' }, at =>
-          fill(at, claim),
-        )
+        pullThePlug(image, { mebibytes: sizeBytes / 2 ** 20, make, options: 'commit=600' }, at => {
+          writeFileSync(join(at, 'README.txt'), `This is the data of ${claim}.\n`)
+          fillOddly(at)
+        })
         expect(run('dumpe2fs', '-h', image)).toContain('needs_recovery')
         return [claim, { image, hash: sha256(image), tree: afterReplay(image) }]
       }),
@@ -144,24 +144,6 @@ function kindOf(lun: NasState['luns'][number], nas: NasState, originals: string[
   const targets = nas.targets.filter(t => t.mappings.some(m => m.lun === lun.uuid))
   if (originals.includes(lun.uuid)) return targets.some(t => t.enabled) ? 'in use' : 'off'
   return `${lun.parent === '' ? 'new' : 'clone'}${targets.every(t => t.enabled) ? '' : ', off'}`
-}
-
-/** What the application of a claim has written, and what copies tend to lose. */
-function fill(at: string, claim: string): void {
-  writeFileSync(join(at, 'README.txt'), `This is the data of ${claim}.\n`)
-  mkdirSync(join(at, 'photos'))
-  for (let i = 0; i < 12; i += 1)
-    writeFileSync(join(at, 'photos', `${i}.jpg`), `picture ${i}\n`.repeat(i * 400))
-  writeFileSync(join(at, 'a name with\na new line, “quotes” and \\ in it'), 'odd\n')
-  run('ln', join(at, 'photos/1.jpg'), join(at, 'the same picture'))
-  run('ln', '-s', 'photos/2.jpg', join(at, 'a link'))
-  run('mkfifo', join(at, 'a pipe'))
-  run('truncate', '-s', '8M', join(at, 'sparse'))
-  run('setfattr', '-n', 'user.origin', '-v', 'camera', join(at, 'photos/3.jpg'))
-  run('setfacl', '-m', 'u:1234:r', join(at, 'photos/4.jpg'))
-  copyFileSync('/bin/true', join(at, 'capable'))
-  run('setcap', 'cap_net_raw+ep', join(at, 'capable'))
-  run('chown', '1000:2000', join(at, 'photos/5.jpg'))
 }
 
 /** Has a copy of a disk mounted, its journal replayed, while something is done. */
