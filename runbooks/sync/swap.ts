@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import type { KubernetesObject, KubernetesReader, KubernetesWriter } from '../../src/kubernetes/kubernetes.ts'
+import { lunOf, shareOf } from '../../src/nas/lists.ts'
+import { shareDescription } from '../../src/nas/nas.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { type Acting, done, due, type Looking } from '../../src/runbook/step.ts'
 import { handleOf } from '../../src/volumes/moves.ts'
@@ -230,12 +232,16 @@ async function wrongDescriptions(
     { disk: made.handle, description: volume.claim },
     {
       disk: oldDisk(volume).uuid,
-      description: `was ${volume.claim} until ${made.handle} took its place`,
+      // A share's has not the room for more.
+      description: volume.share
+        ? `formerly ${volume.claim}`
+        : `was ${volume.claim} until ${made.handle} took its place`,
     },
   ]
   return wanted.flatMap(w => {
-    const share = shares.find(s => s.uuid === w.disk)
-    const found = share ?? luns.find(l => l.uuid === w.disk)
-    return found && found.description !== w.description ? [{ ...w, share: share !== undefined }] : []
+    const share = shareOf(shares, w.disk)
+    const found = share ?? lunOf(luns, w.disk)
+    const wrong = found && found.description !== (share ? shareDescription(w.description) : w.description)
+    return wrong ? [{ ...w, share: share !== undefined }] : []
   })
 }

@@ -26,10 +26,12 @@ export function lunDisk(
   lun: { uuid: string; sizeBytes: number },
 ): CsiDisk & { fsType: string } {
   const { driver, stated, parameters } = saidOf(inventory, volume)
+  // A machine that copies makes a new one, with the options of today's class.
+  const onDisk = volume.strategy === 'host-copy' ? undefined : volume.fsType
   return {
     driver,
     handle: lun.uuid,
-    fsType: stated?.fsType ?? volume.fsType ?? fsTypeBy(inventory, parameters),
+    fsType: stated?.fsType ?? onDisk ?? fsTypeBy(inventory, parameters),
     sizeBytes: lun.sizeBytes,
     attributes: stated?.attributes ?? {
       dsm: parameters.dsm ?? '',

@@ -163,8 +163,9 @@ function render(folder: string, root: string, above: string[]): Rendered {
           result.missing.push({ file: shown(join(folder, source)), at: at(field, i) })
       }
     })
-  result.objects = result.objects.map(object => named(object, kustomization))
-  applyPatches(result.objects, kustomization, folder, root, at)
+  // A patch means the objects as the folder took them in.
+  const patchedObjects = withPatches(result.objects, kustomization, folder, root, at)
+  result.objects = patchedObjects.map(object => named(object, kustomization))
   return result
 }
 
@@ -183,13 +184,14 @@ function named(object: FoundObject, { namespace, namePrefix, nameSuffix }: Kusto
 }
 
 /** Strategic merge and JSON 6902 patches, from files or inline, as far as they can matter to claims and volumes. */
-function applyPatches(
-  objects: FoundObject[],
+function withPatches(
+  taken: readonly FoundObject[],
   kustomization: Kustomization,
   folder: string,
   root: string,
   at: (...path: PropertyKey[]) => string,
-): void {
+): FoundObject[] {
+  let objects = [...taken]
   const { patches, patchesStrategicMerge } = kustomization
   const all = [
     // One of several lines is a patch itself, as kustomize tells them apart.
@@ -214,11 +216,33 @@ function applyPatches(
       const meant = objects.filter(o =>
         target ? isTarget(o, target, place) : own && o.kind === own.kind && o.name === own.metadata?.name,
       )
+      if (own?.$patch === 'delete') {
+        objects = objects.filter(o => !meant.includes(o))
+        continue
+      }
       for (const object of meant) {
-        object.value = Array.isArray(patch) ? patch.reduce(patched, object.value) : merge(object.value, patch)
+        object.value = Array.isArray(patch)
+          ? patch.reduce(patched, object.value)
+          : sameObject(object.value, merge(object.value, patch))
         mustBeWhole(object.value, place)
       }
     }
+  }
+  return objects
+}
+
+/** A patch with a target may call itself anything: kustomize leaves the object its kind, name and namespace. */
+function sameObject(
+  before: Record<string, unknown>,
+  after: Record<string, unknown>,
+): Record<string, unknown> {
+  const { apiVersion, kind, metadata } = before
+  const { name, namespace } = (metadata ?? {}) as { name?: unknown; namespace?: unknown }
+  return {
+    ...after,
+    apiVersion,
+    kind,
+    metadata: { ...(after.metadata as object | undefined), name, namespace },
   }
 }
 

@@ -92,6 +92,13 @@ const podSpec = z.looseObject({
     )
     .nullish(),
 })
+/** Argo CD's hooks may have a name made anew at each sync. */
+const namedOrGenerated = z
+  .looseObject({ name: optional, generateName: optional, namespace: optional })
+  .refine(({ name, generateName }) => name || generateName, {
+    path: ['name'],
+    message: 'expected a name, or a generateName',
+  })
 const podTemplate = z.looseObject({ spec: podSpec.nullish() })
 const workload = z.looseObject({
   metadata: named,
@@ -169,12 +176,12 @@ const shapes: Record<string, z.ZodType> = {
   }),
   'apps/Deployment': workload,
   'apps/DaemonSet': workload,
-  'batch/Job': workload,
+  'batch/Job': workload.extend({ metadata: namedOrGenerated }),
   'batch/CronJob': z.looseObject({
     metadata: named,
     spec: z.looseObject({ jobTemplate: z.looseObject({ spec: workload.shape.spec }).nullish() }).nullish(),
   }),
-  '/Pod': z.looseObject({ metadata: named, spec: podSpec.nullish() }),
+  '/Pod': z.looseObject({ metadata: namedOrGenerated, spec: podSpec.nullish() }),
   'postgresql.cnpg.io/Cluster': z.looseObject({
     metadata: named,
     spec: z.looseObject({ instances: count, storage: storage.nullish(), walStorage: storage.nullish() }),

@@ -149,7 +149,7 @@ export interface NasWriter extends NasReader {
   createLun(lun: { name: string; description: string; sizeBytes: number; beside: string }): Promise<Lun>
   /** Says in a LUN's description whose it is; the LUN itself is not touched. */
   describeLun(lun: string, description: string): Promise<void>
-  /** Says in a share's description whose it is; nothing else of it is touched. */
+  /** Says in a share's description whose it is, as {@link shareDescription} has it; nothing else of it is touched. */
   describeShare(share: string, description: string): Promise<void>
   /**
    * Deletes a clone that this run made. Refuses with Fault `not-our-clone` unless its name, its description and its
@@ -174,7 +174,7 @@ export interface NasWriter extends NasReader {
   /**
    * A share with what a snapshot of another held, without moving data, with the same quota and with rules that let nobody
    * in: the CSI driver writes them anew when it mounts it. The NAS does not tell what a share was cloned from, so that one
-   * of that name must have that description; throws Fault `nas-name-taken` where it has not.
+   * of that name must have that description ({@link shareDescription}); throws Fault `nas-name-taken` where it has not.
    */
   cloneShare(
     source: { share: string; snapshot: string },
@@ -199,4 +199,11 @@ export function cloneName(run: string, volume: string): string {
 /** The same of a share, whose name may have 32 characters at most. `volume` has eight. */
 export function shareCloneName(run: string, volume: string): string {
   return `k8s-csi-recover-${volume}-${run.slice(-4)}`
+}
+
+/**
+ * As much of a share's description as a NAS takes: DSM's own help says 64 characters, which the name of a claim alone may exceed.
+ */
+export function shareDescription(whole: string): string {
+  return whole.slice(0, 64)
 }

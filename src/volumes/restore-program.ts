@@ -68,7 +68,9 @@ tell() {
     echo "restored $written of $bytes"
   fi
 }
-restic --no-lock --no-cache restore "$SNAPSHOT" --target "$root" --include "\${FOLDER:-/}" --verify > "$words" 2> "$errors" &
+# What restic takes there is a pattern, and a folder may have any name.
+include=$(printf '%s' "\${FOLDER:-/}" | sed 's/[][*?\\\\]/\\\\&/g')
+restic --no-lock --no-cache restore "$SNAPSHOT" --target "$root" --include "$include" --verify > "$words" 2> "$errors" &
 restoring=$!
 while kill -0 "$restoring" 2> /dev/null && ! grep -qs '^State:.*Z' "/proc/$restoring/status"; do
   tell
@@ -78,7 +80,7 @@ code=0
 wait "$restoring" || code=$?
 cat "$words" "$errors"
 [ "$code" = 0 ] || end ${restoreRefusals.incomplete} "not every file was restored: $(said)"
-list() { find "$dst" -xdev $(kept path "$dst/" '/*') ! -path "$mark" "$@"; }
+list() { (cd "$dst" && find . -xdev $(kept path ./ '/*') ! -path ./.recover-restore "$@"); }
 files_now=$(list -type f -exec printf '.%.0s' {} + | wc -c)
 links_now=$(list -type l -exec printf '.%.0s' {} + | wc -c)
 bytes_now=$(list -type f -exec stat -c %s {} + | awk '{ sum += $1 } END { printf "%.0f", sum }')

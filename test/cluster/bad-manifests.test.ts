@@ -97,6 +97,17 @@ spec: {source: null, sources: null, destination: null}
   })
 })
 
+test('a hook of Argo CD’s may have a name made anew at each sync; a Job with neither name is refused', () => {
+  const job = (metadata: string) =>
+    folderWith({ 'a.yaml': `apiVersion: batch/v1\nkind: Job\nmetadata: ${metadata}\n` })
+  expect(
+    complaints(job('{generateName: migrate-, annotations: {argocd.argoproj.io/hook: PreSync}}')),
+  ).toEqual([])
+  expect(complaints(job('{labels: {}}'))).toEqual([
+    'a.yaml:3:1 metadata.name: expected a name, or a generateName',
+  ])
+})
+
 describe('a kustomization that kustomize would not read is refused where it is wrong', () => {
   test.for([
     ['resources:\n  - [a, b]\n', '2:5 resources.0: '],

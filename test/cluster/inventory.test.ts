@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readInventory } from '../../src/cluster/inventory.ts'
+import { renderLocal } from '../../src/cluster/kustomization.ts'
 import { scratch } from '../runbook/harness.ts'
 
 function repository(files: Record<string, string>): string {
@@ -143,4 +144,40 @@ patches:
     ['home/two', 1, 'fast', { tier: 'best' }, []],
     ['home/three', 1, 'fast', { tier: 'best' }, ['ReadWriteOnce']],
   ])
+})
+
+test('a patch means what the folder took in: by its name there, whatever it calls itself, and it may take a claim away', () => {
+  const claim = (name: string) =>
+    `apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: ${name}, namespace: x }\nspec: { resources: { requests: { storage: 1Gi } } }\n`
+  const named = (name: string) =>
+    `apiVersion: v1\n      kind: PersistentVolumeClaim\n      metadata: { name: ${name} }`
+  const repo = repository({
+    'a/kustomization.yaml': `namePrefix: my-
+resources: [claims.yaml]
+patches:
+  - target: { kind: PersistentVolumeClaim, name: one }
+    patch: |-
+      apiVersion: v2
+      kind: not-important
+      metadata: { name: not-important, namespace: other, labels: { tier: best } }
+      spec: { resources: { requests: { storage: 5Gi } } }
+  - patch: |-
+      $patch: delete
+      ${named('two')}
+  - patch: |-
+      ${named('my-three')}
+      spec: { resources: { requests: { storage: 9Gi } } }
+`,
+    'a/claims.yaml': ['one', 'two', 'three'].map(claim).join('---\n'),
+  })
+  expect(readInventory(repo).claims.map(c => [c.id, c.sizeBytes / 2 ** 30, c.labels])).toEqual([
+    ['x/my-one', 5, { tier: 'best' }],
+    ['x/my-three', 1, {}],
+  ])
+  const [one] = renderLocal(join(repo, 'a'), repo).objects
+  expect(one?.value).toMatchObject({
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'my-one', namespace: 'x' },
+  })
 })

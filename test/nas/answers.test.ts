@@ -106,6 +106,16 @@ test('a list that is null is an empty one; a page in the place of an answer is n
   }
 })
 
+test('a disk that is plugged in by USB stands among the shares, has no uuid, and is in nobody’s way', async () => {
+  const { edit, asked } = await nasThatAnswers()
+  const usb = { name: 'usbshare1', vol_path: '/volumeUSB1/usbshare', desc: '', is_usb_share: true, uuid: '' }
+  edit.now = (called, answer) => {
+    if (called === 'SYNO.Core.Share list') answer.data.shares.push(usb)
+    return answer
+  }
+  expect(await asked(reader => reader.shares())).toEqual([])
+})
+
 test('whatever becomes of one value in an answer, it is read, or refused by a Fault', async () => {
   const { edit, asked, lun } = await nasThatAnswers()
   const values = [undefined, null, 0, -1, 1.5, true, '', 'x', [], {}, [null], [[]], { a: 1 }]

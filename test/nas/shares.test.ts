@@ -160,6 +160,21 @@ test('a share’s description says whose it is, and nothing else of it is touche
   expect(await reader.shares()).toEqual(before.map(s => ({ ...s, description: 'photos/it’s the library' })))
 })
 
+test('of a description as much is written as DSM takes, however often it is tried', async () => {
+  const nas = await nasWithShare()
+  const { reader, writer } = nas
+  const long = `a-namespace-with-a-long-name/${'and-a-claim-'.repeat(5)}`
+  const { time } = await writer.snapshotShare(uuid, `recover-${run}`)
+  const clone = () => writer.cloneShare({ share: uuid, snapshot: time }, { name, description: long })
+  const made = await clone()
+  await writer.describeShare(uuid, long)
+  const first = nas.world.mutations.nas
+  expect(await clone()).toEqual(made)
+  await writer.describeShare(uuid, long)
+  expect(nas.world.mutations.nas).toBe(first)
+  expect((await reader.shares()).map(s => s.description)).toEqual([long.slice(0, 64), long.slice(0, 64)])
+})
+
 test('a share that was agreed to is deleted by uuid and name while its rules let nobody in, and its snapshot by its run', async () => {
   const { reader, writer } = await nasWithShare()
   const called = (await reader.shares())[0]?.name ?? ''

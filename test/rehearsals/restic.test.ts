@@ -119,7 +119,8 @@ let data: string
 let opening: Record<string, string>
 beforeAll(() => {
   place = mkdtempSync(join(tmpdir(), 'recover-restic-'))
-  data = join(place, 'data')
+  // A folder may be called anything.
+  data = join(place, 'my [old] data, *')
   opening = { RESTIC_REPOSITORY: join(place, 'repository'), RESTIC_PASSWORD: 'a password of the test' }
   mkdirSync(join(data, 'sub'), { recursive: true })
   mkdirSync(join(data, 'empty'))

@@ -19,7 +19,7 @@ export const shareMethods: Record<string, Method> = {
     const info = infoOf(call)
     store.createShare(text(call, 'name'), {
       volume: String(info.vol_path ?? ''),
-      description: String(info.desc ?? ''),
+      description: descriptionOf(info) ?? '',
       quota: quotaOf(info) ?? 0,
       cow: info.enable_share_cow === true,
       ...recycleBinOf(info),
@@ -34,7 +34,7 @@ export const shareMethods: Record<string, Method> = {
     if (!source || (snapshot !== undefined && !taken)) throw new DsmError(3300)
     const made = store.createShare(text(call, 'name'), {
       volume: String(info.vol_path ?? source.volume),
-      description: String(info.desc ?? ''),
+      description: descriptionOf(info) ?? '',
       // As on some models: a clone has no quota before it is given one.
       quota: quotaOf(info) ?? 0,
       cow: source.cow === true,
@@ -47,7 +47,7 @@ export const shareMethods: Record<string, Method> = {
     const share = store.share(text(call, 'name'))
     const info = infoOf(call)
     share.quota = quotaOf(info) ?? share.quota
-    if (info.desc !== undefined) share.description = String(info.desc)
+    share.description = descriptionOf(info) ?? share.description
     return {}
   }),
   'SYNO.Core.Share delete': changes((store, call) => {
@@ -189,6 +189,12 @@ function infoOf(call: Record<string, unknown>): Record<string, unknown> {
   const info = typeof call.shareinfo === 'string' ? JSON.parse(call.shareinfo) : call.shareinfo
   if (info === null || typeof info !== 'object') throw new DsmError(403)
   return info as Record<string, unknown>
+}
+
+/** DSM's own help: "limited up to 64 displayable Unicode characters". With which code it refuses more nobody has told. */
+function descriptionOf({ desc }: Record<string, unknown>): string | undefined {
+  if (desc !== undefined && String(desc).length > 64) throw new DsmError(403)
+  return desc === undefined ? undefined : String(desc)
 }
 
 function quotaOf(info: Record<string, unknown>): number | undefined {

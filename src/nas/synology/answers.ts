@@ -78,19 +78,27 @@ export const volumes = z.looseObject({
   ),
 })
 
-export const share = z.looseObject({
-  name,
-  uuid: name,
-  desc: text.optional(),
-  vol_path: text.optional(),
-  /** Mebibytes; 0 is no quota. */
-  quota_value: z.number().min(0).optional(),
-  /** Mebibytes, with decimals. */
-  share_quota_used: z.number().min(0).optional(),
-  support_snapshot: z.boolean().optional(),
-})
+export const share = z
+  .looseObject({
+    name,
+    /** Empty of a disk that is plugged in by USB, which is listed among the shared folders. */
+    uuid: text,
+    desc: text.optional(),
+    vol_path: text.optional(),
+    /** Mebibytes; 0 is no quota. */
+    quota_value: z.number().min(0).optional(),
+    /** Mebibytes, with decimals. */
+    share_quota_used: z.number().min(0).optional(),
+    support_snapshot: z.boolean().optional(),
+  })
+  .refine(found => found.uuid !== '' || !isOfDriver(found), { path: ['uuid'], message: 'expected a uuid' })
 export type DsmShare = z.infer<typeof share>
 export const shares = z.looseObject({ shares: list(share) })
+
+/** Whether the CSI driver made a share, by its name: it looks at no others. */
+export function isOfDriver(share: { name: string }): boolean {
+  return share.name.startsWith('k8s-csi')
+}
 
 /** Beside these a rule says how it is served (asynchronously, by which security): kept as it is. */
 export const rule = z.looseObject({ client: text, privilege: z.enum(['rw', 'ro', 'no']) })

@@ -6,7 +6,7 @@ import {
   notMade,
   stillThere,
 } from '../guards.ts'
-import type { NasReader, NasWriter, Share, ShareSnapshot } from '../nas.ts'
+import { type NasReader, type NasWriter, type Share, type ShareSnapshot, shareDescription } from '../nas.ts'
 import * as answers from './answers.ts'
 import { DsmFault } from './faults.ts'
 import { makeUnlessThere } from './make.ts'
@@ -32,10 +32,9 @@ export function shareReader(session: SynologySession): ShareReader {
     async shares() {
       const { shares } = await list()
       const found: Share[] = []
-      for (const share of shares) {
+      for (const share of shares.filter(s => s.uuid !== '')) {
         // Other shares than the CSI driver's are nobody's business here.
-        const ofDriver = share.name.startsWith('k8s-csi')
-        const rules = ofDriver ? await unlessGone(() => rulesOf(session, share.name)) : []
+        const rules = answers.isOfDriver(share) ? await unlessGone(() => rulesOf(session, share.name)) : []
         if (rules) found.push(shareOf(share, rules))
       }
       return found
@@ -124,11 +123,12 @@ export function shareChanges(session: SynologySession, reader: ShareReader, url:
 
     async cloneShare({ share: uuid, snapshot }, { name, description }) {
       const original = await shareWith(uuid)
+      const desc = shareDescription(description)
       const shareinfo = {
         name,
         name_org: original.name,
         vol_path: original.location,
-        desc: description,
+        desc,
         enable_share_cow: true,
         share_quota: Math.ceil(original.sizeBytes / 2 ** 20),
       }
@@ -138,7 +138,7 @@ export function shareChanges(session: SynologySession, reader: ShareReader, url:
         'the clone',
         name,
       )
-      mustBeShareCloneOf(clone, original, description)
+      mustBeShareCloneOf(clone, original, desc)
       // On some models a clone has no quota before it is given one.
       if (clone.sizeBytes !== original.sizeBytes)
         await session.call('SYNO.Core.Share', 'set', 1, {
@@ -154,11 +154,10 @@ export function shareChanges(session: SynologySession, reader: ShareReader, url:
 
     async describeShare(uuid, description) {
       const { name, location, description: now } = await shareWith(uuid)
-      if (now === description) return
-      const shareinfo = { name, vol_path: location, desc: description }
-      await session.call('SYNO.Core.Share', 'set', 1, { name, shareinfo })
-      if ((await shareWith(uuid)).description !== description)
-        throw missing('the description of the share', name)
+      const desc = shareDescription(description)
+      if (now === desc) return
+      await session.call('SYNO.Core.Share', 'set', 1, { name, shareinfo: { name, vol_path: location, desc } })
+      if ((await shareWith(uuid)).description !== desc) throw missing('the description of the share', name)
     },
 
     async deleteShare(agreed) {
