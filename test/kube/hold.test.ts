@@ -37,15 +37,18 @@ describeKube(
       const inGit = (name: string) =>
         parse(read(`argocd/${name}.yaml`)) as KubernetesObject & { spec: object }
       const live = async (name: string): Promise<Json> => (await ask('GET', `${path}/${name}`)).body
+      // What it meets before it knows the projects it is silent about until it looks at everything again, two minutes later.
+      await api.writer.apply(inGit('synology-csi'))
+      await patiently('Argo CD to be at work', async () => (await live('synology-csi')).status)
       const ofNobody = { ...inGit('scratch'), spec: { ...inGit('scratch').spec, project: 'home' } }
       await api.writer.apply(held(ofNobody))
       await api.writer.apply(held(inGit('photos')))
       const sync = { initiatedBy: { username: 'somebody' }, sync: { revision: 'main' } }
       await ask('PATCH', `${path}/photos`, { operation: sync }, 'application/merge-patch+json')
       // One beside them that is not held goes its whole way meanwhile.
-      await api.writer.apply(inGit('synology-csi'))
+      await api.writer.apply(inGit('grafana'))
       await patiently('the one beside to be synced', async () => {
-        const { status } = await live('synology-csi')
+        const { status } = await live('grafana')
         return status?.sync?.status === 'Synced' ? true : undefined
       })
       const { conditions, ...rest } = await patiently(
