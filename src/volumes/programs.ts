@@ -148,7 +148,7 @@ done
 [ -z "$torn" ] || find "$dst" -xdev -depth -type d -name .recover-partial -exec rm -rf {} +
 differences || end ${copyRefusals.differs} "the copy differs from its source: $(cat "$errors" "$report" | head -n 1 | head -c 300)"
 sync
-rm "$dst/.recover-copy"
+rm "$dst/.recover-copy" 2> "$errors" || end ${copyRefusals.keepsFailing} "the mark .recover-copy cannot be removed from the destination: $(head -n 1 "$errors" | head -c 300)"
 touch -r "$src" "$dst" || true
 copied`
 

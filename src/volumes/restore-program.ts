@@ -20,11 +20,13 @@ export const restoreRoot = '/restore'
  * so that restic needs no path of its own making and sets the folder's owner and mode as well. Repository, password and
  * whatever else restic wants are in the environment (https://restic.readthedocs.io/en/stable/040_backup.html#environment-variables).
  * Refuses a volume that holds anything but this run's own unfinished work, which is begun again from nothing: before 0.17 restic
- * stumbles over links that are there. Says every PAUSE seconds how far it is. `--verify` reads every file back and compares it with the repository; then files, links and bytes are counted and compared with the snapshot's
- * own list. The repository is not locked and not written to.
+ * stumbles over links that are there. A volume without a mark that has all that the snapshot lists, as it lists it, and the
+ * very bytes of every file, was restored before: nothing is written to it. Says every PAUSE seconds how far it is. `--verify`
+ * reads every file back and compares it with the repository; then files, links and bytes are counted and compared with the
+ * snapshot's own list. The repository is not locked and not written to.
  */
 export const restoreProgram = `set -uf
-export LC_ALL=C
+export LC_ALL=C TZ=UTC0
 root=\${ROOT:-${restoreRoot}}
 dst=$root$FOLDER
 dst=\${dst%/}
@@ -38,16 +40,56 @@ ${isShareFolder}
 own=lost+found
 if is_share "$dst"; then own='lost+found ${nasOwn.join(' ')}'; fi
 kept() { for name in $own; do printf ' ! -%s %s' "$1" "$2$name$3"; done; }
-if [ -n "$(find "$dst" -mindepth 1 -maxdepth 1 $(kept name '' ''))" ] && [ "$(cat "$mark" 2>/dev/null)" != "$RUN" ]; then
-  end ${restoreRefusals.destinationNotOurs} 'the volume holds data that this run did not write'
-fi
-restic --no-lock --no-cache ls --json --recursive "$SNAPSHOT" "\${FOLDER:-/}" > "$work/list" 2> "$errors" ||
+list() { (cd "$dst" && find . -mindepth 1 -xdev $(kept path ./ '') $(kept path ./ '/*') ! -path ./.recover-restore "$@"); }
+ask() { restic --no-lock --no-cache "$@" 2> "$errors"; }
+count() {
+  files_now=$(list -type f -exec printf '.%.0s' {} + | wc -c)
+  links_now=$(list -type l -exec printf '.%.0s' {} + | wc -c)
+  bytes_now=$(list -type f -exec stat -c %s {} + | awk '{ sum += $1 } END { printf "%.0f", sum }')
+  [ "$files $links $bytes" = "$files_now $links_now $bytes_now" ]
+}
+proved() { say "{\\"files\\":$files,\\"links\\":$links,\\"bytes\\":$bytes}"; rm -rf "$work"; exit 0; }
+# One form for what restic's long list says and what stat does: kind, mode, owner, size, time to the second, name, where a link leads.
+facts() {
+  awk -v above="$1" '
+    match($0, /^[^ ]+ +[0-9]+ +[0-9]+ +[0-9]+ [0-9-]+ [0-9:.]+ ([+-][0-9]+ )?[.]?\\//) {
+      path = substr($0, RLENGTH + (above ? length(ENVIRON["FOLDER"]) : 0))
+      kind = /^d/ ? "d" : /^[lL]/ ? "l" : "-"
+      if (path == "" || (kind == "d" && path == "/lost+found")) next
+      mode = substr($1, length($1) - 8)
+      gsub(/[st]/, "x", mode)
+      gsub(/[ST]/, "-", mode)
+      print kind mode, $2, $3, (kind == "-" ? $4 : 0), $5, substr($6, 1, 8), path
+      next
+    }
+    { print }' | sort
+}
+stated() {
+  list ! -type l -exec stat -c '%A %u %g %s %y %n' {} +
+  list -type l -exec sh -c 'for link; do printf "%s -> %s\\n" "$(stat -c "%A %u %g %s %y %n" "$link")" "$(readlink "$link")"; done' sh {} +
+}
+contents() { list -type f -print0 | tr / '\\001' | sort -z | tr '\\001' / | (cd "$dst" && xargs -0 -r cat); }
+same() {
+  [ ! -e "$mark" ] && count || return 1
+  ask -q ls --long --recursive "$SNAPSHOT" "\${FOLDER:-/}" | facts there > "$work/there"
+  stated | facts '' > "$work/here"
+  cmp -s "$work/there" "$work/here" || return 1
+  echo "compared 0 of $bytes"
+  # The archive has the files one after another in the order of their folders' names.
+  [ "$(ask dump --archive tar "$SNAPSHOT" "\${FOLDER:-/}" | tar -xOf - | sha256sum)" = "$(contents | sha256sum)" ]
+}
+ask ls --json --recursive "$SNAPSHOT" "\${FOLDER:-/}" > "$work/list" ||
   end ${restoreRefusals.repositoryRefuses} "the repository does not give the snapshot: $(said)"
 # A quote inside of a name is escaped in JSON: these patterns match fields alone.
 files=$(grep -c ',"type":"file",' "$work/list" || true)
 links=$(grep -c ',"type":"symlink",' "$work/list" || true)
 bytes=$(sed -n '/,"type":"file",/s/.*,"size":\\([0-9]*\\),.*/\\1/p' "$work/list" | awk '{ sum += $1 } END { printf "%.0f", sum }')
 [ "$files" -gt 0 ] || end ${restoreRefusals.snapshotEmpty} "there is no file below \${FOLDER:-/} in the snapshot"
+if [ -n "$(find "$dst" -mindepth 1 -maxdepth 1 $(kept name '' ''))" ] && [ "$(cat "$mark" 2>/dev/null)" != "$RUN" ]; then
+  # A restore that was finished, and whose verdict was lost before anybody looked.
+  if same; then proved; fi
+  end ${restoreRefusals.destinationNotOurs} 'the volume holds data that this run did not write'
+fi
 need=$((bytes / 1024))
 room=$(($(df -Pk "$dst" | awk 'NR == 2 { print $4 }') + $(du -skx "$dst" | cut -f1)))
 [ $((need + need / 20)) -le "$room" ] || end ${restoreRefusals.destinationTooSmall} "the volume is too small: the files take $need KiB, and it has room for $room KiB"
@@ -80,16 +122,11 @@ code=0
 wait "$restoring" || code=$?
 cat "$words" "$errors"
 [ "$code" = 0 ] || end ${restoreRefusals.incomplete} "not every file was restored: $(said)"
-list() { (cd "$dst" && find . -xdev $(kept path ./ '/*') ! -path ./.recover-restore "$@"); }
-files_now=$(list -type f -exec printf '.%.0s' {} + | wc -c)
-links_now=$(list -type l -exec printf '.%.0s' {} + | wc -c)
-bytes_now=$(list -type f -exec stat -c %s {} + | awk '{ sum += $1 } END { printf "%.0f", sum }')
-[ "$files $links $bytes" = "$files_now $links_now $bytes_now" ] ||
+count ||
   end ${restoreRefusals.differs} "the snapshot lists $files files, $links links and $bytes bytes; the volume has $files_now, $links_now and $bytes_now"
 sync
-say "{\\"files\\":$files,\\"links\\":$links,\\"bytes\\":$bytes}"
-rm "$mark"
-rm -rf "$work"`
+rm "$mark" 2> "$errors" || end ${restoreRefusals.incomplete} "the mark .recover-restore cannot be removed from the volume: $(said)"
+proved`
 
 /** How far a restore is, by the log of {@link restoreProgram}; undefined before it has said anything. */
 export function parseRestoreProgress(

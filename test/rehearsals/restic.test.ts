@@ -1,20 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import {
-  chmodSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { hearingProgress } from '../../runbooks/volumes/copy-progress.ts'
 import { measureFolder } from '../../src/lab/nodes/job-programs.ts'
@@ -29,12 +14,11 @@ import { restoreFault } from '../../src/volumes/restore-faults.ts'
 import {
   parseRestoreProgress,
   parseRestoreVerdict,
-  restoreProgram,
   restoreRefusals,
 } from '../../src/volumes/restore-program.ts'
+import { busybox, ResticPlace, restic, wholeVerdict } from './restic-repository.ts'
 
 const never = new AbortController().signal
-const restic = (process.env.PATH ?? '').split(delimiter).some(folder => existsSync(join(folder, 'restic')))
 if (!restic) process.stdout.write('skipped: restoring with the real restic: it is not installed\n')
 
 const snapshot = (id: string, change: Partial<ResticSnapshot> = {}): ResticSnapshot => ({
@@ -114,116 +98,53 @@ test('a restore tells how far it is, and how long each of its phases still takes
   ])
 })
 
-let place: string
-let data: string
-let opening: Record<string, string>
+let place: ResticPlace
 beforeAll(() => {
-  place = mkdtempSync(join(tmpdir(), 'recover-restic-'))
-  // A folder may be called anything.
-  data = join(place, 'my [old] data, *')
-  opening = { RESTIC_REPOSITORY: join(place, 'repository'), RESTIC_PASSWORD: 'a password of the test' }
-  mkdirSync(join(data, 'sub'), { recursive: true })
-  mkdirSync(join(data, 'empty'))
-  writeFileSync(join(data, 'README.txt'), 'hello')
-  // A name that looks like restic's own list.
-  writeFileSync(join(data, 'sub', 'a,"type":"file","size":7,b'), 'awkward')
-  writeFileSync(join(data, 'sub', 'new\nline'), '')
-  writeFileSync(join(data, 'sparse'), 'x')
-  truncateSync(join(data, 'sparse'), 3_000_000)
-  linkSync(join(data, 'README.txt'), join(data, 'hard link'))
-  symlinkSync('README.txt', join(data, 'link'))
-  chmodSync(data, 0o750)
-  if (!restic) return
-  const env = { ...process.env, ...opening }
-  const quiet = { env, stdio: 'ignore' } as const
-  execFileSync('restic', ['--no-cache', 'init'], quiet)
-  execFileSync('restic', ['--no-cache', 'backup', data, '--host', 'home'], quiet)
-  // As VolSync's mover does it.
-  execFileSync('restic', ['--no-cache', 'backup', '.', '--host', 'volsync'], { ...quiet, cwd: data })
+  place = new ResticPlace()
 }, 60_000)
-afterAll(() => rmSync(place, { recursive: true, force: true }))
+afterAll(() => place.remove())
 
 let root: string
 beforeEach(() => {
-  root = mkdtempSync(join(place, 'restore-'))
+  root = place.root()
 })
 
-/** Runs the Job's program as its container would, with a folder of ours in place of the mount. */
-function restore(
-  folder: string,
-  id: string,
-  environment: Record<string, string> = {},
-): { code: number | null; message: string; mounted: string; log: string } {
-  const mounted = join(root, folder)
-  mkdirSync(mounted, { recursive: true })
-  const verdict = join(place, 'verdict')
-  rmSync(verdict, { force: true })
-  const { status, stdout } = spawnSync('sh', ['-c', restoreProgram], {
-    encoding: 'utf8',
-    env: {
-      PATH: process.env.PATH,
-      ...opening,
-      ROOT: root,
-      VERDICT: verdict,
-      RUN: 'run-1',
-      SNAPSHOT: id,
-      FOLDER: folder,
-      PAUSE: '0.01',
-      ...environment,
-    },
-  })
-  return {
-    code: status,
-    message: existsSync(verdict) ? readFileSync(verdict, 'utf8') : '',
-    mounted,
-    log: stdout,
-  }
-}
-
-const idOf = async (host: string) =>
-  chooseSnapshot('a/b', { restic: 'r', path: '/', host }, await resticSnapshots(opening, never)).id
+const restore = (folder: string, id: string, environment: Record<string, string> = {}) =>
+  place.restore(root, folder, id, environment)
+const idOf = (host: string) => place.snapshotOf(host)
 
 test.skipIf(!restic).for(['home', 'volsync'])(
   'a snapshot of %s is restored whole, and no mark is left',
   async host => {
-    const folder = host === 'volsync' ? '' : data
-    const before = readdirSync(opening.RESTIC_REPOSITORY!, { recursive: true }).sort()
+    const folder = host === 'volsync' ? '' : place.data
+    const { opening } = place
+    const before = readdirSync(opening.RESTIC_REPOSITORY, { recursive: true }).sort()
     const { code, message, mounted, log } = restore(folder, await idOf(host))
     expect({ code, verdict: parseRestoreVerdict(message) }).toEqual({
       code: 0,
-      verdict: { files: 5, links: 1, bytes: 3_000_017 },
+      verdict: wholeVerdict,
     })
     expect(log).toMatch(/^restored \d+ of 3000017$/m)
-    expect(measureFolder(mounted)).toEqual(measureFolder(data))
-    expect(readdirSync(mounted).sort()).toEqual(readdirSync(data).sort())
+    expect(measureFolder(mounted)).toEqual(measureFolder(place.data))
+    expect(readdirSync(mounted).sort()).toEqual(readdirSync(place.data).sort())
     // The folder's own mode comes along, where the snapshot has it.
     if (host === 'home') expect(statSync(mounted).mode & 0o777).toBe(0o750)
     expect(statSync(join(mounted, 'hard link')).ino).toBe(statSync(join(mounted, 'README.txt')).ino)
     // Neither locked nor written to.
-    expect(readdirSync(opening.RESTIC_REPOSITORY!, { recursive: true }).sort()).toEqual(before)
+    expect(readdirSync(opening.RESTIC_REPOSITORY, { recursive: true }).sort()).toEqual(before)
   },
 )
 
-// restic's own image is made from Alpine: its sh and its tools are busybox's.
-const busybox = (process.env.PATH ?? '')
-  .split(delimiter)
-  .map(f => join(f, 'busybox'))
-  .find(existsSync)
 if (!busybox) process.stdout.write('skipped: restoring with the tools of busybox: it is not installed\n')
 test.skipIf(!restic || !busybox)('the tools of restic’s own image do the same', async () => {
-  const applets = join(place, 'applets')
-  mkdirSync(applets)
-  execFileSync(busybox!, ['--install', '-s', applets])
-  symlinkSync(
-    execFileSync('sh', ['-c', 'command -v restic'], { encoding: 'utf8' }).trim(),
-    join(applets, 'restic'),
-  )
-  const { code, message, mounted } = restore('', await idOf('volsync'), { PATH: applets })
+  const { code, message, mounted } = restore('', await idOf('volsync'), {
+    PATH: place.applets(),
+  })
   expect({ code, verdict: parseRestoreVerdict(message) }).toEqual({
     code: 0,
-    verdict: { files: 5, links: 1, bytes: 3_000_017 },
+    verdict: wholeVerdict,
   })
-  expect(measureFolder(mounted)).toEqual(measureFolder(data))
+  expect(measureFolder(mounted)).toEqual(measureFolder(place.data))
 })
 
 test.skipIf(!restic)(
@@ -236,10 +157,12 @@ test.skipIf(!restic)(
     writeFileSync(join(root, 'of a former try'), '')
     symlinkSync('elsewhere', join(root, 'link'))
     expect(restore('', id).code).toBe(0)
-    expect(readdirSync(root).sort()).toEqual([...readdirSync(data), 'lost+found'].sort())
+    expect(readdirSync(root).sort()).toEqual([...readdirSync(place.data), 'lost+found'].sort())
 
+    writeFileSync(join(root, '.recover-restore'), 'run-1')
     expect(restore('', id, { RUN: 'run-2' })).toMatchObject({ code: restoreRefusals.destinationNotOurs })
-    expect(measureFolder(root)).toEqual(measureFolder(data))
+    rmSync(join(root, '.recover-restore'))
+    expect(measureFolder(root)).toEqual(measureFolder(place.data))
   },
 )
 
@@ -251,7 +174,7 @@ test.skipIf(!restic)('a wrong password and a folder that is not there are told a
   })
   expect(restore('/nothing', id).code).toBe(restoreRefusals.snapshotEmpty)
   expect(readdirSync(join(root, 'nothing'))).toEqual([])
-  await expect(resticSnapshots({ ...opening, RESTIC_PASSWORD: 'wrong' }, never)).rejects.toMatchObject({
+  await expect(resticSnapshots({ ...place.opening, RESTIC_PASSWORD: 'wrong' }, never)).rejects.toMatchObject({
     code: 'backup-unreachable',
     message: expect.stringContaining('wrong password'),
   })

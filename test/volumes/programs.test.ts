@@ -533,6 +533,22 @@ exec ${rsync} "$@"`,
     },
   )
 
+  test.skipIf(!rsync)('a mark that cannot be removed is no end of a copy', () => {
+    write(from, { data: 'x' })
+    // As on a volume that the kernel has made read-only meanwhile.
+    const path = standing({
+      rm: `case $1 in *.recover-copy) echo "rm: $1: Read-only file system" >&2; exit 1 ;; esac; exec ${found('rm')} "$@"`,
+    })
+    expect(copy(path)).toMatchObject({
+      code: copyRefusals.keepsFailing,
+      message: expect.stringMatching(
+        /^the mark \.recover-copy cannot be removed from the destination: rm: .*Read-only file system$/,
+      ),
+    })
+    expect(copy()).toMatchObject({ code: 0 })
+    expect(readdirSync(to)).toEqual(['data'])
+  })
+
   test.skipIf(!rsync)('tells a disk that is full from a line that is torn', () => {
     write(from, { data: 'x' })
     expect(copy(failing(11, 9, 'rsync: write failed on data: No space left on device (28)'))).toMatchObject({

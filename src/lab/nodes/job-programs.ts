@@ -102,6 +102,12 @@ function restore(
     return { code: restoreRefusals.repositoryRefuses, message: 'Fatal: wrong password or no key found' }
   const mark = join(folder, '.recover-restore')
   const content = readdirSync(folder).filter(n => !noData.includes(n))
+  const bytes = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+  const restored = {
+    code: 0,
+    message: JSON.stringify({ files: Object.keys(files).length, links: 0, bytes }),
+  }
+  if (content.length > 0 && !existsSync(mark) && holds(folder, files)) return restored
   if (content.length > 0 && !(existsSync(mark) && readFileSync(mark, 'utf8') === RUN))
     return {
       code: restoreRefusals.destinationNotOurs,
@@ -114,8 +120,16 @@ function restore(
     writeFileSync(join(folder, path), text)
   }
   rmSync(mark)
-  const bytes = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0)
-  return { code: 0, message: JSON.stringify({ files: Object.keys(files).length, links: 0, bytes }) }
+  return restored
+}
+
+/** Whether a folder has exactly these files. */
+function holds(folder: string, files: Record<string, string>): boolean {
+  const names = regularFiles(Buffer.from(folder)).map(name => Buffer.from(name, 'latin1').toString())
+  return (
+    names.length === Object.keys(files).length &&
+    names.every(name => files[name] !== undefined && readFileSync(join(folder, name), 'utf8') === files[name])
+  )
 }
 
 function copy(
