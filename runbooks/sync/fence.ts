@@ -99,7 +99,7 @@ function inUse(volume: Move, users: readonly string[]): Fault {
   return new Fault({
     code: 'old-disk-in-use',
     blame: 'operator',
-    message: `${users.join(', ')} may have written to the disk of ${volume.claim} since it was copied; its claim was left as it is`,
+    message: `${users.join(', ') || 'whoever could reach it a moment ago'} may have written to the disk of ${volume.claim} since it was copied; its claim was left as it is`,
     remedy: `Stop it and switch the target off (of a share, set each of its NFS rules to no access); what was written since is not on the new disk. Then begin again with \`recover volumes plan\`, or, if nothing was written, run \`recover resume\``,
   })
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { showSize } from '../../src/cluster/size.ts'
 import { statedClass } from '../../src/cluster/stated.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { lunOf, shareOf } from '../../src/nas/lists.ts'
@@ -83,7 +84,7 @@ export const lookAtClaims = step({
       return blocked(
         'claim-not-movable',
         stuck.map(r => `${r.claim.id} ${r.verdict.obstacle ?? r.verdict.says}`).join('; '),
-        'Say `copy` or `clone` for it in recover.yaml (volumes) if it is to move, or leave it out',
+        'Leave it out; or mend what stands in its way, and where it is to stay, say `copy` or `clone` for it in recover.yaml (volumes)',
       )
     const moving = rows.flatMap(row => moveOf(row, targets))
     const nodes = addressesOf(await kubernetes.list({ apiVersion: 'v1', kind: 'Node' }))
@@ -218,7 +219,7 @@ function cells({ claim, now, lun, share, verdict }: Row): string[] {
     claim.id,
     (lun ?? share)?.name ?? handleOf(now?.pv) ?? '',
     now?.storageClass ?? '',
-    now ? String(now.sizeBytes) : '',
+    now ? showSize(now.sizeBytes) : '',
     verdict.says,
   ]
 }

@@ -216,6 +216,9 @@ test.for(['copy', 'clone'])(
     const plan = await living.plan(all)
     expect(plan.entries.filter(e => e.state === 'blocked')).toEqual([])
     expect(plan.victims.map(v => `${v.kind} ${v.name}`).sort()).toEqual(all.map(c => `claim ${c}`))
+    const compared = plan.entries.find(e => e.step === 'evidence/map-volumes')
+    const sizes = compared?.state === 'done' ? compared.table?.rows.map(r => r[3]) : []
+    expect(sizes).toEqual(expect.arrayContaining([expect.stringMatching(/^\d+Gi$/)]))
     await expect(living.sync(all, { consent: async () => undefined })).rejects.toMatchObject({
       code: 'consent-missing',
     })

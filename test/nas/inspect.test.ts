@@ -4,7 +4,9 @@ import type { Blueprint } from '../../src/lab/blueprint.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
 import type { Exchange } from '../../src/nas/nas.ts'
 import { anonymise } from '../../src/nas/synology/anonymise.ts'
+import { findingsOf } from '../../src/nas/synology/findings.ts'
 import { inspectSynology } from '../../src/nas/synology/inspect.ts'
+import { anyValues, withValue } from './changed-value.ts'
 import { connectedNas } from './connected-nas.ts'
 import { recordedNas } from './recorded-nas.ts'
 
@@ -136,6 +138,24 @@ test('a recording holds nothing of a person’s, and still tells the same things
   expect(state.luns[0]!.name).toMatch(/^k8s-csi-pvc-00000000-0000-4000-8000-/)
   expect(state.luns[0]!.description).toMatch(/^name-\d+\/name-\d+$/)
   expect(answers.length).toBeGreaterThan(12)
+})
+
+test('whatever becomes of one value in what a NAS said, it is told of and recorded', async () => {
+  const { exchanges } = await inspect(await livedIn())
+  const values = JSON.stringify(exchanges).split(/[:,[{]/).length
+  fc.assert(
+    fc.property(fc.nat(values), fc.constantFrom(...anyValues), (nth, value) => {
+      const data = withValue(
+        exchanges.map(e => e.answer.data),
+        nth + 1,
+        value,
+      ) as unknown[]
+      const changed = exchanges.map((e, i) => ({ ...e, answer: { ...e.answer, data: data[i] } }))
+      expect(findingsOf(changed, false).length).toBeGreaterThan(8)
+      expect(anonymise(changed)).toHaveLength(exchanges.length)
+    }),
+    { numRuns: 500 },
+  )
 })
 
 test('the lab’s NAS made from a recording says what was recorded', async () => {

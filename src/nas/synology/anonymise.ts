@@ -74,7 +74,7 @@ function ownApis(data: unknown): unknown {
   const own = /^SYNO\.(API\.(Auth|Info)|Core\.(ISCSI|Storage|Share|System|FileServ|Network)(\.\w+)*)$/
   const mask = masking(new Set())
   return Object.fromEntries(
-    Object.entries(data as Record<string, unknown>)
+    Object.entries(data ?? {})
       .filter(([api]) => own.test(api))
       .map(([api, about]) => [api, mask('', about)]),
   )

@@ -95,9 +95,9 @@ export const share = z
 export type DsmShare = z.infer<typeof share>
 export const shares = z.looseObject({ shares: list(share) })
 
-/** Whether the CSI driver made a share, by its name: it looks at no others. */
-export function isOfDriver(share: { name: string }): boolean {
-  return share.name.startsWith('k8s-csi')
+/** Whether the CSI driver made a LUN or a share, by its name: it looks at no others. */
+export function isOfDriver(disk: { name?: unknown }): boolean {
+  return String(disk.name).startsWith('k8s-csi')
 }
 
 /** Beside these a rule says how it is served (asynchronously, by which security): kept as it is. */

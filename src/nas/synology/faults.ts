@@ -156,7 +156,7 @@ export function answerUnknown(url: string, what: string, wrong: string): Fault {
     blame: 'host',
     message: `the NAS at ${url} answered ${what} in a form that recover does not know: ${wrong}`,
     remedy:
-      'This DSM is of a version that recover was not made for: `recover nas inspect --record FILE` keeps its answers without your names; report it with them. Until then the volumes are to be brought back by hand (`recover runbook`)',
+      'This DSM is of a version that recover was not made for: `recover nas inspect --record FOLDER` keeps its answers there, without your names; report it with them. Until then the volumes are to be brought back by hand (`recover runbook`)',
   })
 }
 

@@ -1,4 +1,5 @@
 import type { Exchange, NasAnswer } from '../nas.ts'
+import { isOfDriver } from './answers.ts'
 import { dsmCodes } from './codes.ts'
 
 /** A value of an answer, wherever it may be missing. */
@@ -6,6 +7,12 @@ import { dsmCodes } from './codes.ts'
 type Said = any
 
 const gib = 2 ** 30
+
+/** The things that an answer lists under a name; none where it has no such list. */
+export function listed(answer: unknown, name: string): Said[] {
+  const list = (answer as Said)?.[name]
+  return Array.isArray(list) ? list.filter(item => item !== null && typeof item === 'object') : []
+}
 
 /** What a recovery wants to know of a NAS, from what it said. */
 export function findingsOf(exchanges: readonly Exchange[], csrf: boolean): NasAnswer[] {
@@ -16,12 +23,10 @@ export function findingsOf(exchanges: readonly Exchange[], csrf: boolean): NasAn
   const system = data('Core.System', 'info', e => e.parameters.type === undefined)
   const define = data('Core.System', 'info', e => e.parameters.type === 'define')
   const { hostname } = data('Core.System', 'info', e => e.parameters.type === 'network')
-  const luns: Said[] = data('Core.ISCSI.LUN', 'list').luns ?? []
-  const targets: Said[] = data('Core.ISCSI.Target', 'list').targets ?? []
-  const shares: Said[] = (data('Core.Share', 'list').shares ?? []).filter((s: Said) =>
-    s.name.startsWith('k8s-csi'),
-  )
-  const csi = luns.filter(l => l.name.startsWith('k8s-csi'))
+  const luns = listed(data('Core.ISCSI.LUN', 'list'), 'luns')
+  const targets = listed(data('Core.ISCSI.Target', 'list'), 'targets')
+  const shares = listed(data('Core.Share', 'list'), 'shares').filter(isOfDriver)
+  const csi = luns.filter(isOfDriver)
   const most = Math.max(0, ...snapshotCounts(exchanges))
   return [
     { about: 'System', says: `${system.model ?? 'unknown'}, ${system.firmware_ver ?? 'unknown'}` },
@@ -29,7 +34,7 @@ export function findingsOf(exchanges: readonly Exchange[], csrf: boolean): NasAn
       about: 'Limits',
       says: `${luns.length} of ${define.max_iscsiluns ?? '?'} LUNs, ${targets.length} of ${define.max_iscsitrgs ?? '?'} targets, at most ${most} of ${define.max_snapshot_per_lun ?? '?'} snapshots of one LUN`,
     },
-    ...(data('Core.Storage.Volume', 'list').volumes ?? []).map(volumeAnswer),
+    ...listed(data('Core.Storage.Volume', 'list'), 'volumes').map(volumeAnswer),
     csrf
       ? {
           about: 'Protection against CSRF',
@@ -70,26 +75,26 @@ function volumeAnswer(v: Said): NasAnswer {
 
 /** What keeps the CSI driver from finding or mounting a LUN. */
 function oddities(luns: Said[], targets: Said[], shares: number): NasAnswer[] {
-  const mapped = new Set(targets.flatMap(t => (t.mapped_luns ?? []).map((m: Said) => m.lun_uuid)))
+  const mapped = new Set(targets.flatMap(t => listed(t, 'mapped_luns').map(m => m.lun_uuid)))
   const found: [string, string[]][] = [
     ['not mapped to a target', luns.filter(l => !mapped.has(l.uuid)).map(l => l.name)],
     [
       'without the prefix k8s-csi, which the CSI driver does not see',
-      luns.filter(l => !l.name.startsWith('k8s-csi')).map(l => l.name),
+      luns.filter(l => !isOfDriver(l)).map(l => l.name),
     ],
     ['not normal', luns.filter(l => l.status !== undefined && l.status !== 'normal').map(l => l.name)],
     ['locked by an action', luns.filter(l => l.is_action_locked).map(l => l.name)],
     ['targets switched off', targets.filter(t => t.is_enabled === false).map(t => t.name)],
     [
       'targets with several LUNs, of which the CSI driver mounts the wrong one',
-      targets.filter(t => (t.mapped_luns ?? []).length > 1).map(t => t.name),
+      targets.filter(t => listed(t, 'mapped_luns').length > 1).map(t => t.name),
     ],
     [
       'targets with a password, which the CSI driver does not give',
       targets.filter(t => t.auth_type > 0).map(t => t.name),
     ],
   ]
-  const used = targets.filter(t => (t.connected_sessions ?? []).length > 0).length
+  const used = targets.filter(t => listed(t, 'connected_sessions').length > 0).length
   return [
     { about: 'In use now', says: `${used} of ${targets.length} targets have a session` },
     { about: 'Shared folders of the CSI driver', says: String(shares) },
@@ -119,8 +124,9 @@ function maskingAnswer(exchange: Exchange | undefined): NasAnswer {
       about,
       says: `this NAS has no list of hosts to read (DSM code ${exchange?.answer.error?.code ?? '?'})`,
     }
-  const hosts: Said[] = (exchange.answer.data as Said).hosts ?? []
-  const narrow = hosts.filter(h => (h.acls ?? []).length > 0 && (h.initiator_ids ?? []).length > 0)
+  const narrow = listed(exchange.answer.data, 'hosts').filter(
+    h => h.acls?.length > 0 && h.initiator_ids?.length > 0,
+  )
   return narrow.length === 0
     ? { about, says: 'no host is named: every initiator sees every LUN' }
     : {
@@ -130,7 +136,7 @@ function maskingAnswer(exchange: Exchange | undefined): NasAnswer {
       }
 }
 
-function apiVersions(info: Record<string, { minVersion?: number; maxVersion?: number }>): string {
+function apiVersions(info: Said): string {
   const wanted = [
     'SYNO.API.Auth',
     'SYNO.Core.ISCSI.LUN',
@@ -139,10 +145,7 @@ function apiVersions(info: Record<string, { minVersion?: number; maxVersion?: nu
     'SYNO.Core.Share.Snapshot',
   ]
   return wanted
-    .map(
-      api =>
-        `${api} ${info[api] === undefined ? 'missing' : `${info[api].minVersion}–${info[api].maxVersion}`}`,
-    )
+    .map(api => `${api} ${info[api] ? `${info[api].minVersion}–${info[api].maxVersion}` : 'missing'}`)
     .join(', ')
 }
 
@@ -159,7 +162,7 @@ function refusals(exchanges: readonly Exchange[]): string {
 function snapshotCounts(exchanges: readonly Exchange[]): number[] {
   return exchanges
     .filter(e => e.method === 'list_snapshot' && e.answer.success)
-    .map(e => ((e.answer.data as Said).snapshots ?? []).length)
+    .map(e => listed(e.answer.data, 'snapshots').length)
 }
 
 function counted(values: string[]): string {

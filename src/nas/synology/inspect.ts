@@ -1,6 +1,7 @@
 import type { Exchange, NasInspection } from '../nas.ts'
+import { isOfDriver } from './answers.ts'
 import { DsmFault } from './faults.ts'
-import { findingsOf } from './findings.ts'
+import { findingsOf, listed } from './findings.ts'
 import { openSession, type Parameters_, type SynologyAccess, type SynologySession } from './session.ts'
 
 /** What belongs to nobody, to see how a refusal looks. */
@@ -21,7 +22,7 @@ export async function inspectSynology(access: SynologyAccess): Promise<NasInspec
     await ask('SYNO.Core.Storage.Volume', 'list', 1, { offset: 0, limit: -1, location: 'all' })
     await ask('SYNO.Core.Network.Interface', 'list', 1)
     await ask('SYNO.Core.ISCSI.Node', 'list', 1)
-    const { luns = [] } = await ask<{ luns?: { uuid: string }[] }>('SYNO.Core.ISCSI.LUN', 'list', 1, {
+    const luns = await ask('SYNO.Core.ISCSI.LUN', 'list', 1, {
       additional: [
         'allocated_size',
         'status',
@@ -32,17 +33,18 @@ export async function inspectSynology(access: SynologyAccess): Promise<NasInspec
         'acls',
       ],
     })
-    for (const { uuid } of luns) await ask('SYNO.Core.ISCSI.LUN', 'list_snapshot', 1, { src_lun_uuid: uuid })
+    for (const { uuid } of listed(luns, 'luns'))
+      await ask('SYNO.Core.ISCSI.LUN', 'list_snapshot', 1, { src_lun_uuid: uuid })
     await ask('SYNO.Core.ISCSI.Target', 'list', 1, {
       additional: ['mapped_lun', 'connected_sessions', 'acls', 'status'],
     })
     await ask('SYNO.Core.ISCSI.Host', 'list', 1, { additional: ['acls'] })
-    const { shares = [] } = await ask<{ shares?: { name: string }[] }>('SYNO.Core.Share', 'list', 1, {
+    const shares = await ask('SYNO.Core.Share', 'list', 1, {
       additional: ['encryption', 'enable_share_cow', 'recyclebin', 'support_snapshot', 'share_quota'],
     })
     await ask('SYNO.Core.FileServ.NFS', 'get', 2)
     // Other shares than the CSI driver's are nobody's business here.
-    for (const { name } of shares.filter(s => s.name.startsWith('k8s-csi'))) {
+    for (const { name } of listed(shares, 'shares').filter(isOfDriver)) {
       await ask('SYNO.Core.FileServ.NFS.SharePrivilege', 'load', 1, { share_name: name })
       await ask('SYNO.Core.Share.Snapshot', 'list', 2, {
         name,
@@ -65,21 +67,21 @@ export async function inspectSynology(access: SynologyAccess): Promise<NasInspec
 }
 
 function asking(session: SynologySession, exchanges: Exchange[]) {
-  return async <T>(
+  return async (
     api: string,
     method: string,
     version: number,
     parameters: Parameters_ = {},
-  ): Promise<T> => {
+  ): Promise<unknown> => {
     const asked = { api, method, version, parameters }
     try {
-      const data = await session.call<T>(api, method, version, parameters)
+      const data = await session.call<unknown>(api, method, version, parameters)
       exchanges.push({ ...asked, answer: { success: true, data } })
       return data
     } catch (thrown) {
       if (!(thrown instanceof DsmFault)) throw thrown
       exchanges.push({ ...asked, answer: { success: false, error: { code: thrown.dsm } } })
-      return {} as T
+      return undefined
     }
   }
 }
