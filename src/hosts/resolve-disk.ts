@@ -93,6 +93,11 @@ export function ownDisks(facts: HostFacts): Disk[] {
   return facts.disks.filter(d => d.transport !== 'iscsi' && !d.iscsi)
 }
 
+/** Whether a name below /dev/disk/by-id is that of this disk as a whole. */
+export function hasId(disk: Disk, id: string): boolean {
+  return disk.ids.includes(id) || fitsSerial(disk, id) || fitsWwn(disk, id)
+}
+
 function fits(disk: Disk, { serial, wwn }: DiskSelector): boolean {
   if (serial === undefined && wwn === undefined) return false
   return (

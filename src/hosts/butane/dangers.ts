@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { dirname } from 'node:path'
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { butaneSchema } from './butane-schema.ts'
 import { joinPath } from './go-path.ts'
 import type { Field, Type } from './go-types.ts'
@@ -53,8 +54,12 @@ export function showDanger({ file, line, column, text }: Danger): string {
 
 /** Whether Git ignores a file; undefined where Git or its repository is not there. */
 export function gitIgnores(path: string): boolean | undefined {
-  const asked = spawnSync('git', ['check-ignore', '--quiet', '--', path], {
-    cwd: dirname(path),
+  const place = resolve(path)
+  // A folder that is missing may be what Git ignores.
+  let folder = dirname(place)
+  while (!existsSync(folder)) folder = dirname(folder)
+  const asked = spawnSync('git', ['check-ignore', '--quiet', '--', place], {
+    cwd: folder,
     stdio: 'ignore',
     timeout: 10_000,
   })

@@ -8,6 +8,7 @@ import { effectiveConfig } from './effective.ts'
 import type { Finding } from './findings.ts'
 import { loginFindings } from './login.ts'
 import { accepts, type ImageIgnition, specsOf } from './releases.ts'
+import { ruleFindings } from './rules.ts'
 import { sourceFindings } from './source-findings.ts'
 import { allSources, type FoundSource, mergedConfigs, type SourceTree } from './sources.ts'
 
@@ -57,9 +58,11 @@ export function checkConfig(compiled: CompiledIgnition, context: CheckContext): 
     ...networkFindings(effective, all, context.image),
     // Butane has said it of its own files.
     ...(compiled.by === 'ready-made'
-      ? [...modeFindings(config, shown), ...unitFindings(effective, all)]
+      ? [...ruleFindings(config, shown), ...modeFindings(config, shown), ...unitFindings(effective, all)]
       : []),
-    ...merged.flatMap(m => modeFindings(m.config, `${m.name}, which ${shown} merges,`)),
+    ...merged.flatMap(m =>
+      [ruleFindings, modeFindings].flatMap(judge => judge(m.config, `${m.name}, which ${shown} merges,`)),
+    ),
   ]
   // The place to go to is the person's file, whatever of it was judged.
   return findings

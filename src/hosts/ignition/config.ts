@@ -1,5 +1,7 @@
 import { gunzipSync } from 'node:zlib'
 import { Fault } from '../../runbook/fault.ts'
+import { decodeJson, JsonFault, type JsonNode, parseJson } from '../butane/go-json.ts'
+import { ignitionTypes } from '../butane/ignition-schema.ts'
 
 /** What a config may take from somewhere: a `data:` URL, or a place that must answer when the machine boots. */
 export interface Resource {
@@ -80,6 +82,8 @@ export function parseIgnition(text: string, source: string): IgnitionConfig {
   if (typeof version !== 'string') throw invalid('it has no ignition.version')
   if (!/^3\.[0-9]+\.0(-experimental)?$/.test(version))
     throw invalid(`its version ${version} is not of the 3.x line`)
+  const misfit = misfitIn(text)
+  if (misfit !== undefined) throw invalid(misfit)
   const twice = writtenTwice(parsed)
   if (twice.length > 0) throw invalid(`it writes ${twice.join(', ')} twice`)
   return parsed
@@ -96,6 +100,25 @@ export function invalidIgnition(source: string, why: string, cause?: unknown): F
     cause,
   })
 }
+
+/** What is not of the type that Ignition wants there. It takes null in a list for an entry of which nothing is said. */
+function misfitIn(text: string): string | undefined {
+  const hasHole = (node: JsonNode): boolean =>
+    node.kind === 'array'
+      ? node.items.some(item => item.kind === 'null' || hasHole(item))
+      : node.kind === 'object' && node.pairs.some(([, value]) => hasHole(value))
+  try {
+    const root = parseJson(text)
+    decodeJson(root, ignitionTypes(newestSpec)('Config'))
+    return hasHole(root) ? 'it has null in a list' : undefined
+  } catch (thrown) {
+    if (thrown instanceof JsonFault) return thrown.message
+    throw thrown
+  }
+}
+
+/** Minor version of the newest spec whose types and rules are known here. */
+export const newestSpec = 7
 
 /** Paths that more than one file, directory or link wants. */
 function writtenTwice({ storage }: IgnitionConfig): string[] {

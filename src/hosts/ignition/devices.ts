@@ -1,4 +1,5 @@
-import type { BlockNode, Disk } from '../disks.ts'
+import { type Disk, everything } from '../disks.ts'
+import { hasId } from '../resolve-disk.ts'
 import type { IgnitionConfig } from './config.ts'
 import type { Finding } from './findings.ts'
 
@@ -6,17 +7,27 @@ import type { Finding } from './findings.ts'
 interface Device {
   device: string
   where: string
+  /** What is on it goes; otherwise Ignition leaves it when it fits, and fails when it does not. */
+  wipes: boolean
 }
 
 /** Every device that Ignition would write to by this config. */
 export function devicesOf({ storage }: IgnitionConfig): Device[] {
   return [
-    ...(storage?.disks ?? []).map(d => ({ device: d.device ?? '', where: 'storage.disks' })),
+    ...(storage?.disks ?? []).map(d => ({ device: d.device ?? '', where: 'storage.disks', wipes: true })),
     ...(storage?.raid ?? []).flatMap(r =>
-      (r.devices ?? []).map(device => ({ device, where: `storage.raid ${r.name}` })),
+      (r.devices ?? []).map(device => ({ device, where: `storage.raid ${r.name}`, wipes: true })),
     ),
-    ...(storage?.luks ?? []).map(l => ({ device: l.device ?? '', where: `storage.luks ${l.name}` })),
-    ...(storage?.filesystems ?? []).map(f => ({ device: f.device ?? '', where: 'storage.filesystems' })),
+    ...(storage?.luks ?? []).map(l => ({
+      device: l.device ?? '',
+      where: `storage.luks ${l.name}`,
+      wipes: l.wipeVolume === true,
+    })),
+    ...(storage?.filesystems ?? []).map(f => ({
+      device: f.device ?? '',
+      where: 'storage.filesystems',
+      wipes: f.wipeFilesystem === true,
+    })),
   ].filter(d => d.device !== '')
 }
 
@@ -25,10 +36,16 @@ function kernelDisk(device: string): string | undefined {
   return /^\/dev\/((?:nvme\d+n\d+|mmcblk\d+)(?=p?\d*$)|(?:sd|vd|hd|xvd)[a-z]+(?=\d*$))/.exec(device)?.[1]
 }
 
+/** The disk's name of `/dev/disk/by-id/NAME-part1`. */
+function idOf(device: string): string | undefined {
+  return /^\/dev\/disk\/by-id\/(.+?)(?:-part\d+)?$/.exec(device)?.[1]
+}
+
 /**
  * Devices that would be another disk than the one that was named.
- * @param named the disk of recover.yaml as the machine has it now
- * @param disks every disk of the machine; undefined where it could not be asked
+ * @param serial of the disk that was named, or its WWN
+ * @param seen the disk of recover.yaml as the machine has it now, and every disk of the machine; undefined where it could
+ *   not be asked
  */
 export function deviceFindings(
   config: IgnitionConfig,
@@ -36,24 +53,32 @@ export function deviceFindings(
   serial: string,
   seen: { named: Disk; disks: readonly Disk[] } | undefined,
 ): Finding[] {
-  return devicesOf(config).flatMap(({ device, where }): Finding[] => {
+  return devicesOf(config).flatMap(({ device, where, wipes }): Finding[] => {
     const kernel = kernelDisk(device)
-    if (!seen)
-      return kernel === undefined
-        ? []
-        : [
-            {
-              severity: 'warning',
-              code: 'ignition-kernel-name',
-              blame: 'operator',
-              message: `${shown} (${where}) writes to ${device}: the kernel gives such names anew at each boot, and the machine cannot be asked now which disk that is`,
-              remedy: `Name it by /dev/disk/by-id/…${serial}, or by the label of a partition`,
-              at: shown,
-            },
-          ]
-    const disk = seen.disks.find(
-      d => d.name === kernel || d.ids.some(id => device.startsWith(`/dev/disk/by-id/${id}`)),
-    )
+    const id = idOf(device)
+    const unknown: Finding = {
+      severity: 'warning',
+      code: 'ignition-device-unknown',
+      blame: 'operator',
+      message: `${shown} (${where}) writes to ${device}, and it cannot be told now which disk that is`,
+      remedy: `Name it by /dev/disk/by-id/…${serial}, or by the label of a partition`,
+      at: shown,
+    }
+    if (!seen) {
+      if (kernel === undefined)
+        return id === undefined || id.includes(serial.replace('/dev/disk/by-id/', '')) ? [] : [unknown]
+      return [
+        {
+          severity: 'warning',
+          code: 'ignition-kernel-name',
+          blame: 'operator',
+          message: `${shown} (${where}) writes to ${device}: the kernel gives such names anew at each boot, and the machine cannot be asked now which disk that is`,
+          remedy: `Name it by /dev/disk/by-id/…${serial}, or by the label of a partition`,
+          at: shown,
+        },
+      ]
+    }
+    const disk = seen.disks.find(d => d.name === kernel || (id !== undefined && hasId(d, id)))
     if (disk && disk.name !== seen.named.name)
       return [
         {
@@ -76,10 +101,9 @@ export function deviceFindings(
           at: shown,
         },
       ]
-    const label = /^\/dev\/disk\/by-partlabel\/(.+)$/.exec(device)?.[1]
-    const others = seen.disks.filter(
-      d => d.name !== seen.named.name && label !== undefined && hasPartition(d.children, label),
-    )
+    if ((id !== undefined && !disk) || (wipes && /^\/dev\/disk\/by-(?:path|partuuid|diskseq)\//.test(device)))
+      return [unknown]
+    const others = seen.disks.filter(d => d.name !== seen.named.name && wouldBe(device, wipes, d))
     return others.length === 0
       ? []
       : [
@@ -87,14 +111,21 @@ export function deviceFindings(
             severity: 'refusal',
             code: 'ignition-label-elsewhere',
             blame: 'operator',
-            message: `${shown} (${where}) writes to ${device}, and a partition of that label is on ${others.map(d => `${d.model} with the serial ${d.serial || 'none'}`).join(' and ')} too, which is not the named disk: it might be written`,
-            remedy: 'Take that disk out, or rename its partition (sgdisk -c), before the recovery',
+            message: `${shown} (${where}) writes to ${device}, and ${others.map(d => `${d.model} with the serial ${d.serial || 'none'}`).join(' and ')} has that, too, which is not the named disk: it might be written`,
+            remedy:
+              'Take that disk out, or give what is on it another name (sgdisk -c, e2label), before the recovery',
             at: shown,
           },
         ]
   })
 }
 
-function hasPartition(nodes: readonly BlockNode[], label: string): boolean {
-  return nodes.some(n => n.partLabel === label || hasPartition(n.children, label))
+/** Whether something on a disk has the label or UUID by which a device is named. */
+function wouldBe(device: string, wipes: boolean, disk: Disk): boolean {
+  const [, by, name] = /^\/dev\/disk\/by-(partlabel|label|uuid)\/(.+)$/.exec(device) ?? []
+  if (by === undefined) return false
+  const nodes = [...everything(disk.children)]
+  if (by === 'partlabel') return nodes.some(n => n.partLabel === name)
+  // A file system that is there has these names, so that it is made anew only where it is to be wiped.
+  return wipes && [disk, ...nodes].some(n => (by === 'label' ? n.label : n.uuid) === name)
 }

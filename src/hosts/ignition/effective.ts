@@ -4,7 +4,7 @@ import { writeIgnition } from '../butane/ignition-json.ts'
 import { ignitionTypes } from '../butane/ignition-schema.ts'
 import { mergeCompiled } from '../butane/merge.ts'
 import { Translations } from '../butane/translations.ts'
-import { type IgnitionConfig, invalidIgnition } from './config.ts'
+import { type IgnitionConfig, invalidIgnition, newestSpec } from './config.ts'
 import type { SourceTree } from './sources.ts'
 
 /**
@@ -22,7 +22,7 @@ export function effectiveConfig(tree: SourceTree, shown: string): IgnitionConfig
 }
 
 /** A config within another keeps its spec's meaning in the newest one, into which Ignition translates all of them. */
-const configType = () => ignitionTypes(7)('Config')
+const configType = () => ignitionTypes(newestSpec)('Config')
 
 function rendered({ config, sources, merged }: SourceTree): StructValue {
   const treeOf = (resource: unknown): SourceTree | undefined =>

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { textOfBytes } from '../../../src/hosts/butane/byte-text.ts'
 import { compileButane } from '../../../src/hosts/butane/compile.ts'
 import type { ButaneOptions } from '../../../src/hosts/butane/messages.ts'
 
@@ -88,4 +89,36 @@ test('a text that is no YAML is a message with its line, too', () => {
   ])
   expect(report).toBe(`Error translating config: ${messages[0]!.text}`)
   expect([exitCode, text]).toEqual([1, ''])
+})
+
+describe('a text that is hardly one', () => {
+  const flatcar = 'variant: flatcar\nversion: 1.1.0\n'
+
+  test('is read in UTF-16, as Windows writes it, in either order', () => {
+    const text = `\ufeff${flatcar}storage:\n  links:\n    - {path: /ü, target: /💥}\n`
+    const little = Buffer.from(text, 'utf16le')
+    const storage = { links: [{ path: '/ü', target: '/💥' }] }
+    for (const bytes of [little, Buffer.from(little).swap16()])
+      expect(compile(textOfBytes(bytes)).config).toMatchObject({ storage })
+    const fault = (units: number[]) =>
+      compile(textOfBytes(Buffer.from(new Uint16Array([0xfeff, ...units]).buffer))).report
+    expect(fault([0xdc00])).toMatch(/unexpected low surrogate area$/)
+    expect(fault([0xd800])).toMatch(/incomplete UTF-16 surrogate pair$/)
+    expect(fault([0xd800, 0x41])).toMatch(/expected low surrogate area$/)
+    expect(compile(textOfBytes(Buffer.concat([little, Buffer.from('x')]))).report).toMatch(
+      /incomplete UTF-16 character$/,
+    )
+  })
+
+  test('is refused where it is nested deeper than the library goes', () => {
+    expect(compile(`${flatcar}storage: ${'['.repeat(10_001)}\n`).report).toBe(
+      'Error translating config: Error unmarshaling yaml: yaml: line 3: exceeded max depth of 10000',
+    )
+  })
+
+  test('has whole numbers of 64 bits that are made no fractions', () => {
+    expect(
+      compile(`${flatcar}storage:\n  files:\n    - {path: /a, mode: !!float 9223372036854775808}\n`).report,
+    ).toBe('Error translating config: yaml: cannot decode !!int `9223372036854775808` as a !!float')
+  })
 })

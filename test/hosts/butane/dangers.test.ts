@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { compileButane } from '../../../src/hosts/butane/compile.ts'
 import { dangersOf, showDanger } from '../../../src/hosts/butane/dangers.ts'
@@ -11,9 +11,9 @@ afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-function dangers(body: string, variant = 'flatcar', version = '1.1.0') {
+function dangers(body: string, variant = 'flatcar', version = '1.1.0', filesDir = folder) {
   const text = `variant: ${variant}\nversion: ${version}\n${body}`
-  const options = { source: 'host.bu', filesDir: folder }
+  const options = { source: 'host.bu', filesDir }
   return dangersOf(text, compileButane(text, options), options)
 }
 
@@ -67,6 +67,18 @@ test('local files that a checkout elsewhere does not have', () => {
   ])
   expect(found[1]?.text).toMatch(/because Git ignores it/)
   expect(found[2]?.text).not.toMatch(/Git/)
+})
+
+test('a folder of files named from here, and one that is missing whole, are looked for in Git as well', () => {
+  execFileSync('git', ['init', '--quiet', folder])
+  writeFileSync(join(folder, '.gitignore'), '/keys/there\n/gone/\n')
+  mkdirSync(join(folder, 'keys'))
+  writeFileSync(join(folder, 'keys', 'there'), 'x')
+  const body = (name: string) => `storage:\n  files:\n    - path: /a\n      contents: {local: ${name}}\n`
+  const fromHere = relative(process.cwd(), join(folder, 'keys'))
+  expect(dangers(body('there'), 'flatcar', '1.1.0', fromHere)).toMatchObject([{ kind: 'local-not-in-git' }])
+  const [missing] = dangers(body('gone/sub/key'), 'flatcar', '1.1.0', relative(process.cwd(), folder))
+  expect(missing?.text).toMatch(/^gone\/sub\/key is not there, because Git ignores it/)
 })
 
 test('secrets in the text are told without being shown', () => {

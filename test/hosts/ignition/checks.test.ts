@@ -10,6 +10,7 @@ import { mintHostKey } from '../../../src/hosts/keys.ts'
 const mine = mintHostKey(Buffer.from('me'), 'me').publicKey
 const other = mintHostKey(Buffer.from('somebody'), 'else').publicKey
 
+const hash = `sha512-${'0'.repeat(128)}`
 const well = {
   ignition: { version: '3.4.0' },
   passwd: { users: [{ name: 'core', sshAuthorizedKeys: [`from="192.0.2.0/24" ${mine}`] }] },
@@ -119,7 +120,7 @@ describe('a config before anything is armed', () => {
       ignition: {
         version: '3.4.0',
         config: {
-          merge: [{ source: 'https://example.net/common.ign', verification: { hash: 'sha512-00' } }],
+          merge: [{ source: 'https://example.net/common.ign', verification: { hash } }],
         },
       },
       storage: {
@@ -212,7 +213,7 @@ describe('a config before anything is armed', () => {
         {
           name: 'root',
           device: '/dev/disk/by-partlabel/ROOT',
-          clevis: { tang: [{ url: 'http://192.0.2.9' }] },
+          clevis: { tang: [{ url: 'http://192.0.2.9', thumbprint: 'x' }] },
         },
       ],
     }
@@ -234,6 +235,38 @@ describe('a config before anything is armed', () => {
     const found = findings(well, {}, { warnings, by: 'built-in', shown: 'lithium.bu' })
     expect(found[0]).toMatch(/^refusal butane-key-ignored: lithium\.bu:3:1 has boot_device.*encrypted/)
     expect(found[1]).toBe('warning butane-warning: lithium.bu:9:3 $.passwd.files: unused key files')
+  })
+
+  test('one that was made elsewhere is held to Ignition’s own rules, as no compiler has done', () => {
+    const files = [...well.storage.files, { path: 'etc/a' }]
+    const twice = { users: [...well.passwd.users, { name: 'core' }] }
+    const [refusal, ...more] = findings({ ...well, passwd: twice, storage: { files } })
+    expect(more).toEqual([])
+    expect(refusal).toBe(
+      'refusal ignition-invalid: lithium.ign is not an Ignition config that can be used: $.storage.files.1.path: path not absolute; $.passwd.users.1: duplicate entry defined',
+    )
+    // A compiler has said it, and a spec that is not known yet has rules that are not known either.
+    expect(findings({ ...well, storage: { files } }, {}, { by: 'built-in' })).toEqual([])
+    expect(only(findings({ ...well, ignition: { version: '3.8.0' }, storage: { files } }))).toEqual([
+      'refusal ignition-spec-refused',
+    ])
+  })
+
+  test('one whose values are of other types than Ignition’s is refused, and is no fault of ours', () => {
+    const { ignition } = well
+    for (const [config, why] of [
+      [
+        { ignition, storage: { files: {} } },
+        'cannot unmarshal object into Go struct field Storage.storage.files',
+      ],
+      [{ ignition, storage: { files: [null] } }, 'it has null in a list'],
+      [{ ignition, passwd: { users: [null] } }, 'it has null in a list'],
+      [{ ignition: { ...ignition, config: { merge: {} } } }, 'cannot unmarshal object'],
+      [{ ignition: { ...ignition, config: { merge: [{ source: 5 }] } } }, 'cannot unmarshal number'],
+    ] as const)
+      expect(() => findings(config)).toThrow(
+        expect.objectContaining({ code: 'ignition-invalid', message: expect.stringContaining(why) }),
+      )
   })
 
   test('what no compiler warns of is told', () => {
@@ -296,6 +329,42 @@ describe('devices that a config writes to', () => {
     expect(findings(on('/dev/disk/by-partlabel/ROOT'), { seen: { named, disks: [named] } })).toEqual([])
     expect(findings(on('/dev/disk/by-partlabel/ROOT'))).toEqual([])
   })
+
+  test('a name by id is that of one disk, whole, and not of another whose name begins with it', () => {
+    const longer = disk('vdb', 'data1', { ids: ['virtio-data1'] })
+    const shorter = disk('vda', 'data', { ids: ['virtio-data'] })
+    const seen = { named: shorter, disks: [shorter, longer] }
+    for (const device of ['virtio-data1', 'virtio-data1-part1'])
+      expect(only(findings(on(`/dev/disk/by-id/${device}`), { seen }))).toEqual([
+        'refusal ignition-other-disk',
+      ])
+    for (const device of ['virtio-data', 'virtio-data-part1'])
+      expect(findings(on(`/dev/disk/by-id/${device}`), { seen })).toEqual([])
+  })
+
+  test('a name by which nobody can tell the disk is told of', () => {
+    const seen = { named, disks: [named, second] }
+    const unknown = ['warning ignition-device-unknown']
+    expect(only(findings(on('/dev/disk/by-id/nvme-GONE'), { seen }))).toEqual(unknown)
+    expect(only(findings(on('/dev/disk/by-path/pci-0000:01:00.0-nvme-1'), { seen }))).toEqual(unknown)
+    expect(only(findings(on('/dev/disk/by-id/nvme-OTHER')))).toEqual(unknown)
+    expect(findings(on('/dev/disk/by-id/nvme-S4EVNX0M123456'))).toEqual([])
+  })
+
+  test('a file system is wiped by its label or UUID only where it is on the named disk', () => {
+    const part = { ...second.children[0]!, label: 'data', partLabel: '', uuid: 'c0ffee' }
+    const seen = { named, disks: [named, disk('sda', 'OTHER', { children: [part] })] }
+    const filesystem = (device: string, wipeFilesystem: boolean) => ({
+      ...well,
+      storage: { ...well.storage, filesystems: [{ device, format: 'ext4', wipeFilesystem }] },
+    })
+    for (const device of ['/dev/disk/by-label/data', '/dev/disk/by-uuid/c0ffee']) {
+      expect(only(findings(filesystem(device, true), { seen }))).toEqual(['refusal ignition-label-elsewhere'])
+      // It is mounted as it is: a disk with data that stays.
+      expect(findings(filesystem(device, false), { seen })).toEqual([])
+    }
+    expect(findings(filesystem('/dev/disk/by-label/other', true), { seen })).toEqual([])
+  })
 })
 
 describe('a config that merges others', () => {
@@ -334,8 +403,14 @@ describe('a config that merges others', () => {
     )
   })
 
+  test('is refused for what Ignition would not take of theirs', () => {
+    expect(findings(merging({ ignition, storage: { links: [{ path: '/a', target: '' }] } }))).toEqual([
+      'refusal ignition-invalid: a config inside it, which lithium.ign merges, is not an Ignition config that can be used: $.storage.links.0.target: link target is required',
+    ])
+  })
+
   test('that nobody can look into is told of, and may have the login', () => {
-    const remote = { merge: [{ source: 'https://example.net/base.ign', verification: { hash: 'sha512-x' } }] }
+    const remote = { merge: [{ source: 'https://example.net/base.ign', verification: { hash } }] }
     const found = findings({ ignition: { ...ignition, config: remote }, storage: well.storage })
     expect(only(found)).toEqual(['warning ignition-merged-unseen', 'warning ignition-login-unknown'])
     expect(found[0]).toContain('https://example.net/base.ign (the kit does not have it)')

@@ -25,11 +25,12 @@ export class Characters {
 
   constructor(text: string) {
     const bytes = bytesOf(text)
-    let at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
+    const { mark, read: characterAt } = encodingOf(bytes)
+    let at = mark
     let pieceEnd = pieceBytes
     let pieceFrom = 0
     while (at < bytes.length) {
-      const read = character(bytes, at)
+      const read = characterAt(bytes, at)
       if (at + read.width > pieceEnd && pieceEnd < bytes.length) {
         pieceEnd = at + pieceBytes
         pieceFrom = this.list.length
@@ -93,9 +94,26 @@ export class Characters {
   }
 }
 
-function character(bytes: Buffer, at: number): { char: string; width: number; problem?: string } {
+interface Character {
+  char: string
+  width: number
+  problem?: string
+}
+
+/** How a text is written, by the byte order mark at its start. UTF-16 is what some editors and shells of Windows write. */
+function encodingOf(bytes: Buffer): { mark: number; read: (bytes: Buffer, at: number) => Character } {
+  const begins = (...octets: number[]) => octets.every((octet, i) => bytes[i] === octet)
+  if (begins(0xff, 0xfe)) return { mark: 2, read: (all, at) => character16(all, at, 0) }
+  if (begins(0xfe, 0xff)) return { mark: 2, read: (all, at) => character16(all, at, 1) }
+  return { mark: begins(0xef, 0xbb, 0xbf) ? 3 : 0, read: character8 }
+}
+
+function fault(problem: string, width = 1): Character {
+  return { char: '', width, problem }
+}
+
+function character8(bytes: Buffer, at: number): Character {
   const first = bytes[at]!
-  const fault = (problem: string, width = 1) => ({ char: '', width, problem })
   const width =
     first < 0x80
       ? 1
@@ -117,7 +135,24 @@ function character(bytes: Buffer, at: number): { char: string; width: number; pr
   if ((width === 2 && code < 0x80) || (width === 3 && code < 0x800) || (width === 4 && code < 0x10000))
     return fault('invalid length of a UTF-8 sequence', width)
   if ((code >= 0xd800 && code <= 0xdfff) || code > 0x10ffff) return fault('invalid Unicode character', width)
-  const allowed =
+  return allowed(code, width)
+}
+
+/** @param low where the low octet of a unit stands: 0 or 1 */
+function character16(bytes: Buffer, at: number, low: 0 | 1): Character {
+  const unit = (from: number) => bytes[from + low]! + bytes[from + 1 - low]! * 256
+  if (at + 2 > bytes.length) return fault('incomplete UTF-16 character')
+  const first = unit(at)
+  if ((first & 0xfc00) === 0xdc00) return fault('unexpected low surrogate area', 2)
+  if ((first & 0xfc00) !== 0xd800) return allowed(first, 2)
+  if (at + 4 > bytes.length) return fault('incomplete UTF-16 surrogate pair', 2)
+  const second = unit(at + 2)
+  if ((second & 0xfc00) !== 0xdc00) return fault('expected low surrogate area', 4)
+  return allowed(0x10000 + ((first & 0x3ff) << 10) + (second & 0x3ff), 4)
+}
+
+function allowed(code: number, width: number): Character {
+  const fits =
     code === 9 ||
     code === 10 ||
     code === 13 ||
@@ -126,8 +161,9 @@ function character(bytes: Buffer, at: number): { char: string; width: number; pr
     (code >= 0xa0 && code <= 0xd7ff) ||
     (code >= 0xe000 && code <= 0xfffd) ||
     code >= 0x10000
-  if (!allowed) return fault('control characters are not allowed', width)
-  return { char: String.fromCodePoint(code), width }
+  return fits
+    ? { char: String.fromCodePoint(code), width }
+    : fault('control characters are not allowed', width)
 }
 
 /** A line break of YAML 1.1. */

@@ -1,6 +1,6 @@
 import type { Mark } from './characters.ts'
 import { resolveTag, shortTag } from './resolve.ts'
-import { Scanner } from './scanner.ts'
+import { maxDepth, Scanner } from './scanner.ts'
 import type { Token } from './token.ts'
 import { YamlFault } from './yaml-fault.ts'
 import type { MappingNode, ScalarNode, ScalarStyle, SequenceNode, YamlNode } from './yaml-node.ts'
@@ -10,7 +10,15 @@ import type { MappingNode, ScalarNode, ScalarStyle, SequenceNode, YamlNode } fro
  * @throws YamlFault in the words of Go's yaml.v3.
  */
 export function parseYaml(text: string): YamlNode | undefined {
-  return new Parser(text).document()
+  try {
+    return new Parser(text).document()
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError)) throw thrown
+    // Nested deeper than we can go: the scanner, which does not go into it, knows what the library says of that.
+    const scanner = new Scanner(text)
+    while (scanner.take().kind !== 'stream-end');
+    throw new YamlFault(`exceeded max depth of ${maxDepth}`)
+  }
 }
 
 interface Properties {

@@ -28,7 +28,8 @@ export function resolveScalar(tag: string, value: string): Resolved {
     return { tag, value }
   const found = tag === '!!str' ? { tag: '!!str', value } : meaningOf(value, tag)
   if (tag === '' || tag === found.tag || tag === '!!str') return found
-  if (tag === '!!float' && found.tag === '!!int' && typeof found.value === 'bigint')
+  // What needs all 64 bits is a whole number of a type of its own, which is not made a fraction.
+  if (tag === '!!float' && typeof found.value === 'bigint' && found.value < 2n ** 63n)
     return { tag: '!!float', value: Number(found.value) }
   throw new YamlFault(`cannot decode ${found.tag} \`${value}\` as a ${tag}`)
 }

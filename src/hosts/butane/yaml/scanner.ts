@@ -16,7 +16,7 @@ interface SimpleKey {
 const nowhere: Mark = { index: 0, line: 0, column: 0 }
 
 /** Nesting deeper than this is refused. */
-const maxDepth = 10_000
+export const maxDepth = 10_000
 
 /**
  * The tokens of a YAML 1.1 text, found in the order, with the lookahead and with the complaints of libyaml, from which
