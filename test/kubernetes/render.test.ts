@@ -7,6 +7,8 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -185,6 +187,42 @@ describe('charts', () => {
     expect(() => stage(repository, repository, join(scratch('stage'), 'r'), undefined)).toThrowError(
       /without a version/,
     )
+  })
+
+  test('what is staged is written to, and nothing that the repository leads to by links', () => {
+    const url = 'https://example.net/base.yaml'
+    const text = `resources: [${url}]\nhelmCharts: [{ name: small, version: '1.0.0', repo: https://charts.example.net }]\n`
+    const outside = folderWith({ 'kustomization.yaml': text, 'shared/readme': '' })
+    const kit = scratch('kit')
+    for (const part of [
+      { kind: 'file', url },
+      { kind: 'chart', name: 'small', version: '1.0.0', repository: 'https://charts.example.net' },
+    ] as const) {
+      const place = join(kit, placeInKit(part))
+      mkdirSync(part.kind === 'file' ? dirname(place) : place, { recursive: true })
+      writeFileSync(part.kind === 'file' ? place : join(place, 'Chart.yaml'), 'name: small\n')
+    }
+    const repository = folderWith({
+      'kustomization.yaml': `resources: [linked, ${outside}, app]\n`,
+      'app/a': '',
+    })
+    symlinkSync(outside, join(repository, 'linked'))
+    symlinkSync(join(outside, 'kustomization.yaml'), join(repository, 'app', 'kustomization.yaml'))
+    symlinkSync(join(outside, 'shared'), join(repository, 'app', 'charts'))
+    const staged = stage(repository, repository, join(scratch('stage'), 'r'), kit)
+    expect(staged.remote.map(r => r.from)).toEqual(['kit', 'network'])
+    expect(readFileSync(join(staged.folder, 'app', 'kustomization.yaml'), 'utf8')).toContain('.recover-kit')
+    expect(readFileSync(join(outside, 'kustomization.yaml'), 'utf8')).toBe(text)
+    expect(readdirSync(outside).sort()).toEqual(['kustomization.yaml', 'shared'])
+    expect(readdirSync(join(outside, 'shared'))).toEqual(['readme'])
+  })
+
+  test('images of disks beside the manifests are not copied, nor pipes', () => {
+    const repository = folderWith({ 'kustomization.yaml': 'resources: []\n', 'images/flatcar.bin': '' })
+    truncateSync(join(repository, 'images', 'flatcar.bin'), 65 * 2 ** 20)
+    execFileSync('mkfifo', [join(repository, 'images', 'pipe')])
+    const staged = stage(repository, repository, join(scratch('stage'), 'r'), undefined)
+    expect(readdirSync(join(staged.folder, 'images'))).toEqual([])
   })
 
   test('numbers in a kustomization that is staged anew mean what they meant, and a version is text', () => {

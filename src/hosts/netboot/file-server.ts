@@ -36,6 +36,8 @@ export interface Offered {
 
 interface Entry extends Offering {
   given: number
+  /** A secret is on its way to somebody. */
+  giving: boolean
 }
 
 /**
@@ -114,7 +116,7 @@ export class FileServer {
   offerTree(offerings: Offering[], token = randomBytes(16).toString('hex')): Offered[] {
     return offerings.map(offering => {
       const path = `/${token}/${offering.name}`
-      const entry: Entry = { ...offering, given: 0 }
+      const entry: Entry = { ...offering, given: 0, giving: false }
       this.entries.set(path, entry)
       return {
         url: `${this.base}${path}`,
@@ -154,12 +156,18 @@ export class FileServer {
       (entry.peer !== undefined && entry.peer !== peer)
     )
       return plain(403, 'not for this machine\n')
-    if (entry.once && entry.given > 0) {
+    if (entry.once && (entry.given > 0 || entry.giving)) {
       response.setHeader('retry-after', '5')
       return plain(503, 'it was given already\n')
     }
-    const whole = await this.send(entry, request, response, peer)
-    if (whole && request.method === 'GET') entry.given += 1
+    const gives = request.method === 'GET'
+    if (gives) entry.giving = true
+    try {
+      const whole = await this.send(entry, request, response, peer)
+      if (whole && gives) entry.given += 1
+    } finally {
+      if (gives) entry.giving = false
+    }
   }
 
   /** Sends it, and says whether all of it arrived. */

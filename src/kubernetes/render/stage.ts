@@ -1,4 +1,14 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import { Fault } from '../../runbook/fault.ts'
@@ -18,6 +28,9 @@ export interface Stage {
 const fileNames = ['kustomization.yaml', 'kustomization.yml', 'Kustomization']
 const kitHere = '.recover-kit'
 
+/** No manifests are as large as images of disks, which people keep beside them; bytes. */
+const largestFile = 64 * 2 ** 20
+
 /**
  * Copies what a kustomization can reach into `into`. kustomize writes charts beside the kustomization that names them,
  * and a person's repository is not ours to write into; and only in a copy can URLs be replaced by what the kit holds.
@@ -27,11 +40,25 @@ export function stage(folder: string, root: string, into: string, kit: string | 
   cpSync(base, into, {
     recursive: true,
     verbatimSymlinks: true,
-    filter: source => !/(^|\/)(\.git|node_modules|\.terraform)$/.test(relative(base, source)),
+    filter: source =>
+      !/(^|\/)(\.git|node_modules|\.terraform)$/.test(relative(base, source)) && canBeStaged(source),
   })
   const staged: Stage = { folder: join(into, relative(base, folder)), charts: false, remote: [] }
   visit(staged.folder, into, kit, staged, new Set())
   return staged
+}
+
+/** Sockets and pipes cannot be copied. */
+function canBeStaged(path: string): boolean {
+  const stats = lstatSync(path)
+  return stats.isDirectory() || stats.isSymbolicLink() || (stats.isFile() && stats.size <= largestFile)
+}
+
+/** Whether a path is in the copy, and not by a link in what it was copied from: that is nothing to write to. */
+function isWithin(into: string, path: string): boolean {
+  let there = path
+  while (!existsSync(there)) there = dirname(there)
+  return !relative(realpathSync(into), realpathSync(there)).startsWith('..')
 }
 
 function visit(
@@ -61,7 +88,8 @@ function visit(
       const part = remoteOf(entry)
       if (part === undefined) {
         const local = resolve(folder, entry)
-        if (existsSync(local) && statSync(local).isDirectory()) visit(local, into, kit, staged, seen)
+        if (existsSync(local) && statSync(local).isDirectory() && isWithin(into, local))
+          visit(local, into, kit, staged, seen)
         return
       }
       const from = inKit(kit, part) ? 'kit' : 'network'
@@ -95,13 +123,20 @@ function visit(
       if (version === undefined || version === '') throw unpinned(name, at(chart))
       const part: RemotePart = { kind: 'chart', name, version, repository }
       const here = join(chartsIn, `${name}-${version}`, name)
-      const from = existsSync(join(here, 'Chart.yaml')) ? 'repository' : inKit(kit, part) ? 'kit' : 'network'
+      const from = existsSync(join(here, 'Chart.yaml'))
+        ? 'repository'
+        : inKit(kit, part) && isWithin(into, here)
+          ? 'kit'
+          : 'network'
       staged.remote.push({ part, from, at: at(chart), chartsIn })
       // kustomize takes a chart that lies at this very place for what the repository would give.
       if (from === 'kit' && kit !== undefined) cpSync(join(kit, placeInKit(part)), here, { recursive: true })
     })
   }
-  if (changed) writeFileSync(file, document.toString())
+  if (!changed) return
+  // The file itself may be a link.
+  rmSync(file)
+  writeFileSync(file, document.toString())
 }
 
 /** A value as text, as kustomize takes it: version 1.10 is none of 1.1. */

@@ -69,6 +69,20 @@ test('a secret is given once; asked again it is 503 while it is offered, never 4
   expect((await get(offered.url)).status).toBe(404)
 })
 
+test('a secret that two ask for at the same moment is given to one of them', async () => {
+  const waiting: ((mac: string) => void)[] = []
+  const mac = '52:54:00:00:00:31'
+  const http = await server(
+    () =>
+      new Promise(resolve => {
+        if (waiting.push(resolve) === 2) for (const go of waiting) go(mac)
+      }),
+  )
+  const { url } = http.offer({ name: 'config', content: { text: () => 'x' }, macs: [mac], once: true })
+  const answers = await Promise.all([get(url), get(url)])
+  expect(answers.map(a => a.status).sort()).toEqual([200, 503])
+})
+
 test('only the machine that is meant gets it, by any of its interfaces; who else asks uses nothing up', async () => {
   let asks = '52:54:00:00:00:99'
   const http = await server(async () => asks)
