@@ -1,8 +1,10 @@
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   rmSync,
@@ -13,8 +15,10 @@ import {
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { connectNas } from '../../runbooks/connect-nas.ts'
+import { connectLinux } from '../../src/nas/linux/linux.ts'
+import type { NasWriter } from '../../src/nas/nas.ts'
 import { type ContractNas, nasContract } from '../nas/contract.ts'
-import { run } from './harness/commands.ts'
+import { run, runWith } from './harness/commands.ts'
 import { initiatorsOf } from './harness/iscsi-login.ts'
 import { type IscsiTarget, startIscsiTarget } from './harness/iscsi-target.ts'
 import { type Login, makeLogin } from './harness/login.ts'
@@ -231,6 +235,105 @@ describeReal('a plain Linux box with tgt, over SSH', () => {
     const snapshot = await nas.writer.takeSnapshot(nas.lun.uuid, 'recover-1', '')
     expect(snapshot).toMatchObject({ sizeBytes: size, lun: nas.lun.uuid })
     run('cmp', join(at, 'recover-1.img'), join(nas.folder, 'k8s-csi-pvc-photos.img'))
+  })
+
+  test('a script that changes something may be cut off before any of its commands', async () => {
+    const folder = mkdtempSync(join(btrfs, 'luns-'))
+    const config = mkdtempSync(join(place().folder, 'tgt-conf-'))
+    const met = join(config, 'met')
+    writeFileSync(met, '')
+    // As when the line to the box breaks; before each command that no attempt came to yet, but for the giving of values.
+    const dying = `set -T
+met=$(cat ${met}; echo .)
+meet() {
+  case "$1" in *"='"*) return 0 ;; esac
+  if [ "$BASHPID" != $$ ] || [[ $'\\n'$met == *$'\\n'"$1"$'\\n'* ]]; then return 0; fi
+  printf '%s\\n' "$1" >> ${met}
+  kill -9 $$
+}
+trap 'meet "$BASH_COMMAND"' DEBUG
+`
+    const { reader, writer } = connectLinux({
+      box: 'the NAS',
+      folder,
+      control: target.control,
+      config,
+      async run(script, looks) {
+        try {
+          return { code: 0, stdout: runWith({ input: looks ? script : dying + script }, 'bash'), stderr: '' }
+        } catch (thrown) {
+          if ((thrown as { signal?: string }).signal !== 'SIGKILL') throw thrown
+          return { code: 137, stdout: '', stderr: 'cut off' }
+        }
+      },
+    })
+    onTestFinished(async () => {
+      for (const { id } of await reader.targets()) target.forget(id)
+    })
+    const shown = () => run('tgtadm', '-C', String(target.control), '--op', 'show', '--mode', 'target')
+    /** What a cut leaves that a look takes for whole and is not. */
+    const wrong = async () => {
+      const luns = await reader.luns()
+      return (await reader.targets()).flatMap(({ name, iqn, mappings }) => {
+        const [, rest = ''] = shown().split(`: ${iqn}\n`)
+        const [part = ''] = rest.split(/^Target /m)
+        const uuid = luns.find(l => l.name === name)?.uuid
+        const kept = existsSync(join(config, `recover-${name}.conf`))
+        return [
+          ...(mappings.length === 0 || kept ? [] : [`${name} is gone when tgt is started again`]),
+          ...(mappings.length === 0 || !/^ {8}ALL$/m.test(part) || part.includes(`SCSI SN: ${uuid}\n`)
+            ? []
+            : [`${name} lets everybody in by another serial number than its own`]),
+        ]
+      })
+    }
+    let cuts = 0
+    const stubborn = async <T>(action: () => Promise<T>): Promise<T> => {
+      for (;;)
+        try {
+          return await action()
+        } catch (thrown) {
+          if (!String(thrown).includes('cut off')) throw thrown
+          cuts += 1
+          expect(cuts).toBeLessThan(200)
+          expect(await wrong()).toEqual([])
+        }
+    }
+    const made = (name: string, sizeBytes: number): Parameters<NasWriter['createLun']>[0] => ({
+      name,
+      description: 'photos',
+      sizeBytes,
+      beside: '',
+    })
+    const lun = await stubborn(() => writer.createLun(made('k8s-csi-new', size)))
+    const snapshot = await stubborn(() => writer.takeSnapshot(lun.uuid, 'recover-1', ''))
+    const clone = await stubborn(() =>
+      writer.clone(
+        { lun: lun.uuid, snapshot: snapshot.uuid },
+        { name: 'k8s-csi-recover-1-x', description: 'recover run 1' },
+      ),
+    )
+    await stubborn(() => writer.describeLun(lun.uuid, 'photos/library'))
+    const byName = async (name: string) => (await reader.targets()).find(t => t.name === name)!
+    const { id } = await byName(lun.name)
+    await stubborn(() => writer.setTargetEnabled(id, false))
+    expect(await byName(lun.name)).toMatchObject({ enabled: false, mappings: [{ lun: lun.uuid }] })
+    expect(await byName(clone.name)).toMatchObject({ enabled: true, mappings: [{ lun: clone.uuid }] })
+    expect(shown().match(/^ {8}ALL$/gm)).toHaveLength(2)
+    expect(await reader.luns()).toMatchObject([{ description: 'photos/library' }, { parent: lun.uuid }])
+    await target.restart(config)
+    expect(await byName(lun.name)).toMatchObject({ mappings: [{ lun: lun.uuid }] })
+    expect(await byName(clone.name)).toMatchObject({ mappings: [{ lun: clone.uuid }] })
+    expect(await wrong()).toEqual([])
+    await stubborn(() => writer.dropOwnClone({ ...clone, parent: lun.uuid, run: '1' }))
+    await stubborn(() => writer.deleteSnapshot({ ...snapshot, lun: lun.uuid }))
+    await stubborn(() => writer.deleteLun(lun))
+    expect(await reader.luns()).toEqual([])
+    expect(await reader.targets()).toEqual([])
+    expect(readdirSync(folder, { recursive: true })).toEqual(['.snapshots'])
+    expect(readdirSync(config).sort()).toEqual(['met', 'targets.conf'])
+    process.stdout.write(`a Linux NAS: its scripts were cut off at ${cuts} commands\n`)
+    expect(cuts).toBeGreaterThan(30)
   })
 
   test('a folder that is not there is told', async () => {

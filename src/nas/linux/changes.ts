@@ -34,22 +34,14 @@ mv "$to.note" "$to.recover"
 sync "$to.recover"
 `
 
-/** A target that leads to one file alone, now and after tgt was started again. */
+/**
+ * A target that leads to one file alone, now and after tgt was started again. Cut off anywhere, it leaves none that a
+ * restart of tgt would take away, and none that lets anybody in to a disk by another serial number than its own.
+ */
 export const makeTarget = `
 tgt() { tgtadm -C "$control" --lld iscsi "$@"; }
 number() { tgt --op show --mode target | sed -n "s/^Target \\([0-9]*\\): $iqn\\$/\\1/p"; }
-tid=$(number)
-if test -z "$tid"; then
-  tid=$(($(tgt --op show --mode target | sed -n 's/^Target \\([0-9]*\\): .*/\\1/p' | sort -n | tail -n 1) + 1))
-  tgt --op new --mode target --tid "$tid" -T "$iqn"
-fi
-if ! tgt --op show --mode target | grep -qxF "            Backing store path: $file"; then
-  tgt --op new --mode logicalunit --tid "$tid" --lun 1 -b "$file"
-  tgt --op update --mode logicalunit --tid "$tid" --lun 1 --params "scsi_sn=$uuid"
-fi
-# Refused where it is so already.
-tgt --op bind --mode target --tid "$tid" -I ALL 2>/dev/null || tgt --op show --mode target | grep -qxF '        ALL'
-cat > "$config/recover-$name.conf" <<CONFIG
+cat > "$config/recover-$name.conf.part" <<CONFIG
 <target $iqn>
   <backing-store $file>
     lun 1
@@ -58,6 +50,19 @@ cat > "$config/recover-$name.conf" <<CONFIG
   initiator-address ALL
 </target>
 CONFIG
+mv "$config/recover-$name.conf.part" "$config/recover-$name.conf"
+sync "$config/recover-$name.conf"
+tid=$(number)
+if test -z "$tid"; then
+  tid=$(($(tgt --op show --mode target | sed -n 's/^Target \\([0-9]*\\): .*/\\1/p' | sort -n | tail -n 1) + 1))
+  tgt --op new --mode target --tid "$tid" -T "$iqn"
+fi
+if ! tgt --op show --mode target | grep -qxF "            Backing store path: $file"; then
+  tgt --op new --mode logicalunit --tid "$tid" --lun 1 -b "$file"
+fi
+tgt --op update --mode logicalunit --tid "$tid" --lun 1 --params "scsi_sn=$uuid"
+# Refused where it is so already.
+tgt --op bind --mode target --tid "$tid" -I ALL 2>/dev/null || tgt --op show --mode target | grep -qxF '        ALL'
 `
 
 /** Nobody gets in any more, and who was in is out; `$connections` are `SESSION:CONNECTION`, with blanks between. */
@@ -77,10 +82,10 @@ rm -rf "$folder/.snapshots/$uuid"
 rm -f "$file" "$file.recover"
 `
 
-/** A target that leads nowhere. */
+/** A target that leads nowhere, and before it what would bring it back; `$tid` is empty where tgt does not know it. */
 export const removeTarget = `
-tgtadm -C "$control" --lld iscsi --op delete --mode target --tid "$tid"
-rm -f "$config/recover-$name.conf"
+rm -f "$config/recover-$name.conf" "$config/recover-$name.conf.part"
+if test -n "$tid"; then tgtadm -C "$control" --lld iscsi --op delete --mode target --tid "$tid"; fi
 `
 
 /** One snapshot. */

@@ -141,8 +141,8 @@ function changesOf(
   }
   const dropTarget = async (name: string) => {
     const target = (await look()).targets.find(t => t.name === name)
-    if (target && target.mappings.length === 0 && target.sessions.length === 0)
-      await change(`to delete the target ${name}`, removeTarget, { tid: target.id, name })
+    if (target && (target.mappings.length > 0 || target.sessions.length > 0)) return
+    await change(`to delete the target ${name}`, removeTarget, { tid: target?.id ?? '', name })
   }
   const remove = async (lun: LinuxLun, found: LinuxLook) => {
     const target = found.targets.find(t => t.mappings.some(m => m.lun === lun.uuid))
