@@ -143,7 +143,7 @@ function rowOf(
     .flatMap(s => s.formerClaims ?? [])
     .find(f => f.claim === volume.claim && claim === undefined)
   // Of one that no source knows anything of, its class says what it was.
-  const named = cluster && statedClass(cluster.inventory, claim?.storageClass)
+  const named = claim && cluster && statedClass(cluster.inventory, claim.storageClass)
   const protocol = volume.protocol ?? protocolOf(named?.parameters)
   const told = { ...volume, ...(protocol === undefined ? {} : { protocol }) }
   const share = now?.shares.find(s => s.uuid === volume.luns[0]?.lun)

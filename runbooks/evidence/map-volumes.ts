@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { claimsOutOfNowhere } from '../../src/cluster/application-claims.ts'
+import { statedClass } from '../../src/cluster/stated.ts'
 import { lunOf } from '../../src/nas/lists.ts'
 import { mayWrite, type NasReader } from '../../src/nas/nas.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
@@ -81,7 +82,7 @@ export const mapTheVolumes = step({
       cluster.inventory.claims.map(c => ({
         id: c.id,
         sizeBytes: c.sizeBytes,
-        storageClass: c.storageClass,
+        storageClass: c.storageClass ?? statedClass(cluster.inventory, undefined)?.name,
         strategy: cluster.strategy(c.id),
       })),
       sources,

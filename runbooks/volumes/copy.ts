@@ -126,13 +126,8 @@ export async function copyInto(
   )
   const without = cluster.entry.giveUp?.[volume.claim]
   const job = copyJob(jobs.copy, namespace, source, name, run.id, labels, cluster.jobImage, without)
-  const storageClass = await kubernetes.get({
-    apiVersion: 'storage.k8s.io/v1',
-    kind: 'StorageClass',
-    name: volume.storageClass,
-  })
   // Such a class makes a disk only for a pod that is there and wants it.
-  const late = storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
+  const late = (await bindingModeOf(into, kubernetes)) === 'WaitForFirstConsumer'
   if (late && !(await kubernetes.get(refOf(job)))) await kubernetes.apply(job)
   let why = ''
   try {
@@ -165,4 +160,18 @@ export async function copyInto(
       faultOf: (exitCode, said) => copyFault(volume.claim, { exitCode, said }),
     },
   )
+}
+
+/** When the class of a claim has a disk made for it; the API server has given one that named none the default class. */
+async function bindingModeOf(claim: string, kubernetes: Writers['kubernetes']): Promise<unknown> {
+  const [namespace = '', name = ''] = claim.split('/')
+  const live = await kubernetes.get({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name })
+  const { storageClassName } = (live?.spec ?? {}) as { storageClassName?: string }
+  if (!storageClassName) return undefined
+  const found = await kubernetes.get({
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    name: storageClassName,
+  })
+  return found?.volumeBindingMode
 }

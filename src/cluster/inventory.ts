@@ -48,6 +48,8 @@ export interface FoundStorageClass {
   provisioner: string
   parameters: Record<string, string>
   mountOptions: string[]
+  /** Claims that name no class have this one. */
+  isDefault: boolean
   at: string
 }
 
@@ -211,6 +213,7 @@ function takeIn(inventory: Inventory, own: FoundObject[]): void {
           provisioner: String(object.value.provisioner ?? ''),
           parameters: strings(object.value.parameters),
           mountOptions: texts(object.value.mountOptions),
+          isDefault: isDefaultClass(object),
           at: object.at,
         })
         break
@@ -323,6 +326,14 @@ function setClaims(set: FoundObject, folder: string): Claim[] {
     replicas: get(set.value, 'spec', 'replicas'),
     templates: list(get(set.value, 'spec', 'volumeClaimTemplates')),
   })
+}
+
+/** By the annotation, or as it was called before Kubernetes 1.6 and is understood still. */
+function isDefaultClass({ value }: FoundObject): boolean {
+  const annotations = strings(get(value, 'metadata', 'annotations'))
+  return ['storageclass.kubernetes.io', 'storageclass.beta.kubernetes.io'].some(
+    of => annotations[`${of}/is-default-class`] === 'true',
+  )
 }
 
 function volumeOf(object: FoundObject): StaticVolume {

@@ -22,12 +22,17 @@ export function statedVolumeTo(inventory: Stated, handle: string): StaticVolume 
   return indexOf(inventory).volumesTo.get(handle)
 }
 
-/** A StorageClass by its name. */
+/**
+ * A StorageClass by its name. Of a claim that names none it is the default one, which Kubernetes would give it; undefined
+ * where Git does not say which that is.
+ */
 export function statedClass(
   { storageClasses }: Stated,
   name: string | undefined,
 ): FoundStorageClass | undefined {
-  return storageClasses.find(c => c.name === name)
+  if (name !== undefined) return storageClasses.find(c => c.name === name)
+  const [standard, another] = storageClasses.filter(c => c.isDefault)
+  return another ? undefined : standard
 }
 
 const indexes = new WeakMap<Stated, ReturnType<typeof index>>()

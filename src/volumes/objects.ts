@@ -97,7 +97,10 @@ export function persistentVolumeClaim(
     },
     spec: {
       accessModes: options.accessModes,
-      storageClassName: options.storageClass,
+      // No class keeps every provisioner away, as a claim to a volume that is there wants it; nobody else means that.
+      ...(options.storageClass === '' && options.volumeName === undefined
+        ? {}
+        : { storageClassName: options.storageClass }),
       resources: { requests: { storage: showSize(options.sizeBytes) } },
       ...(options.volumeName === undefined ? {} : { volumeName: options.volumeName }),
     },

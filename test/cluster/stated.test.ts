@@ -4,9 +4,17 @@ import { statedClaim, statedClass, statedVolume, statedVolumeTo } from '../../sr
 
 const claim = (id: string, volume?: string) => ({ id, ...(volume === undefined ? {} : { volume }) }) as Claim
 const volume = (name: string, handle: string, of?: string) => ({ name, handle, claim: of }) as StaticVolume
+const storageClass = (name: string, isDefault: boolean) => ({
+  name,
+  provisioner: 'csi',
+  parameters: {},
+  mountOptions: [],
+  isDefault,
+  at: '',
+})
 
 test('of one claim among many Git says what it says of that one, whichever of the two names the other', () => {
-  const storageClasses = [{ name: 'lun', provisioner: 'csi', parameters: {}, mountOptions: [], at: '' }]
+  const storageClasses = [storageClass('lun', false)]
   const inventory = {
     claims: [
       claim('home/named'),
@@ -35,4 +43,12 @@ test('of one claim among many Git says what it says of that one, whichever of th
   expect(statedVolumeTo(inventory, 'lun-2')?.name).toBe('pv-2')
   expect(statedClass(inventory, 'lun')?.provisioner).toBe('csi')
   expect(statedClass(inventory, undefined)).toBe(undefined)
+})
+
+test('who names no class has the default one, where Git has one and no other', () => {
+  const of = (...storageClasses: ReturnType<typeof storageClass>[]) =>
+    statedClass({ claims: [], volumes: [], storageClasses }, undefined)?.name
+  expect(of(storageClass('lun', false), storageClass('share', true))).toBe('share')
+  expect(of(storageClass('lun', true), storageClass('share', true))).toBe(undefined)
+  expect(of()).toBe(undefined)
 })

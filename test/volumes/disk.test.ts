@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { Readers } from '../../runbooks/kit.ts'
 import { lunDisk } from '../../runbooks/volumes/disk.ts'
 import type { MappedVolume } from '../../src/volumes/map.ts'
+import { persistentVolumeClaim } from '../../src/volumes/objects.ts'
 
 const classes = {
   nas: { protocol: 'iscsi', fsType: 'btrfs', formatOptions: '--nodiscard' },
@@ -32,4 +33,14 @@ test('a LUN that comes back has the file system that is on it, and one that a ma
     fsType: 'btrfs',
     attributes: { formatOptions: '--nodiscard' },
   })
+})
+
+test('a claim that names no class is left to the cluster’s default one, unless it names its volume', () => {
+  const specOf = (more: { volumeName?: string }) =>
+    persistentVolumeClaim(
+      { namespace: 'a', name: 'b' },
+      { sizeBytes: 1, storageClass: '', accessModes: [], ...more },
+    ).spec
+  expect(specOf({})).not.toHaveProperty('storageClassName')
+  expect(specOf({ volumeName: 'pv' })).toMatchObject({ storageClassName: '' })
 })
