@@ -220,13 +220,16 @@ function readerOn(name: string, ssh: SshConnection): HostReader {
     },
     async unit(unit, signal) {
       const result = await ssh.run(
-        `systemctl show -p LoadState -p ActiveState -p Result -p ExecMainStatus -- ${quote(`${unit}.service`)}`,
+        `systemctl show -p LoadState -p ActiveState -p Job -p Result -p ExecMainStatus -- ${quote(`${unit}.service`)}`,
         signal ? { signal } : {},
       )
       if (result.code !== 0) throw refused(name, `ask for unit ${unit}`, result)
       const value = Object.fromEntries(result.stdout.split('\n').map(line => line.split('=')))
+      // The order to start it has a number as long as nobody has come to it; nothing has ended then.
+      const begun = value.ActiveState === 'inactive' && Number(value.Job) > 0
       return {
-        active: value.LoadState === 'not-found' ? 'absent' : (value.ActiveState ?? 'absent'),
+        active:
+          value.LoadState === 'not-found' ? 'absent' : begun ? 'activating' : (value.ActiveState ?? 'absent'),
         result: value.Result ?? '',
         exitCode: Number(value.ExecMainStatus ?? 0),
       }

@@ -163,22 +163,21 @@ async function connectionOn(
     watcher.close()
     endMaster(access, folder).then(forget).then(toldClosed, toldClosed)
   }
-  // The master removes its socket when its connection ends.
+  // The master removes its socket when its connection ends, and has written down why by then.
   const watcher = watch(folder, async () => {
     if (!down && !(await isThere(socketIn(folder)))) {
       down = true
       watcher.close()
-      forgetLater()
+      await whyLost()
+      forget().then(toldClosed, toldClosed)
     }
   })
   watcher.unref()
-  /** Commands under way read the master's log for why it ended. */
-  const forgetLater = () => {
-    setTimeout(() => forget().then(toldClosed, toldClosed), 200)
-  }
+  let logged: Promise<string> | undefined
+  /** Kept from the first who asks: commands under way may come to their end after the log has gone with the folder. */
   const whyLost = async () => {
-    const log = await textOf(join(folder, 'log'))
-    return /^Timeout, server .* not responding/m.test(log)
+    logged ??= textOf(join(folder, 'log'))
+    return /^Timeout, server .* not responding/m.test(await logged)
       ? silent(access, 'it no longer answers on its line')
       : lineLost(access, undefined)
   }

@@ -167,7 +167,9 @@ describe('new connections are few', () => {
   test('a machine that drops connections for a while is busy, not dead: it is left alone and asked again', async () => {
     const { gate, lines, access } = await home()
     gate.mode = 'drop'
-    setTimeout(() => {
+    const dropping = setInterval(() => {
+      if (gate.came === 0) return
+      clearInterval(dropping)
       gate.mode = 'open'
     }, 100)
     expect(await lines.probe(access(), never)).toMatchObject({ state: 'answers' })
@@ -188,7 +190,8 @@ describe('new connections are few', () => {
 
 describe('a machine that says nothing is found out once', () => {
   test('whoever asks at the same moment, or right afterwards, waits for the same silence', async () => {
-    const { gate, lines, access } = await home()
+    // Right afterwards is half a second, however busy this computer is.
+    const { gate, lines, access } = await home({ pace: 0.1 })
     gate.mode = 'drop'
     const look = () => lines.use(access(), never, ssh => ssh.run('true')).catch(thrown => thrown.code)
     const probe = () => lines.probe(access(), never)
@@ -240,7 +243,16 @@ describe('a machine that says nothing is found out once', () => {
   })
 
   test('a BMC that lies does not hide a machine that takes connections, however slow it is', async () => {
-    const { gate, lines, access } = await home({ pace: 0.02, promptMs: 10, off: async () => true })
+    const { gate, lines, access } = await home({
+      pace: 0.02,
+      promptMs: 10,
+      // It answers once the machine has taken the connection, and this side knows.
+      async off() {
+        while (gate.came === 0) await new Promise(setImmediate)
+        await new Promise(resolve => setTimeout(resolve, 20))
+        return true
+      },
+    })
     gate.mode = 'hold'
     const probing = lines.probe(access(), never)
     setTimeout(() => {

@@ -90,15 +90,16 @@ describeReal('kept lines to a machine with systemd and sshd', () => {
 
   test('a firewall that drops new connections in silence is throttling, not death', async () => {
     const [, access] = ways()[0]!
-    // Nobody is gentle here: the firewall has to act.
-    const own = lines({ gentleness: { burst: 50, perMinute: 600 }, pace: 0.2 })
-    host.limitConnections(3)
+    // Nobody is gentle here: the firewall has to act. What counts as lately is half a minute.
+    const own = lines({ gentleness: { burst: 50, perMinute: 600 }, pace: 0.5 })
+    host.limitConnections(3, 'day')
     try {
-      for (let i = 0; i < 3; i += 1) {
-        await own.use(access, never, ssh => ssh.run('true'))
-        cutSessions()
-        await new Promise(resolve => setTimeout(resolve, 100))
-      }
+      for (let i = 0; i < 3; i += 1)
+        await own.use(access, never, async ssh => {
+          await ssh.run('true')
+          cutSessions()
+          await ssh.closed
+        })
       expect(await own.probe(access, never)).toEqual({ state: 'throttled' })
     } finally {
       host.limitConnections(undefined)
@@ -165,8 +166,18 @@ describeReal('kept lines to a machine with systemd and sshd', () => {
     expect((await act(h => h.unit('recover-long'))).active).toBe('activating')
     cutSessions()
     expect((await act(h => h.unit('recover-long'))).active).toBe('activating')
+    // What systemd was told to start and has not come to yet.
+    await act(h => h.startUnit('recover-before', 'sleep 600'))
+    host.put(
+      '/etc/systemd/system/recover-waits.service',
+      '[Unit]\nAfter=recover-before.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\n',
+    )
+    host.inside('systemctl', 'start', '--no-block', 'recover-waits')
+    expect((await act(h => h.unit('recover-waits'))).active).toBe('activating')
     await act(h => h.forgetUnit('recover-long'))
     expect((await act(h => h.unit('recover-long'))).active).toBe('absent')
+    await act(h => h.forgetUnit('recover-before'))
+    expect(await ended('recover-waits')).toEqual({ active: 'active', result: 'success', exitCode: 0 })
 
     await act(h =>
       h.startUnit('recover-words', `x=1; [ "\${x}$x$(echo 2)" = 112 ] && [ $$ -gt 1 ] && [ '%n' = '%'n ]`),
@@ -208,13 +219,11 @@ describeReal('kept lines to a machine with systemd and sshd', () => {
       await own.use(access, never, ssh =>
         hostWriter(access, ssh).startUnit(unit, `until [ -e /run/go-${way} ]; do sleep 0.1; done`),
       )
-      const waiting = own.use(access, never, ssh => ssh.run('sleep 60'))
+      // What the test before this one began may still be there.
+      const command = `sleep 6${way}`
+      const waiting = own.use(access, never, ssh => ssh.run(command))
       const outcome = expect(waiting).rejects.toMatchObject({ code: 'host-silent', transient: true })
-      await until(
-        'the command to run',
-        10_000,
-        () => host.inside('ps', '-ef').includes('sleep 60') || undefined,
-      )
+      await until('the command to run', 10_000, () => host.inside('ps', '-ef').includes(command) || undefined)
       host.partition('cut')
       try {
         const began = Date.now()

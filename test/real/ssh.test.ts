@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connectSsh, probeSsh, type SshAccess } from '../../src/hosts/ssh.ts'
 import { type ContractHost, sshContract } from '../hosts/ssh-contract.ts'
 import { run, until } from './harness/commands.ts'
@@ -268,23 +267,26 @@ describeReal('with a real sshd', () => {
 
     test('nothing of it is left: no process, no socket, no folder', async () => {
       const server = await sshd([key.public])
-      const folders = () => readdirSync(tmpdir()).filter(name => name.startsWith('recover-ssh-'))
-      const before = folders()
+      // Tests beside this one have lines, too.
+      const own = scratch()
+      vi.stubEnv('TMPDIR', own)
+      closing.push(() => void vi.unstubAllEnvs())
+      const folders = () => readdirSync(own)
       const ssh = await connectSsh(accessTo('OpenSSH', server, key))
-      const made = folders().filter(name => !before.includes(name))
-      expect(made).toHaveLength(1)
+      const made = folders()
+      expect(made).toEqual([expect.stringMatching(/^recover-ssh-/)])
       const masters = () =>
         run('ps', '-eo', 'args=')
           .split('\n')
           .filter(line => line.includes(made[0]!))
       expect(masters().length).toBeGreaterThan(0)
-      expect(run('stat', '-c', '%a', join(tmpdir(), made[0]!)).trim()).toBe('700')
+      expect(run('stat', '-c', '%a', join(own, made[0]!)).trim()).toBe('700')
       ssh.close()
       await ssh.closed
-      expect(folders()).not.toContain(made[0])
+      expect(folders()).toEqual([])
       expect(masters()).toEqual([])
       await expect(connectSsh(accessTo('OpenSSH', server, key, { pins: [] }))).rejects.toThrow()
-      expect(folders().filter(name => !before.includes(name))).toEqual([])
+      expect(folders()).toEqual([])
     })
   })
 })

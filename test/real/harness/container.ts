@@ -24,8 +24,8 @@ export interface Container {
   cutPower(): Promise<void>
   /** Whether anything passes between it and the network; what does not is dropped without a word. */
   partition(state: 'cut' | 'healed'): void
-  /** At most so many new connections a minute; the rest is dropped without a word. Undefined lifts it. */
-  limitConnections(perMinute: number | undefined): void
+  /** At most so many new connections in a time; the rest is dropped without a word. Undefined lifts it. */
+  limitConnections(burst: number | undefined, per?: 'minute' | 'day'): void
   /**
    * Puts a fresh system on it, with another host key, which starts with the next boot: as an installation does, or as
    * another operating system answers that nobody expected.
@@ -178,9 +178,9 @@ export async function startContainer(
       if (state === 'cut') cutOff(machine)
       else lift(machine, 'partition')
     },
-    limitConnections(perMinute) {
-      if (perMinute === undefined) lift(machine, 'gentle')
-      else limitNewConnections(machine, perMinute)
+    limitConnections(burst, per = 'minute') {
+      if (burst === undefined) lift(machine, 'gentle')
+      else limitNewConnections(machine, burst, per)
     },
     async replaceSystem(files = {}) {
       lay(files)

@@ -86,20 +86,20 @@ function firstFree(): number {
 }
 
 /**
- * Lets a machine's sshd see a number of new connections a minute and drops the rest without a word, as a firewall at home
- * does. The first `perMinute` pass at once.
+ * Lets a machine's sshd see a number of new connections in a time and drops the rest without a word, as a firewall at home
+ * does. The first `burst` pass at once, and as many again in the time that follows.
  */
-export function limitNewConnections(namespace: string, perMinute: number): void {
+export function limitNewConnections(namespace: string, burst: number, per: 'minute' | 'day'): void {
   const rules = [
     'table inet gentle {',
     '  chain input {',
     '    type filter hook input priority 0; policy accept;',
-    `    tcp dport 22 ct state new limit rate ${perMinute}/minute burst ${perMinute} packets accept`,
+    `    tcp dport 22 ct state new limit rate ${burst}/${per} burst ${burst} packets accept`,
     '    tcp dport 22 ct state new drop',
     '  }',
     '}',
   ].join('\n')
-  runWith({ input: rules }, 'ip', 'netns', 'exec', namespace, 'nft', '-f', '-')
+  filter(namespace, ['-f', '-'], rules)
 }
 
 /** Drops whatever comes to a machine or leaves it, without a word to either side. */
@@ -110,10 +110,23 @@ export function cutOff(namespace: string): void {
     '  chain output { type filter hook output priority -10; policy drop; oif lo accept; }',
     '}',
   ].join('\n')
-  runWith({ input: rules }, 'ip', 'netns', 'exec', namespace, 'nft', '-f', '-')
+  filter(namespace, ['-f', '-'], rules)
+}
+
+/**
+ * The start of a command line that runs a program in a machine's network alone. `ip netns exec` would give it a copy of
+ * everything that is mounted then, too: what another test unmounts would stay mounted for as long as the program runs.
+ */
+export function inNetworkOf(namespace: string): [string, string] {
+  return ['nsenter', `--net=/run/netns/${namespace}`]
+}
+
+function filter(namespace: string, args: string[], input = ''): void {
+  const [program, network] = inNetworkOf(namespace)
+  runWith({ input }, program, network, 'nft', ...args)
 }
 
 /** Takes away what {@link limitNewConnections} (`gentle`) or {@link cutOff} (`partition`) has put up. */
 export function lift(namespace: string, table: 'gentle' | 'partition'): void {
-  run('ip', 'netns', 'exec', namespace, 'nft', 'delete', 'table', 'inet', table)
+  filter(namespace, ['delete', 'table', 'inet', table])
 }

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
 import { run, until } from './commands.ts'
 import { place } from './place.ts'
 
@@ -20,6 +21,9 @@ export interface Sshd {
   start(): Promise<void>
 }
 
+/** The port of the next one. The kernel gives away none of these: nobody takes it while a server is stopped. */
+let next = 10_000 + threadId * 200
+
 /**
  * Starts one.
  * @param options more lines of sshd_config; the first value wins, as in sshd
@@ -28,7 +32,8 @@ export async function startSshd(authorizedKeys: string[], options: string[] = []
   const folder = mkdtempSync(join(place().folder, 'sshd-'))
   // Where sshd locks its unprivileged part in.
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
-  const port = await freePort()
+  const port = next
+  next += 1
   const key = join(folder, 'host_key')
   run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', key)
   writeFileSync(join(folder, 'authorized_keys'), `${authorizedKeys.join('\n')}\n`)
@@ -106,14 +111,6 @@ function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // It ended by itself.
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
-  return port
 }
 
 function listens(port: number): Promise<true | undefined> {
