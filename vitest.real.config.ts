@@ -23,8 +23,8 @@ export default defineConfig({
         /power/,
       ),
     },
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     reporters: ['default', './test/closing-line.ts'],
   },
 })

@@ -44,7 +44,7 @@ describeReal('disks of a real kernel', () => {
         megabytes: serial === 'USED' ? 160 : 64,
       })),
     )
-  }, 300_000)
+  }, 900_000)
   afterAll(() => live?.close())
 
   test('an installer is told by what it runs from', async () => {
@@ -187,8 +187,8 @@ describeReal('disks of a real kernel', () => {
     const reread = `blockdev --rereadpt /dev/${named('USED').name}`
     expect(() => live.ssh(reread)).toThrow(/busy/)
     live.ssh(releaseOf(named('USED'), disks, 'hydrogen').join('\n'))
-    // The kernel itself says that nothing uses it any more.
-    live.ssh(reread)
+    // The kernel itself says that nothing uses it any more, once udev has looked at what was ended.
+    live.ssh(`udevadm settle; ${reread}`)
     const after = (await live.look()).disks
     const used = after.find(d => d.serial === 'USED')!
     expect(used.mounted).toBe(false)

@@ -57,7 +57,7 @@ describeReal('from a machine that is off to its new system', () => {
         run('ipmitool', ...how, 'chassis', ...order.split(' '))
       const again = await until(
         'the disk to be booted',
-        4 * minutes,
+        10 * minutes,
         async () => {
           const found = await bare.look()
           return found.bootId === facts.bootId ? undefined : found

@@ -62,6 +62,9 @@ ${node} --login`
     `iscsiadm -m node -T ${(await leading(lun)).iqn} -p ${portal} -I installed --logout >/dev/null`
   /** The disk of a machine that has a LUN's uuid as its serial, for its shell. */
   const disk = (lun: Lun) => `$(lsblk -dnpo NAME,SERIAL,TRAN | awk '/ ${lun.uuid} +iscsi$/ { print $1 }')`
+  /** A disk is there some time after its session: the kernel asks the target much about it, beside everything else. */
+  const there = (...luns: Lun[]) =>
+    luns.map(lun => `until [ -n "${disk(lun)}" ]; do udevadm settle; done`).join('\n')
 
   beforeAll(async () => {
     live = await bootLiveMachine('helium', 13)
@@ -81,7 +84,7 @@ iscsiadm -m iface -I ${face} -o update -n iface.initiatorname -v ${name} >/dev/n
     )
     await live.shell(`modprobe -a iscsi_tcp sd_mod btrfs; systemctl start iscsid
 ${faces.join('\n')}`)
-  }, 300_000)
+  }, 900_000)
   afterAll(async () => {
     await live?.close()
     await dsm?.close()
@@ -98,7 +101,10 @@ ${faces.join('\n')}`)
 
   test('the fence cuts off the old machine while it writes; the last of it is in the journal alone', async () => {
     await live.shell(`${await login(original, 'old')} >/dev/null
-udevadm settle; mkdir /old; mount -o commit=600 ${disk(original)} /old
+${there(original)}
+# Neither does the kernel write down by and by what it has in memory.
+echo 0 >/proc/sys/vm/dirty_writeback_centisecs
+mkdir /old; mount -o commit=600 ${disk(original)} /old
 echo 'the last entry of a database' | dd of='/old/written last' conv=fsync status=none`)
     expect(await initiators(original)).toEqual([old])
     await nas.writer.takeSnapshot(original.uuid, `recover-${runId}`, 'before the run')
@@ -125,7 +131,8 @@ echo 'the last entry of a database' | dd of='/old/written last' conv=fsync statu
     const entries = await live.shell(
       `${await login(clone, 'installed')} >/dev/null
 ${await login(fresh, 'installed')} >/dev/null
-udevadm settle; mkdir /src /dst; mkfs.btrfs -q ${disk(fresh)}
+${there(clone, fresh)}
+mkdir /src /dst; mkfs.btrfs -q ${disk(fresh)}
 mount -o ro ${disk(clone)} /src; mount ${disk(fresh)} /dst
 ls /src`,
       120_000,

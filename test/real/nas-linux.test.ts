@@ -35,7 +35,7 @@ describeReal('a plain Linux box with tgt, over SSH', () => {
   const mounted: string[] = []
 
   beforeAll(async () => {
-    target = await startIscsiTarget('127.0.0.1')
+    target = await startIscsiTarget('127.0.63.1')
     key = makeLogin()
     server = await startSshd([key.public])
     btrfs = folderOn('btrfs')

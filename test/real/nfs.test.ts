@@ -36,7 +36,7 @@ describeReal('copies to and from shares of a real NFS server, by the kernel’s 
 
   /** Mounts shares as the CSI driver does, by a volume's attributes and mount options, and runs programs one after another. */
   const ask = async (before: string, ...programs: string[]): Promise<Ended[]> => {
-    const said = await live.shell(`${before}\n${programs.join('\n')}`, 180_000)
+    const said = await live.shell(`${before}\n${programs.join('\n')}`, 540_000)
     return said
       .split('\u0001')
       .slice(0, -1)

@@ -38,8 +38,9 @@ describeReal('Wake-on-LAN in a network', () => {
       })
       expect(sleeps.isOn()).toBe(false)
     } finally {
-      wakes.press('off')
+      // An ear that still hears would switch it on again.
       for (const ear of ears) await ear.close()
+      wakes.press('off')
       network.close()
     }
   })

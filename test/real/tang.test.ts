@@ -8,6 +8,7 @@ import { TangEmulator } from '../../src/lab/tang/emulator.ts'
 import { World } from '../../src/lab/world.ts'
 import { smallBlueprint } from '../lab/small-world.ts'
 import { scratch } from '../runbook/harness.ts'
+import { until } from './harness/commands.ts'
 
 const tangd = ['/usr/libexec/tangd', '/usr/lib/x86_64-linux-gnu/tangd'].find(existsSync)
 const missing = [
@@ -30,7 +31,7 @@ describe.skipIf(missing.length > 0)(`a real Tang server${why}`, () => {
     socat = spawn('socat', [`TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr`, `EXEC:${tangd} ${keys}`], {
       stdio: 'ignore',
     })
-    for (let i = 0; i < 200 && !(await listens(port)); i += 1) await new Promise(r => setTimeout(r, 25))
+    await until('socat', 30_000, async () => (await listens(port)) || undefined)
   })
   afterAll(async () => {
     socat?.kill()

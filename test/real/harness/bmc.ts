@@ -7,7 +7,7 @@ import type { BootTarget, PowerSeam } from '../../../src/lab/seams.ts'
 import { World } from '../../../src/lab/world.ts'
 import { smallBlueprint } from '../../lab/small-world.ts'
 import { run, until } from './commands.ts'
-import type { Network } from './network.ts'
+import { inNetworkOf, type Network } from './network.ts'
 import { place } from './place.ts'
 import type { VirtualMachine } from './virtual-machine.ts'
 
@@ -158,10 +158,12 @@ export function startEar(network: Network, machine: VirtualMachine, number: numb
     Buffer.alloc(6, 0xff),
     ...Array.from({ length: 16 }, () => Buffer.from(machine.mac.replaceAll(':', ''), 'hex')),
   ])
-  const ear = spawn('ip', ['netns', 'exec', name, 'socat', '-u', 'UDP4-RECV:9', 'STDOUT'], {
+  const [program, ...within] = inNetworkOf(name)
+  const ear = spawn(program, [...within, 'socat', '-u', 'UDP4-RECV:9', 'STDOUT'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const ended = new Promise<void>(resolve => ear.once('exit', () => resolve()))
+  // Once all that it heard was handed on.
+  const ended = new Promise<void>(resolve => ear.once('close', () => resolve()))
   ear.stdout.on('data', (packet: Buffer) => {
     if (packet.includes(wanted) && !machine.isOn()) machine.press('on')
   })

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
 import { run, until } from './commands.ts'
 import { place } from './place.ts'
 
@@ -16,13 +17,15 @@ export interface IscsiTarget {
   forget(target: number): void
   /** Initiators that are logged in to an IQN now. */
   sessions(iqn: string): string[]
+  /** Stops it in its tracks: it answers nobody until it goes on. */
+  freeze(state: 'frozen' | 'running'): void
   /** Ends it, and starts it again with what its configuration's folder says, as a distribution's service does. */
   restart(config: string): Promise<void>
   close(): Promise<void>
 }
 
-/** The control socket that the next one takes; several may run side by side. */
-let next = 1
+/** The control socket that the next one takes; several may run side by side, in other threads of the tests, too. */
+let next = threadId * 100
 
 /** Starts Debian's `tgtd` at an address of the tests' own network. */
 export async function startIscsiTarget(address: string): Promise<IscsiTarget> {
@@ -32,7 +35,7 @@ export async function startIscsiTarget(address: string): Promise<IscsiTarget> {
   const portal = `${address}:3260`
   const tgtadm = (...args: string[]) => run('tgtadm', '-C', control, '--lld', 'iscsi', ...args)
   const start = () => startTgtd(control, portal, () => tgtadm('--op', 'show', '--mode', 'sys'))
-  let stop = await start()
+  let daemon = await start()
   const numbers = new Map<string, string>()
   /** A number that no target has. */
   const free = () => {
@@ -64,18 +67,18 @@ export async function startIscsiTarget(address: string): Promise<IscsiTarget> {
       return [...said.matchAll(/Initiator: (\S+)/g)].map(found => found[1]!)
     },
     async restart(config) {
-      await stop()
-      stop = await start()
+      await daemon.stop()
+      daemon = await start()
       const conf = join(config, 'targets.conf')
       writeFileSync(conf, `include ${config}/recover-*.conf\n`)
       run('tgt-admin', '--execute', '--control-port', control, '--conf', conf)
     },
-    close: () => stop(),
+    freeze: state => daemon.signal(state === 'frozen' ? 'SIGSTOP' : 'SIGCONT'),
+    close: () => daemon.stop(),
   }
 }
 
-/** Gives what ends it. */
-async function startTgtd(control: string, portal: string, probe: () => string): Promise<() => Promise<void>> {
+async function startTgtd(control: string, portal: string, probe: () => string) {
   const log = join(mkdtempSync(join(place().folder, 'tgtd-')), 'log')
   const out = openSync(log, 'a')
   const daemon = spawn('tgtd', ['-f', '-C', control, '--iscsi', `portal=${portal}`], {
@@ -89,8 +92,11 @@ async function startTgtd(control: string, portal: string, probe: () => string): 
     }),
   )
   await until('tgtd', 20_000, probe, { dead: () => (over ? readFileSync(log, 'utf8') : undefined) })
-  return async () => {
-    daemon.kill('SIGKILL')
-    await ended
+  return {
+    signal: (name: NodeJS.Signals) => void daemon.kill(name),
+    async stop() {
+      daemon.kill('SIGKILL')
+      await ended
+    },
   }
 }

@@ -64,7 +64,8 @@ export function answering({ name, address }: { name: string; address: string }, 
         line.close()
       }
     },
-    ssh: (script, timeoutMs = 60_000) => runWith({ input: script, timeoutMs }, 'ssh', ...options),
-    shell: (script, timeoutMs = 60_000) => running('ssh', options, timeoutMs, script),
+    // A bound against what hangs: an emulated processor may be beside two others.
+    ssh: (script, timeoutMs = 300_000) => runWith({ input: script, timeoutMs }, 'ssh', ...options),
+    shell: (script, timeoutMs = 300_000) => running('ssh', options, timeoutMs, script),
   }
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from './commands.ts'
-import type { Network } from './network.ts'
+import { inNetworkOf, type Network } from './network.ts'
 import { place } from './place.ts'
 
 /** The home's router: gives the machines their addresses, and knows nothing of booting. */
@@ -22,10 +22,11 @@ export async function startRouter(
   run('ip', '-n', name, 'address', 'add', 'fd77::1/64', 'dev', 'eth0', 'nodad')
   const file = join(place().folder, `${name}.log`)
   const log = openSync(file, 'a')
+  const [program, ...within] = inNetworkOf(name)
   const dnsmasq = spawn(
-    'ip',
+    program,
     [
-      ...['netns', 'exec', name, 'dnsmasq', '--keep-in-foreground', '--conf-file=/dev/null', '--port=0'],
+      ...[...within, 'dnsmasq', '--keep-in-foreground', '--conf-file=/dev/null', '--port=0'],
       ...['--interface=eth0', '--bind-interfaces', '--no-ping', '--dhcp-authoritative', '--user=root'],
       ...[`--dhcp-range=${address},static,255.255.255.0,1h`, `--dhcp-option=option:router,${address}`],
       // iPXE waits 13 s for an IPv6 router that nobody is.
