@@ -12,6 +12,7 @@ export default defineConfig({
     // A bound against what hangs, not a measure: a test that takes two seconds may share its cores with anything.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
     reporters: ['default', './test/closing-line.ts'],
   },
 })

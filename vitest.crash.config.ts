@@ -18,7 +18,8 @@ export default defineConfig({
     sequence: { sequencer: longestFirst(/from-scratch/, /faults/, /ladder-broken/) },
     // Each process in it has a limit of its own; how long all of them take depends on the machine.
     testTimeout: 4 * 60 * 60_000,
-    hookTimeout: 60_000,
+    hookTimeout: 30 * 60_000,
+    expect: { poll: { timeout: 60_000 } },
     reporters: ['default', './test/closing-line.ts'],
   },
 })

@@ -14,7 +14,7 @@ import { root } from '../cli/program.ts'
  * program. Its addresses, keys, secrets, consent and k0sctl are the person's own.
  */
 test('recover cluster --from-scratch: planned, approved by the plan’s hash, carried out', {
-  timeout: 120_000,
+  timeout: 900_000,
 }, async ({ onTestFinished }) => {
   const home = mkdtempSync(join(tmpdir(), 'recover-earnest-'))
   onTestFinished(() => rmSync(home, { recursive: true, force: true }))

@@ -65,7 +65,7 @@ function hashOf(folder: string): string {
 test.skipIf(!there)(
   'a real repository: read, answered, planned, rehearsed to its end; not a byte of it changed',
   {
-    timeout: 180_000,
+    timeout: 900_000,
   },
   async ({ onTestFinished }) => {
     const home = mkdtempSync(join(tmpdir(), 'recover-real-'))

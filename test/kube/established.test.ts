@@ -38,7 +38,7 @@ describeKube('a definition that a killed API server has accepted and not establi
 
     const notes: string[] = []
     const wait = async <T>(_: string, probe: () => Promise<T | undefined>): Promise<T> => {
-      for (let i = 0; i < 60; i += 1) {
+      for (let i = 0; i < 300; i += 1) {
         const found = await probe()
         if (found !== undefined) return found
         await new Promise(resolve => setTimeout(resolve, 300))

@@ -20,7 +20,7 @@ describeKube(
   { parts: ['kustomize', 'argocd', 'cilium'], programs: ['git', 'helm', 'redis-server'] },
   () => {
     test('is applied by nobody, whatever is asked of it; a project that is not known is all that its status is told', {
-      timeout: 15 * 60_000,
+      timeout: 40 * 60_000,
     }, async () => {
       const { folder } = makeHome()
       const read = (name: string) => readFileSync(join(folder, name), 'utf8')

@@ -26,7 +26,7 @@ describeKube(
   () => {
     test.skipIf(!there)(
       'its network, secrets and Argo CD are rendered from a kit, planned and applied; who owns data is held',
-      { timeout: 15 * 60_000 },
+      { timeout: 40 * 60_000 },
       async () => {
         const home = await startHome({
           home: homeOfInput(),

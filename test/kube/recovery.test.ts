@@ -52,7 +52,7 @@ describeKube(
   { parts: [...parts], programs: ['git', 'helm', 'redis-server'] },
   () => {
     test('ends with healthy applications on bound claims, and ends the same when it is killed at every record', {
-      timeout: 15 * 60_000,
+      timeout: 40 * 60_000,
     }, async () => {
       const [whole, pieces] = await Promise.all([atOnce(), inPieces()])
       expect(whole.last.faults).toEqual([])

@@ -29,7 +29,7 @@ describeKube(
   { parts: ['kustomize', 'argocd', 'cilium'], programs: ['git', 'helm', 'redis-server'] },
   () => {
     test('is served from the kit to the real Argo CD for as long as the run lasts, also after a kill', {
-      timeout: 15 * 60_000,
+      timeout: 40 * 60_000,
     }, async () => {
       const made = makeHome('new', url)
       const kit = mkdtempSync(join(tmpdir(), 'kit-'))

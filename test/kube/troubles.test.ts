@@ -12,7 +12,7 @@ describeKube(
   { parts: ['kustomize', 'argocd', 'cilium'], programs: ['git', 'helm', 'redis-server'] },
   () => {
     test('killed in the middle of the steps, on a slow store, with 429s, 409s and 500s in between', {
-      timeout: 15 * 60_000,
+      timeout: 40 * 60_000,
     }, async () => {
       let proxy: Awaited<ReturnType<typeof unquiet>> | undefined
       const home = await startHome({
@@ -70,7 +70,7 @@ describeKube(
     })
 
     test('a namespace that does not go, an API behind another that is down, a refusal by policy, a way in that is no longer known', {
-      timeout: 15 * 60_000,
+      timeout: 40 * 60_000,
     }, async () => {
       const home = await startHome()
       const { ask } = home.cluster

@@ -14,7 +14,7 @@ describeKube(
   { parts: ['kustomize', 'argocd', 'cilium'], programs: ['git', 'helm', 'redis-server'] },
   () => {
     test('one that refuses an object, and one that is away, are named with the object; resuming finishes', {
-      timeout: 15 * 60_000,
+      timeout: 40 * 60_000,
     }, async () => {
       const home = await startHome()
       const { ask } = home.cluster

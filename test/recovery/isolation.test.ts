@@ -163,7 +163,7 @@ test('the program in k0sctl’s place stays on this machine, whatever its file s
     [labProgram('k0sctl'), 'apply', '--config', config],
     {
       encoding: 'utf8',
-      timeout: 15_000,
+      timeout: 45_000,
       env: { HOME: folder, SSH_KNOWN_HOSTS: join(folder, 'known_hosts') },
     },
   )

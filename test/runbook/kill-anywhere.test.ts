@@ -47,7 +47,7 @@ function destroyedTwice(place: Place): string[] {
 }
 
 test('killed at any point and resumed by a new process, the run ends in the same world', {
-  timeout: 120_000,
+  timeout: 1_800_000,
 }, async () => {
   expect(existsSync(child), 'the test needs the build: npm run build').toBe(true)
   const whole = fresh()
@@ -90,7 +90,7 @@ test('killed at any point and resumed by a new process, the run ends in the same
 })
 
 test('killed again and again, a little further each time, it still gets there', {
-  timeout: 60_000,
+  timeout: 1_800_000,
 }, async () => {
   const place = fresh()
   let lives = 0

@@ -40,7 +40,7 @@ test('waiting for a lock ends when it is given back', async () => {
     path,
     options({
       run: 'r2',
-      timeoutMs: 5_000,
+      timeoutMs: 45_000,
       notice: (t: string) => {
         told.push(t)
         held.release()

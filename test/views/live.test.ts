@@ -320,7 +320,7 @@ describe('the live view', () => {
   it('draws two runs one after the other', async () => {
     const { screen, view, say, clock } = await play(goodRun, 80)
     say([{ ...started, run: 'second' } as Line])
-    await vi.waitFor(() => expect(clock.waited).toBe(1))
+    await vi.waitFor(() => expect(clock.waited).toBe(1), 30_000)
     await new Promise(setImmediate)
     clock.pass(200)
     await view.close()

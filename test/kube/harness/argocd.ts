@@ -30,7 +30,7 @@ export class ArgoCd {
       return path
     }
     await signingKey(cluster)
-    const [redis = 0, repo = 0, repoMetrics = 0, metrics = 0] = await freePorts(4)
+    const [redis = 0, repo = 0, repoMetrics = 0, metrics = 0] = freePorts(4)
     const password = randomBytes(16).toString('hex')
     const env = {
       PATH: [partFolder('argocd'), partFolder('kustomize'), process.env.PATH].join(':'),

@@ -55,7 +55,7 @@ export async function startIn(folder: string, wanted: Wanted): Promise<ControlPl
   mkdirSync(folder, { recursive: true })
   await makeIdentity(folder)
   const { ca, admin, users } = identityIn(folder)
-  const [api = 0, store = 0, controllers = 0, scheduler = 0] = await freePorts(4)
+  const [api = 0, store = 0, controllers = 0, scheduler = 0] = freePorts(4)
   const server = `https://127.0.0.1:${api}`
   writeFileSync(path('kubeconfig'), kubeconfigText(server, ca, admin), { mode: 0o600 })
   const processes = new Processes(path('log'))

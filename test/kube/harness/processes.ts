@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
 
 /** How one program is started; again with the same words after it was ended. */
 export interface Command {
@@ -91,19 +91,11 @@ export class Processes {
   }
 }
 
-/** Ports that nobody listens at. In a network of its own nobody takes them meanwhile. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>(resolve => {
-          const server = createServer()
-          server.listen(0, '127.0.0.1', () => resolve(server))
-        }),
-    ),
-  )
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
+/** The next port of this thread of the tests, below those that the kernel gives away (ip_local_port_range). */
+let next = 12_000 + threadId * 200
+
+/** Ports of the tests' own network that nobody listens at, and that nobody takes until a program has come to listen there. */
+export function freePorts(count: number): number[] {
+  next += count
+  return Array.from({ length: count }, (_, i) => next - count + i)
 }

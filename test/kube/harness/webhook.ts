@@ -62,7 +62,7 @@ export async function startWebhook(
           failurePolicy: 'Fail',
           sideEffects: 'None',
           admissionReviewVersions: ['v1'],
-          timeoutSeconds: 2,
+          timeoutSeconds: 20,
         },
       ],
     },

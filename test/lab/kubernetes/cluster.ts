@@ -265,7 +265,7 @@ export async function eventually<T>(
   what: string,
   probe: () => T | undefined | Promise<T | undefined>,
 ): Promise<T> {
-  const end = performance.now() + 8_000
+  const end = performance.now() + 45_000
   for (;;) {
     const found = await probe()
     if (found !== undefined && found !== (false as T)) return found
