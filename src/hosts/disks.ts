@@ -374,12 +374,16 @@ function pairsOf(line: string): Record<string, string> {
   )
 }
 
-/** `\x20` as lsblk writes it, `\040` as the kernel does. */
+/** `\x20` as lsblk writes it, `\040` as the kernel does; each is one byte, and a letter may be of several. */
 function unescaped(text: string): string {
-  return text.replace(/\\x([0-9a-fA-F]{2})|\\([0-7]{3})|\\(["\\$`])/g, (_, hex, octal, plain) =>
-    plain === undefined
-      ? String.fromCharCode(hex === undefined ? Number.parseInt(octal, 8) : Number.parseInt(hex, 16))
-      : plain,
+  return text.replace(/((?:\\x[0-9a-fA-F]{2}|\\[0-7]{3})+)|\\(["\\$`])/g, (_, run: string, plain: string) =>
+    run === undefined
+      ? plain
+      : Buffer.from(
+          [...run.matchAll(/\\(?:x(..)|(...))/g)].map(([, hex, octal = '']) =>
+            hex === undefined ? Number.parseInt(octal, 8) : Number.parseInt(hex, 16),
+          ),
+        ).toString(),
   )
 }
 

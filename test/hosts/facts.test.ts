@@ -111,6 +111,22 @@ describe('disks', () => {
     })
   })
 
+  test('labels are as somebody wrote them, in whatever script', () => {
+    const lsblk = [
+      'KNAME="sda" FSTYPE="" LABEL=""',
+      String.raw`KNAME="sda1" FSTYPE="ext4" LABEL="B\xc3\xbccher \x22a\x22 \x5cx41" PARTLABEL="Gr\303\266\303\237e"`,
+    ].join('\n')
+    const text = factsText(
+      [
+        { name: 'sda', gb: 500, device: '8:0' },
+        { name: 'sda1', gb: 500, device: '8:1', partition: 1, on: 'sda' },
+      ],
+      { lsblk },
+    )
+    const [partition] = parseFacts(text, 'lithium').disks[0]?.children ?? []
+    expect(partition).toMatchObject({ label: String.raw`Bücher "a" \x41`, partLabel: 'Größe' })
+  })
+
   test('a LUN is known by its session, whatever it says of itself', () => {
     const seen = facts(
       [

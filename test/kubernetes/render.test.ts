@@ -21,6 +21,7 @@ import { loadCluster } from '../../src/cluster/load.ts'
 import { goYaml } from '../../src/kubernetes/go-yaml.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { renderApplication } from '../../src/kubernetes/render/application.ts'
+import { renderSourcesOf } from '../../src/kubernetes/render/application-sources.ts'
 import { differences, withoutSecrets } from '../../src/kubernetes/render/differences.ts'
 import { fillKit } from '../../src/kubernetes/render/fill-kit.ts'
 import { keepRendering, readKept } from '../../src/kubernetes/render/kept.ts'
@@ -416,6 +417,48 @@ describe('what an Application brings', () => {
       })
     },
   )
+
+  test('parameters are values as helm reads them of --set, whatever they are called', () => {
+    const root = folderWith(chart)
+    const parameters = [
+      ['colour', 'red'],
+      ['colour.rim', '0755'],
+      ['mode', '-7'],
+      ['big', '123456789012345678'],
+      ['on', 'true'],
+      ['hosts[1].name', 'b'],
+      ['hosts[0].name', 'a'],
+      ['labels.app\\.example/part', 'x'],
+      ['__proto__.polluted', 'yes'],
+    ].map(([name, value]) => ({ name, value }))
+    const helm = { parameters: [...parameters, { name: 'text', value: '5', forceString: true }] }
+    const [source] = renderSourcesOf(application({ source: { path: 'charts-of-ours/web', helm } }), root)
+    const values = source?.kind === 'made' ? source.files['values-0.yaml'] : undefined
+    expect(values).toBe(
+      [
+        'colour:\n  rim: "0755"\nmode: -7\nbig: 123456789012345678\n"on": true',
+        'hosts:\n  - name: a\n  - name: b\nlabels:\n  app.example/part: x',
+        '__proto__:\n  polluted: "yes"\ntext: "5"\n',
+      ].join('\n'),
+    )
+    expect(({} as { polluted?: string }).polluted).toBeUndefined()
+  })
+
+  test('fields of which nothing is said are as if they were not there, and a path must be a folder', () => {
+    const root = folderWith({ ...chart, 'app/one.yaml': configMap('one') })
+    const sourceOf = (source: unknown) => renderSourcesOf(application({ source }), root)
+    expect(sourceOf(null)).toEqual([])
+    expect(sourceOf({ path: 'charts-of-ours/web', helm: null })).toEqual(
+      sourceOf({ path: 'charts-of-ours/web' }),
+    )
+    expect(sourceOf({ path: 'app', chart: null, directory: null })).toMatchObject([{ kind: 'plain' }])
+    expect(() => sourceOf({ path: 'app/one.yaml' })).toThrow(
+      expect.objectContaining({
+        code: 'render-failed',
+        message: 'shop is to be rendered from app/one.yaml, which is no folder',
+      }),
+    )
+  })
 
   test('a folder of another repository is named by where it is', async () => {
     const source = { repoURL: 'https://127.0.0.1:1/other.git', path: 'deploy', targetRevision: 'v2' }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, normalize } from 'node:path'
 import { stringify } from 'yaml'
 import { Fault } from '../../runbook/fault.ts'
@@ -14,6 +14,12 @@ export type RenderSource =
   /** A kustomization that says in kustomize's words what the source says in Argo CD's: its files, by name. */
   | { kind: 'made'; files: Record<string, string> }
 
+interface Parameter {
+  name: string
+  value: string
+  forceString?: boolean
+}
+
 interface Helm {
   releaseName?: string
   namespace?: string
@@ -21,7 +27,7 @@ interface Helm {
   valuesObject?: object
   valueFiles?: string[]
   ignoreMissingValueFiles?: boolean
-  parameters?: { name: string; value: string }[]
+  parameters?: Parameter[]
   skipCrds?: boolean
 }
 
@@ -51,14 +57,22 @@ export function renderSourcesOf(application: KubernetesObject, root: string): Re
     return [folderSource({ path, directory: { recurse: true } }, name, '', root, [])]
   }
   const { source, sources, destination } = (application.spec ?? {}) as {
-    source?: Source
-    sources?: Source[]
-    destination?: { namespace?: string }
+    source?: Source | null
+    sources?: Source[] | null
+    destination?: { namespace?: string | null } | null
   }
-  const all = [source, ...(sources ?? [])].filter(s => s !== undefined)
+  const all = [source, ...(sources ?? [])].flatMap(s => (s ? [withoutNull(s)] : []))
   return all
     .filter(s => s.path !== undefined || s.chart !== undefined)
     .map(s => sourceFor(s, name, destination?.namespace ?? 'default', root, all))
+}
+
+/** A field of which nothing is said (`helm:`) is one that is not there. */
+function withoutNull<T extends object>(value: T): T {
+  const given = Object.entries(value).filter(([, v]) => v !== null)
+  return Object.fromEntries(
+    given.map(([key, v]) => [key, typeof v === 'object' && !Array.isArray(v) ? withoutNull(v) : v]),
+  ) as T
 }
 
 function sourceFor(
@@ -93,6 +107,13 @@ function folderSource(
     const url = (source.repoURL ?? '').replace(/\/$/, '')
     return made({ resources: [`${url}//${path}?ref=${revision}`] })
   }
+  if (!statSync(folder).isDirectory())
+    throw new Fault({
+      code: 'render-failed',
+      blame: 'operator',
+      message: `${name} is to be rendered from ${path}, which is no folder`,
+      remedy: 'Name its folder (path), and what of it is meant in directory.include',
+    })
   if (existsSync(join(folder, 'Chart.yaml'))) {
     const chart = chartOf(source, name, namespace, root, all, folder)
     return made(
@@ -168,20 +189,37 @@ function valuesPath(
   return folder === undefined ? undefined : join(folder, file)
 }
 
-/** `a.b=c` as a tree of values. */
-function nested(parameters: { name: string; value: string }[]): object {
-  const tree: Record<string, unknown> = {}
-  for (const { name, value } of parameters) {
-    const keys = name.split('.')
-    const last = keys.pop() ?? ''
+/** Parameters as a tree of values, as helm reads them of `--set`: `a.b=c`, `a\\.b=c`, `a[0].b=c`. */
+function nested(parameters: Parameter[]): object {
+  const tree = noFields()
+  for (const parameter of parameters) {
+    const steps = [...parameter.name.matchAll(/\[(\d{1,5})\]|((?:\\.|[^.[\\])+)/g)].map(
+      ([, index, key = '']) => (index === undefined ? key.replaceAll(/\\(.)/g, '$1') : Number(index)),
+    )
     let here = tree
-    for (const key of keys) {
-      here[key] ??= {}
-      here = here[key] as Record<string, unknown>
+    for (const [i, step] of steps.entries()) {
+      const next = steps[i + 1]
+      if (next === undefined) here[step] = typed(parameter)
+      else {
+        const there = here[step]
+        const fits = typeof there === 'object' && Array.isArray(there) === (typeof next === 'number')
+        here[step] = fits ? there : typeof next === 'number' ? [] : noFields()
+        here = here[step] as typeof tree
+      }
     }
-    here[last] = /^(true|false|-?\d+)$/.test(value) ? JSON.parse(value) : value
   }
   return tree
+}
+
+/** An object in which a key may have any name. */
+function noFields(): Record<string | number, unknown> {
+  return Object.create(null) as Record<string | number, unknown>
+}
+
+/** As helm types it: whole numbers that do not begin with a zero, truth values, nothing; all else is text. */
+function typed({ value, forceString }: Parameter): unknown {
+  if (forceString || !/^(?:true|false|null|0|-?[1-9]\d{0,17})$/.test(value)) return value
+  return /\d/.test(value) ? BigInt(value) : JSON.parse(value)
 }
 
 function made(kustomization: object, files: Record<string, string> = {}): RenderSource {
