@@ -14,6 +14,8 @@ export const findRoom = step({
   danger: 'reads',
   bounds: { expected: '2s', limit: '2m' },
   retry: { times: 5, delay: '2s' },
+  // From then on the CSI driver makes disks for the run's claims, and nothing about them says so.
+  holdsUntil: 'volumes/let-through',
   uses: () => ['nas'],
   output: z.strictObject({}),
   async observe({ nas, cluster, run }) {

@@ -35,7 +35,7 @@ export function tooLittleRoom({ lacks }: RoomOnNas): string {
 /**
  * What a recovery makes on the NAS beside what is there, against what this model takes: for each claim that gets a new
  * disk one LUN with a target for good, and one of each for every clone that is measured at that moment. What the run
- * has made already counts as made.
+ * has made already under names of its own counts as made.
  */
 export async function roomOnNas(
   nas: NasReader,
@@ -68,8 +68,6 @@ export async function roomFor(
     targets: { used: targets.length, wanted, most: limits.targets },
   }
   const short = Object.entries(rooms).filter(([, r]) => r.most > 0 && r.most - r.used < r.wanted)
-  // A run that took its snapshots may have had new disks made, which bear no name of its own.
-  if (short.length > 0 && (await began(nas, luns, run))) return { ...rooms, lacks: [] }
   return {
     ...rooms,
     lacks: short.map(
@@ -98,10 +96,4 @@ function lunsFor(
     return { lasting: !toShare && !(strategy === 'new' && fromShare), passing: false }
   const lasting = strategy === 'clone' ? !fromShare : strategy !== 'adopt' && !toShare
   return { lasting, passing: !fromShare }
-}
-
-async function began(nas: NasReader, luns: { uuid: string }[], run: string): Promise<boolean> {
-  for (const { uuid } of luns)
-    if ((await nas.snapshots(uuid)).some(s => s.name === `recover-${run}`)) return true
-  return false
 }
