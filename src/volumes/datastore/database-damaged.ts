@@ -7,7 +7,7 @@ export function damaged(file: string, what: string): Fault {
     blame: 'operator',
     message: `${file} cannot be read: ${what}`,
     remedy:
-      'Copy it again while nothing writes to it (k0s stopped), together with its -wal file; or name another source',
+      'Correct the path, or copy it again while nothing writes to it (k0s stopped; state.db together with its -wal file); or name another source',
     at: file,
   })
 }
