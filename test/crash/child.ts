@@ -17,6 +17,7 @@ import { syncVolumes } from '../../runbooks/sync-volumes.ts'
 import type { Reach } from '../../runbooks/whereabouts.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
 import { type KeptLab, keepLab } from '../../src/lab/keeper.ts'
+import type { LabEndpoints } from '../../src/lab/lab.ts'
 import { World } from '../../src/lab/world.ts'
 import { Fault } from '../../src/runbook/fault.ts'
 import { openRunFolder, stateFolder } from '../../src/runbook/run-folder.ts'
@@ -29,7 +30,8 @@ import type { WorldChange } from './place.ts'
  * is the N-th record or effect that it meets; `every PATTERN` is any that no process of this run met before; other text names
  * a point by what it is, not by when it comes, since steps run side by side (`after intent hosts/install-flatcar[lithium]`,
  * `after-effect hosts/install-flatcar[lithium]`, `after note kubernetes/workers (3)`, its third in this life,
- * `after-change volumes/adopt[photos/library] nas Target enable`); nothing lets it run to its end. The part `sync` gives the
+ * `after-change volumes/adopt[photos/library] nas Target enable`); nothing lets it run to its end. At `lab #N` it is the
+ * process of its lab that is ended. The part `sync` gives the
  * claims that stand in the place of PHASE new disks in the cluster of the newest whole run, or goes on with that, while that
  * run's lab is up; the part `finalize` deletes what PHASE names in the same way. What it met and what it told lies in FOLDER
  * afterwards, one line each, whole up to the very point where it died.
@@ -76,9 +78,15 @@ function meets(what: string, number?: string): void {
   times.set(what, nth)
   const name = nth === 1 ? what : `${what} (${nth})`
   tell('points', name)
+  if (number !== undefined && deaths.has(`lab ${number}`)) endLab()
   const next = every !== undefined && !former.has(name) && new RegExp(every).test(name)
   if (next || deaths.has(name) || (number !== undefined && deaths.has(number)))
     process.kill(process.pid, 'SIGKILL')
+}
+
+function endLab(): void {
+  const file = join(openRunFolder(stateFolder()).path, 'lab', 'lab.json')
+  process.kill((JSON.parse(readFileSync(file, 'utf8')) as LabEndpoints).pid, 'SIGKILL')
 }
 
 try {

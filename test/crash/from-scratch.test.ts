@@ -79,10 +79,7 @@ test('with its lab killed under its hands, a run says what is amiss, and resumin
   await forEach(spread, atOnce, async at => {
     const place = new Place()
     try {
-      const { end } = place.begin('rehearse')
-      await place.reaches(at)
-      place.killLab()
-      const first = await end
+      const first = await place.live('rehearse', [`lab #${at}`])
       const last = first === 0 ? 0 : await place.goOn()
       const found = last === 0 ? judge(place, golden.world, { mayFail: true }) : [place.complaints]
       // 4: it stopped with failures that it names. Anything else would be a program that broke.

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,13 +60,6 @@ export class Place {
 
   /** Lets one process live; it dies at the first of the points that it meets. */
   live(part: 'rehearse' | 'resume' | 'plan', points: Iterable<string> = []): Promise<End> {
-    return this.begin(part, points).end
-  }
-
-  begin(
-    part: 'rehearse' | 'resume' | 'plan',
-    points: Iterable<string> = [],
-  ): { process: ChildProcess; end: Promise<End> } {
     const { home, phase } = this.what
     const args = [
       child,
@@ -83,22 +76,16 @@ export class Place {
       timeout: longestLifeMs,
       killSignal: 'SIGABRT',
     })
-    const end = new Promise<End>((resolve, reject) => {
+    return new Promise<End>((resolve, reject) => {
       process_.on('error', reject)
       process_.on('exit', (code, signal) => resolve(signal ?? code))
     })
-    return { process: process_, end }
   }
 
   /** A new process goes on, and begins the run anew where nothing had begun; it dies at the first of the points. */
   async goOn(points: Iterable<string> = []): Promise<End> {
     const end = await this.live('resume', points)
     return end === 3 ? this.live('rehearse', points) : end
-  }
-
-  /** Resolves when a process that lives now has met so many points. */
-  async reaches(points: number): Promise<void> {
-    while (this.points.length < points) await new Promise(resolve => setTimeout(resolve, 5))
   }
 
   get stateFolder(): string {
@@ -149,7 +136,12 @@ export class Place {
   killLab(): void {
     // The number may be another process's by now.
     for (const { pid, folder } of this.labs())
-      if (commandOf(pid).includes(folder)) process.kill(pid, 'SIGKILL')
+      if (commandOf(pid).includes(folder))
+        try {
+          process.kill(pid, 'SIGKILL')
+        } catch {
+          // It ended by itself.
+        }
   }
 
   remove(): void {

@@ -14,7 +14,7 @@ test('the person’s own checks decide the end: one that is answered wrongly fai
   const run = await rehearseAt(home, {
     where: where => ({
       ...where,
-      scaleLimit: (ms, of) => (ms <= 3_000 ? 1_500 : (where.scaleLimit?.(ms, of) ?? ms)),
+      scaleLimit: (ms, of) => (ms <= 3_000 ? 5_000 : (where.scaleLimit?.(ms, of) ?? ms)),
     }),
   })
   expect(failuresOf(run)).toEqual({

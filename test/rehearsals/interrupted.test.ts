@@ -21,7 +21,8 @@ test(
     await nothingIsLeftRunning(state)
 
     const twice = await recover(['resume', '--json'], state, running => {
-      running.signalAt('▸ ', 'SIGINT')
+      // By a program of its own, which takes longer than it takes to press twice.
+      running.signalAt('▸ Start the control plane', 'SIGINT')
       running.signalAt('stopping after what is going on now', 'SIGINT')
     })
     expect(twice.stderr).toContain('stopping at once')
