@@ -44,7 +44,7 @@ describeReal('disks of a real kernel', () => {
         megabytes: serial === 'USED' ? 160 : 64,
       })),
     )
-  }, 900_000)
+  }, 1_800_000)
   afterAll(() => live?.close())
 
   test('an installer is told by what it runs from', async () => {

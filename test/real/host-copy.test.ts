@@ -58,7 +58,7 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
     target = await startIscsiTarget(live.network.own)
     for (const { iqn, file, uuid } of Object.values(luns)) target.shareOpenly({ iqn, file, serial: uuid })
     live.ssh('modprobe -a iscsi_tcp sd_mod btrfs xfs')
-  }, 900_000)
+  }, 1_800_000)
   afterAll(async () => {
     await live?.close()
     await target?.close()
@@ -121,7 +121,7 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
     expect(kept).toEqual(mounted(luns.clone.file, 'ro', wholeTree))
     expect(kept.entries.some(line => line.includes('written last'))).toBe(true)
     expect(kept.content.files).toBe(verdict?.files)
-  }, 900_000)
+  }, 1_800_000)
 
   test('what another run finds on the new disk is not its own, and is left as it is', async () => {
     mounted(luns.fresh.file, 'rw', at => writeFileSync(join(at, 'written last'), 'changed'))
@@ -129,7 +129,7 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
     const left = (at: string) => readFileSync(join(at, 'written last'), 'utf8')
     expect(mounted(luns.fresh.file, 'ro', left)).toBe('changed')
     expect(loggedIn()).toEqual([])
-  }, 600_000)
+  }, 1_800_000)
 
   test('from a dirty xfs to one whose disk has grown: nobody waits for it any more, and who comes next finds it at work', async () => {
     const leaving: Acting['wait'] = () => Promise.reject(new Error('gone'))
@@ -150,7 +150,7 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
     expect(old.entries.some(line => line.includes('written last'))).toBe(true)
     expect(kept.content.files).toBe(verdictFor('grown')?.files)
     expect(kept.disk.blocks * kept.disk.bsize).toBeGreaterThan(500 * 2 ** 20)
-  }, 600_000)
+  }, 1_800_000)
 
   test('what the machine lacks for it is seen before it is begun', async () => {
     const lacked = () =>
@@ -161,7 +161,7 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
     expect(await lacked()).toEqual([])
     live.ssh('mount --bind /dev/null "$(command -v mkfs.xfs)"')
     expect(await lacked()).toEqual(['mkfs.xfs'])
-  }, 120_000)
+  }, 1_800_000)
 
   test('a target that is away is told with what iscsiadm says, and nobody stays logged in', async () => {
     target.forget(2)
@@ -169,7 +169,7 @@ describeReal('a copy on a host over iSCSI, by a unit of systemd', () => {
     expect(fault).toMatchObject({ code: 'iscsi-login-failed', transient: true })
     expect(fault?.message).toMatch(/could not log in to iqn\.2000-01\.com\.synology:nas\.clone .*exit \d+/)
     expect(live.ssh('iscsiadm -m session 2>&1 || true')).toContain('No active sessions')
-  }, 600_000)
+  }, 1_800_000)
 })
 
 /** A family's pictures, and a file of a size that a machine can be found in the middle of. */

@@ -84,7 +84,7 @@ iscsiadm -m iface -I ${face} -o update -n iface.initiatorname -v ${name} >/dev/n
     )
     await live.shell(`modprobe -a iscsi_tcp sd_mod btrfs; systemctl start iscsid
 ${faces.join('\n')}`)
-  }, 900_000)
+  }, 1_800_000)
   afterAll(async () => {
     await live?.close()
     await dsm?.close()
@@ -186,7 +186,7 @@ ${await logout(fresh)}`)
     expect(await nas.reader.targets()).toHaveLength(1)
     for (const [folder, left] of Object.entries({ luns: [`${original.uuid}.img`], snapshots: [] }))
       expect(readdirSync(nas.world.path('nas', folder))).toEqual(left)
-  }, 600_000)
+  }, 1_800_000)
 
   test('the old machine is back as soon as its target is on, and trips the fence', async () => {
     const { id } = await leading(original)

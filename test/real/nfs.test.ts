@@ -65,7 +65,7 @@ describeReal('copies to and from shares of a real NFS server, by the kernel’s 
       return `mkdir -p /${share}; mount -t nfs -o ${how} ${dsm}:${baseDir} /${share}`
     })
     await live.shell(`${serve}\n${fillOddly}\n${mounts.join('\n')}`, 180_000)
-  }, 900_000)
+  }, 1_800_000)
   afterAll(() => live?.close())
 
   test('by NFS 4.1 everything comes along but ACLs and attributes, into a share with the recycle bin that every one has', async () => {

@@ -49,7 +49,7 @@ describeReal('all volumes of the example, on real disks', () => {
       }),
     )
     node = await bootDiskNode('argon', 15, nasAddress)
-  }, 600_000)
+  }, 1_800_000)
   afterAll(() => node?.close())
 
   test.for<{ strategy: string; fsType: 'ext4' | 'btrfs'; stages: string[]; left: string[] }>([
@@ -86,7 +86,7 @@ describeReal('all volumes of the example, on real disks', () => {
     },
   ])(
     'come back by $strategy, killed with SIGKILL at every stage',
-    { timeout: 900_000 },
+    { timeout: 1_800_000 },
     async ({ strategy, fsType, stages, left }) => {
       const lun = (claim: string) => ({ image: old[claim]!.image, sizeBytes, fsType: 'ext4' as const })
       const luns = Object.fromEntries(claims.map(claim => [claim, lun(claim)]))
