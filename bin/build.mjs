@@ -83,6 +83,7 @@ async function bundleProgram({ commands }) {
     plugins: [
       { name: 'own-places', setup: ownPlaces },
       { name: 'no-glob', setup: noGlob },
+      { name: 'one-language', setup: oneLanguage },
     ],
   })
 }
@@ -108,6 +109,14 @@ function noGlob(build) {
   build.onLoad({ filter: /[\\/]node_modules[\\/]tinyglobby[\\/]/ }, () => ({
     contents:
       "exports.glob = () => { throw new Error('dist/bundle/oclif.manifest.json is missing; build again') }",
+    loader: 'js',
+  }))
+}
+
+/** zod has its messages in some sixty languages, and its English ones are used: the others are half of what it has a start load. */
+function oneLanguage(build) {
+  build.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+    contents: "export { default as en } from './en.js'",
     loader: 'js',
   }))
 }

@@ -174,7 +174,13 @@ function connectHosts(
     const { keyFile: _, ...login } = where.login()
     return { ...reached, ...login }
   }
-  const pinned = (host: string) => access(host, [identity.hostKey(host).publicKey])
+  const pins = new Map<string, string>()
+  const pinned = (host: string) => {
+    // Deriving it takes milliseconds, and for each fence that is proven every machine is asked.
+    const known = pins.get(host) ?? identity.hostKey(host).publicKey
+    pins.set(host, known)
+    return access(host, [known])
+  }
   const powers = new Map<string, ReturnType<typeof connectPower>>()
   const power = (host: string) => {
     const access = where.power(host)

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { showSize } from '../../src/cluster/size.ts'
 import { statedClass } from '../../src/cluster/stated.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
-import { lunOf, shareOf } from '../../src/nas/lists.ts'
-import type { Lun, Share } from '../../src/nas/nas.ts'
+import { lunOf, shareOf, targetOf } from '../../src/nas/lists.ts'
+import type { Lun, Share, Target } from '../../src/nas/nas.ts'
 import { blocked, done } from '../../src/runbook/step.ts'
 import {
   attributesOf,
@@ -59,10 +59,16 @@ export const lookAtClaims = step({
         `Name claims as NAMESPACE/CLAIM; Git has ${claims.map(c => c.id).join(', ')}`,
       )
     const { luns, targets, shares } = await nasNow(nas)
-    const pvs = await kubernetes.list({ apiVersion: 'v1', kind: 'PersistentVolume' })
-    const live = await kubernetes.list({ apiVersion: 'v1', kind: 'PersistentVolumeClaim' })
+    const listed = await kubernetes.list({ apiVersion: 'v1', kind: 'PersistentVolume' })
+    const pvs = new Map(listed.map(pv => [pv.metadata.name, pv]))
+    const live = new Map<string, KubernetesObject>(
+      (await kubernetes.list({ apiVersion: 'v1', kind: 'PersistentVolumeClaim' })).map(object => [
+        `${object.metadata.namespace}/${object.metadata.name}`,
+        object,
+      ]),
+    )
     const rows: Row[] = claims.map(claim => {
-      const object = live.find(o => `${o.metadata.namespace}/${o.metadata.name}` === claim.id)
+      const object = live.get(claim.id)
       const strategy = cluster.strategy(claim.id)
       const now = object && livingClaim(object, pvs)
       const handle = handleOf(now?.pv)
@@ -136,10 +142,8 @@ export const lookAtClaims = step({
         `an ApplicationSet makes ${bySets.join(', ')}, and its controller would take the mark off by which it is held`,
         'Stop that controller while volumes are moved: kubectl -n argocd scale deployment argocd-applicationset-controller --replicas=0; start it again afterwards',
       )
-    const volumes = moving.map(m => ({
-      ...m,
-      group: groups.find(g => g.claims.includes(m.claim))?.key ?? m.claim,
-    }))
+    const groupOf = new Map(groups.flatMap(({ key, claims }) => claims.map(claim => [claim, key] as const)))
+    const volumes = moving.map(m => ({ ...m, group: groupOf.get(m.claim) ?? m.claim }))
     return done({ clusterUid, volumes, groups, parents }, evidenceOf(volumes), { table })
   },
 })
@@ -158,7 +162,7 @@ interface Row {
 
 function moveOf(
   { claim, strategy, object, now, lun, share, verdict }: Row,
-  targets: readonly { id: number; mappings: { lun: string }[] }[],
+  targets: readonly Target[],
 ): Move[] {
   if (!verdict.move || !object || !now?.pv || (!lun && !share)) return []
   const { csi, mountOptions = [] } = now.pv.spec as {
@@ -179,7 +183,7 @@ function moveOf(
               uuid: lun.uuid,
               name: lun.name,
               sizeBytes: lun.sizeBytes,
-              target: targets.find(t => t.mappings.some(m => m.lun === lun.uuid))?.id ?? 0,
+              target: targetOf(targets, lun.uuid)?.id ?? 0,
             },
             fsType: csi.fsType ?? 'ext4',
           }

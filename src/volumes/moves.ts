@@ -45,8 +45,14 @@ export interface Verdict {
   obstacle?: string
 }
 
-/** Reads a claim and its volume as the cluster lists them. */
-export function livingClaim(claim: KubernetesObject, pvs: readonly KubernetesObject[]): LivingClaim {
+/**
+ * Reads a claim and its volume as the cluster lists them.
+ * @param pvs PersistentVolumes by name
+ */
+export function livingClaim(
+  claim: KubernetesObject,
+  pvs: ReadonlyMap<string | undefined, KubernetesObject>,
+): LivingClaim {
   const spec = (claim.spec ?? {}) as {
     volumeName?: string
     storageClassName?: string
@@ -55,7 +61,7 @@ export function livingClaim(claim: KubernetesObject, pvs: readonly KubernetesObj
     resources?: { requests?: { storage?: string } }
   }
   const status = (claim.status ?? {}) as { phase?: string; capacity?: { storage?: string } }
-  const pv = status.phase === 'Bound' ? pvs.find(v => v.metadata.name === spec.volumeName) : undefined
+  const pv = status.phase === 'Bound' ? pvs.get(spec.volumeName) : undefined
   const size = status.capacity?.storage ?? spec.resources?.requests?.storage ?? '0'
   const owners = (claim.metadata.ownerReferences ?? []) as { kind: string; name: string }[]
   const keeper = owners.find(o => o.kind !== 'StatefulSet')
@@ -171,17 +177,20 @@ function gib(bytes: number): string {
 
 /** Claims that share a workload, directly or by others: they stop and start together. Each group by its first claim. */
 export function together(users: ReadonlyMap<string, readonly string[]>): string[][] {
-  const groups: { claims: string[]; workloads: Set<string> }[] = []
-  for (const [claim, workloads] of users) {
-    const touching = groups.filter(g => workloads.some(w => g.workloads.has(w)))
+  type Group = { claims: string[]; workloads: Set<string> }
+  const groups = new Set<Group>()
+  const groupOf = new Map<string, Group>()
+  for (const [claim, own] of users) {
+    const touching = [...new Set(own.flatMap(workload => groupOf.get(workload) ?? []))]
     const merged = {
       claims: [...touching.flatMap(g => g.claims), claim],
-      workloads: new Set([...touching.flatMap(g => [...g.workloads]), ...workloads]),
+      workloads: new Set([...touching.flatMap(g => [...g.workloads]), ...own]),
     }
-    for (const gone of touching) groups.splice(groups.indexOf(gone), 1)
-    groups.push(merged)
+    for (const gone of touching) groups.delete(gone)
+    groups.add(merged)
+    for (const workload of merged.workloads) groupOf.set(workload, merged)
   }
-  return groups.map(g => g.claims.sort()).sort((a, b) => (a[0] ?? '').localeCompare(b[0] ?? ''))
+  return [...groups].map(g => g.claims.sort()).sort((a, b) => (a[0] ?? '').localeCompare(b[0] ?? ''))
 }
 
 /** Labels and annotations of a claim that its successor must have, too; what Kubernetes notes on it is left out. */

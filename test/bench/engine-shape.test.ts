@@ -2,6 +2,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { fromScratch } from '../../runbooks/from-scratch.ts'
+import { lookAtClaims } from '../../runbooks/sync/look-at-claims.ts'
+import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
 import { makePlan } from '../../src/runbook/make-plan.ts'
 import { phase, runbook } from '../../src/runbook/runbook.ts'
 import { type AnyStep, blocked, done, due, kit } from '../../src/runbook/step.ts'
@@ -174,20 +176,71 @@ test('a plan names what must come first even where the graph has more ways throu
   expect(plan.entries.at(-1)).toMatchObject({ step: 'all/last', state: 'unknown', until: 'all/first' })
 })
 
+/** Counts what is read of some lists. */
+function counter() {
+  let read = 0
+  const counted = <T>(list: T[]) =>
+    new Proxy(list, {
+      get(of, key, self) {
+        if (typeof key === 'string' && /^\d+$/.test(key)) read += 1
+        return Reflect.get(of, key, self) as unknown
+      },
+    })
+  return { counted, read: () => read }
+}
+
 test('of twice as many volumes a plan reads twice as much of every list, and no more', async () => {
   const readFor = async (count: number) => {
-    let read = 0
-    const counted = <T>(list: T[]) =>
-      new Proxy(list, {
-        get(of, key, self) {
-          if (typeof key === 'string' && /^\d+$/.test(key)) read += 1
-          return Reflect.get(of, key, self) as unknown
-        },
-      })
+    const { counted, read } = counter()
     const readers = homeOf(count, scratch('volumes'), counted)
     const { entries } = await makePlan({ runbook: fromScratch, readers, now: never })
     expect(entries.filter(e => e.step.startsWith('volumes/adopt[') && e.state === 'due')).toHaveLength(count)
-    return read
+    return read()
+  }
+  const few = await readFor(50)
+  expect(few).toBeGreaterThan(4 * 50)
+  expect(await readFor(100)).toBeLessThan(2.2 * few)
+})
+
+test('of twice as many claims in a living cluster twice as much of every list is read, too', async () => {
+  const readFor = async (count: number) => {
+    const { counted, read } = counter()
+    const { cluster, ...readers } = homeOf(count, scratch('claims'), counted)
+    const { claims, volumes } = cluster.inventory
+    const object = (kind: string, name: string, rest: object): KubernetesObject => ({
+      apiVersion: 'v1',
+      kind,
+      metadata: { namespace: 'home', name },
+      ...rest,
+    })
+    const lists: Record<string, KubernetesObject[]> = {
+      PersistentVolume: volumes.map(v =>
+        object('PersistentVolume', v.name, { spec: { csi: { driver: v.driver, volumeHandle: v.handle } } }),
+      ),
+      PersistentVolumeClaim: claims.map((c, i) =>
+        object('PersistentVolumeClaim', c.name, {
+          spec: { volumeName: volumes[i]?.name, storageClassName: 'another', accessModes: c.accessModes },
+          status: { phase: 'Bound', capacity: { storage: '1Gi' } },
+        }),
+      ),
+      Deployment: claims.map(c =>
+        object('Deployment', c.name, {
+          spec: { template: { spec: { volumes: [{ persistentVolumeClaim: { claimName: c.name } }] } } },
+        }),
+      ),
+    }
+    const found = await lookAtClaims.observe({
+      ...readers,
+      cluster: { ...cluster, strategy: () => 'copy' },
+      kubernetes: {
+        get: async () => undefined,
+        list: async ({ kind }: { kind: string }) => counted(lists[kind] ?? []),
+      },
+      asked: { chosen: [] },
+      output: () => ({ clusterUid: '' }),
+    })
+    expect(found).toMatchObject({ state: 'done', output: { volumes: { length: count } } })
+    return read()
   }
   const few = await readFor(50)
   expect(few).toBeGreaterThan(4 * 50)

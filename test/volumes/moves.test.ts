@@ -25,6 +25,7 @@ function claim(change: { spec?: object; metadata?: object; phase?: string } = {}
     status: { phase: change.phase ?? 'Bound', capacity: { storage: '10Gi' } },
   }
 }
+const byName = (...all: KubernetesObject[]) => new Map(all.map(one => [one.metadata.name, one]))
 const wanted: WantedVolume = {
   id: 'photos/data',
   sizeBytes: 10 * gib,
@@ -38,7 +39,7 @@ const judge = (
   named = false,
   any = named,
 ) =>
-  judgeMove({ ...wanted, ...change }, live && livingClaim(live, [pv]), {
+  judgeMove({ ...wanted, ...change }, live && livingClaim(live, byName(pv)), {
     named,
     any,
     disk: { lun: {} },
@@ -83,7 +84,7 @@ test.for([
   ],
 ] as const)('a claim that %s is not moved', ([obstacle, live]) => {
   const other = { ...pv, metadata: { name: 'pvc-2' }, spec: { csi: { volumeHandle: 'share-1' } } }
-  const verdict = judgeMove(wanted, live && livingClaim(live, [pv, other]), {
+  const verdict = judgeMove(wanted, live && livingClaim(live, byName(pv, other)), {
     named: true,
     any: true,
     disk: live?.spec && (live.spec as { volumeName: string }).volumeName === 'pvc-1' ? { lun: {} } : {},
@@ -101,7 +102,7 @@ const attributes = {
 }
 const onShare = (change: object = {}, like: object = {}, how: Partial<WantedVolume> = {}) => {
   const csi = { volumeHandle: 'share-1', volumeAttributes: { ...attributes, ...change } }
-  const live = livingClaim(claim(), [{ ...pv, spec: { csi } }])
+  const live = livingClaim(claim(), byName({ ...pv, spec: { csi } }))
   const disk = { share: { ...share, ...like } }
   return judgeMove({ ...wanted, ...how }, live, { named: true, any: true, disk })
 }
