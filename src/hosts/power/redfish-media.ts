@@ -4,6 +4,7 @@ import type { PowerWriter } from './power.ts'
 import {
   type Answer,
   idOf,
+  listOf,
   type RedfishAccess,
   RedfishRefusal,
   type RedfishSession,
@@ -35,17 +36,17 @@ export function virtualMedia(
 ): Pick<PowerWriter, 'insertMedia' | 'ejectMedia'> {
   const find = async (signal: AbortSignal): Promise<Drive> => {
     const { body } = await system(signal)
-    const managers = ((body.Links as Resource | undefined)?.ManagedBy ?? []) as unknown[]
+    const managers = listOf((body.Links as Resource | undefined)?.ManagedBy)
     const lists = [idOf(body.VirtualMedia)]
     for (const manager of managers.map(idOf))
       if (manager !== undefined) lists.push(idOf((await session.get(manager, signal)).body.VirtualMedia))
     let anything = false
     for (const list of lists.filter(l => l !== undefined)) {
-      const members = ((await session.get(list, signal)).body.Members ?? []) as unknown[]
+      const members = listOf((await session.get(list, signal)).body.Members)
       for (const path of members.map(idOf).filter(p => p !== undefined)) {
         anything = true
         const drive = (await session.get(path, signal)).body
-        const types = ((drive.MediaTypes ?? []) as unknown[]).map(String)
+        const types: unknown[] = Array.isArray(drive.MediaTypes) ? drive.MediaTypes : [drive.MediaTypes]
         if (types.some(type => type === 'CD' || type === 'DVD')) return { path, body: drive }
       }
     }

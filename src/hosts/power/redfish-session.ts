@@ -92,6 +92,7 @@ export function openRedfish(access: RedfishAccess): RedfishSession {
     signal: AbortSignal,
   ): Promise<Answer & { token?: string }> => {
     // An address that a BMC gives may name another host, which gets neither our token nor our request.
+    if (!URL.canParse(path, base.href)) throw notRedfish(where, `the address ${path}`)
     const { pathname, search } = new URL(path, base)
     const timeout = AbortSignal.timeout(access.requestTimeoutMs ?? 30_000)
     signal.throwIfAborted()
@@ -242,12 +243,17 @@ export function idOf(link: unknown): string | undefined {
   return typeof id === 'string' && id !== '' ? id : undefined
 }
 
+/** The resources of a list; one that stands alone where a list is due is one of one. What is no resource is passed over. */
+export function listOf(value: unknown): Resource[] {
+  const items: unknown[] = Array.isArray(value) ? value : [value]
+  return items.filter((item): item is Resource => typeof item === 'object' && item !== null)
+}
+
 /** What a BMC says in `error` and `@Message.ExtendedInfo`, or a task in `Messages`. */
 export function messagesOf(body: Resource): { id: string; text: string }[] {
   const error = (body.error ?? body) as Resource
   const list = error['@Message.ExtendedInfo'] ?? body['@Message.ExtendedInfo'] ?? body.Messages
-  const all = Array.isArray(list) ? (list as Resource[]) : []
-  const told = all.map(m => ({
+  const told = listOf(list).map(m => ({
     id: String(m.MessageId ?? ''),
     text: String(m.Message ?? m.MessageId ?? '').trim(),
   }))

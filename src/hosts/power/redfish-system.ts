@@ -1,7 +1,7 @@
 import { Fault } from '../../runbook/fault.ts'
 import { machineNamed, sameMachine } from './identity.ts'
 import type { MachineIdentity } from './power.ts'
-import { idOf, type RedfishSession, type Resource } from './redfish-session.ts'
+import { idOf, listOf, type RedfishSession, type Resource } from './redfish-session.ts'
 
 /**
  * The path of the machine that is meant. A BMC mostly serves one; a chassis serves several, and then only what the person
@@ -14,7 +14,9 @@ export async function findSystem(
 ): Promise<string> {
   const root = await session.get('/redfish/v1/', signal)
   const list = await session.get(idOf(root.body.Systems) ?? '/redfish/v1/Systems', signal)
-  const paths = ((list.body.Members ?? []) as unknown[]).map(idOf).filter(p => p !== undefined)
+  const paths = listOf(list.body.Members)
+    .map(idOf)
+    .filter(p => p !== undefined)
   if (paths.length === 1) return paths[0]!
   const named = machineNamed(access.machine)
   const known = { ...named, macs: [...(named.macs ?? []), ...(access.mac === undefined ? [] : [access.mac])] }
@@ -71,7 +73,7 @@ async function macsOf(session: RedfishSession, system: Resource, signal: AbortSi
     return { body: {} as Resource }
   })
   const macs = new Set<string>()
-  for (const member of ((body.Members ?? []) as Resource[]).slice(0, mostInterfaces)) {
+  for (const member of listOf(body.Members).slice(0, mostInterfaces)) {
     const path = idOf(member)
     const nic =
       path !== undefined && member.MACAddress === undefined ? (await session.get(path, signal)).body : member

@@ -4,6 +4,7 @@ import { virtualMedia } from './redfish-media.ts'
 import {
   type Answer,
   idOf,
+  listOf,
   messagesOf,
   openRedfish,
   type RedfishAccess,
@@ -154,8 +155,7 @@ export function connectRedfish(access: RedfishMachine): { writer: PowerWriter; c
     const info = action['@Redfish.ActionInfo']
     if (direct !== undefined || typeof info !== 'string') return direct
     const { body } = await session.get(info, signal)
-    const parameters = (body.Parameters ?? []) as Resource[]
-    return strings(parameters.find(p => p.Name === 'ResetType')?.AllowableValues)
+    return strings(listOf(body.Parameters).find(p => p.Name === 'ResetType')?.AllowableValues)
   }
 
   const reader = {

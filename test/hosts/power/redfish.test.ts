@@ -250,15 +250,17 @@ describe('several machines behind one BMC', () => {
   })
 })
 
-test('what is no Redfish at all is told', async () => {
+/** What answers in the place of a BMC; undefined is no such page. */
+async function answering(page: (path: string) => string | undefined) {
   const { createServer: createHttps } = await import('node:https')
   const { openPki } = await import('../../../src/lab/pki.ts')
   const lab = await labBmc()
   closing.push(() => lab.close())
   const identity = (await openPki(lab.world, ['page'], [])).server('page')
-  const server = createHttps({ cert: identity.certificate, key: identity.key }, (_, response) =>
-    response.end('<html>Welcome</html>'),
-  )
+  const server = createHttps({ cert: identity.certificate, key: identity.key }, (request, response) => {
+    const text = page(request.url ?? '')
+    response.writeHead(text === undefined ? 404 : 200).end(text ?? '{}')
+  })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   closing.push(
     () => server.closeAllConnections(),
@@ -270,9 +272,53 @@ test('what is no Redfish at all is told', async () => {
     fingerprint: identity.fingerprint,
   })
   closing.push(close)
+  return writer
+}
+
+test('what is no Redfish at all is told', async () => {
+  const writer = await answering(() => '<html>Welcome</html>')
   await expect(writer.state(signal)).rejects.toMatchObject({
     code: 'power-not-redfish',
     message: expect.stringContaining('Welcome'),
+  })
+})
+
+describe('a BMC that has other forms than Redfish’s', () => {
+  const machine = '/redfish/v1/Systems/1'
+  const pages: Record<string, object> = {
+    '/redfish/v1/': { Systems: { '@odata.id': '/redfish/v1/Systems' } },
+    // One where a list is due.
+    '/redfish/v1/Systems': { Members: { '@odata.id': machine } },
+    [machine]: {
+      PowerState: 'On',
+      SerialNumber: 'S4711',
+      EthernetInterfaces: { '@odata.id': '/nics' },
+      Links: { ManagedBy: 5 },
+      VirtualMedia: { '@odata.id': '/drives' },
+    },
+    '/nics': { Members: [null, 'x', { MACAddress: '52-54-00-00-00-31' }] },
+    '/drives': { Members: [{ '@odata.id': '/drives/1' }] },
+    '/drives/1': { MediaTypes: 'Floppy' },
+  }
+  const from = (more: Record<string, object> = {}) =>
+    answering(path => {
+      const page = { ...pages, ...more }[path]
+      return page && JSON.stringify(page)
+    })
+
+  test('is understood as far as that goes, and what it lacks is told', async () => {
+    const writer = await from()
+    expect(await writer.state(signal)).toBe('on')
+    expect(await writer.identity(signal)).toEqual({ serial: 'S4711', macs: ['52:54:00:00:00:31'] })
+    await expect(writer.insertMedia('http://192.0.2.5/a.iso', signal)).rejects.toMatchObject({
+      code: 'power-not-offered',
+      message: expect.stringContaining('none of its virtual drives takes a CD'),
+    })
+  })
+
+  test('whose addresses are none does not speak Redfish', async () => {
+    const writer = await from({ '/redfish/v1/Systems': { Members: [{ '@odata.id': '//' }] } })
+    await expect(writer.state(signal)).rejects.toMatchObject({ code: 'power-not-redfish' })
   })
 })
 
