@@ -19,7 +19,8 @@ export const checkK0sctl = step({
   output: z.strictObject({ version: z.string() }),
   async observe({ cluster, k0sctl, signal }) {
     const file = cluster.entry.k0sctl
-    const dangers = k0sctlDangers(cluster.k0sctl, dirname(cluster.resolve(file)))
+    const ownSsh = cluster.entry.ssh?.transport === 'openssh'
+    const dangers = k0sctlDangers(cluster.k0sctl, dirname(cluster.resolve(file)), ownSsh)
     const told = (refuse: boolean): Told[] =>
       dangers
         .filter(d => d.refused === refuse)

@@ -17,8 +17,9 @@ type Raw = Record<string, unknown>
 /**
  * Looks for what k0sctl takes and a recovery must not rely on.
  * @param folder of k0sctl.yaml, from which its own paths go out
+ * @param ownSsh machines are reached by the person's own ssh, which knows its jump hosts
  */
-export function k0sctlDangers(file: K0sctlFile, folder: string): K0sctlDanger[] {
+export function k0sctlDangers(file: K0sctlFile, folder: string, ownSsh = false): K0sctlDanger[] {
   const found: K0sctlDanger[] = []
   const spec = (file.document.spec ?? {}) as Raw
   const hosts = spec.hosts as Raw[]
@@ -42,6 +43,14 @@ export function k0sctlDangers(file: K0sctlFile, folder: string): K0sctlDanger[] 
         true,
         `${name} is to have its k0s already, and a disk that was written anew has none`,
         'Remove useExistingK0s, or put k0s on the disk by its Butane file and say `k0sBinaryPath`',
+      )
+    const bastion = (host.ssh as Raw | undefined)?.bastion
+    if (bastion && !ownSsh)
+      say(
+        at('ssh', 'bastion'),
+        false,
+        `${name} is reached by way of ${(bastion as Raw).address ?? 'another machine'}, and neither recover nor the k0sctl that it runs goes that way`,
+        'Say `ssh: { transport: openssh }` in recover.yaml, with ProxyJump for that host in your ~/.ssh/config',
       )
     if (typeof host.k0sDownloadURL === 'string')
       say(

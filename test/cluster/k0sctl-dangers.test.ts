@@ -47,6 +47,33 @@ spec:
   expect(found()).toHaveLength(5)
 })
 
+test('a jump host is told, unless one’s own ssh is to know it', () => {
+  const folder = scratch('k0sctl-file')
+  const file = join(folder, 'k0sctl.yaml')
+  writeFileSync(
+    file,
+    `apiVersion: k0sctl.k0sproject.io/v1beta1
+kind: Cluster
+spec:
+  hosts:
+    - role: single
+      ssh:
+        address: 10.0.0.2
+        bastion: { address: gate.example.net }
+  k0s: { version: 1.34.2+k0s.0 }
+`,
+  )
+  const found = (ownSsh: boolean) => k0sctlDangers(readK0sctl(file, {}, 'k0sctl.yaml'), folder, ownSsh)
+  expect(found(false)).toMatchObject([
+    {
+      at: 'k0sctl.yaml:8:9',
+      refused: false,
+      message: expect.stringContaining('is reached by way of gate.example.net, and neither recover nor'),
+    },
+  ])
+  expect(found(true)).toEqual([])
+})
+
 test('what further documents say of k0s’s configuration counts where the first says nothing, and all are handed on', () => {
   const file = join(scratch('k0sctl-file'), 'k0sctl.yaml')
   writeFileSync(
