@@ -8,6 +8,8 @@ export interface FoundObject {
   kind: string
   name: string
   namespace: string | undefined
+  /** What its file calls it, where a kustomization has given it another name or namespace. */
+  origin?: { name: string; namespace: string | undefined }
   value: Record<string, unknown>
   at: string
 }

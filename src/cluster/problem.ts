@@ -45,3 +45,8 @@ export class ClusterFileFault extends Fault {
     return { ...super.toJSON(), problems: this.problems }
   }
 }
+
+/** One thing that is wrong at one place of a file. */
+export function wrongAt(at: string, message: string): ClusterFileFault {
+  return new ClusterFileFault('cluster-file-invalid', [{ at, path: '', message }], at.replace(/(:\d+)+$/, ''))
+}

@@ -150,7 +150,7 @@ test('a patch means what the folder took in: by its name there, whatever it call
   const claim = (name: string) =>
     `apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: ${name}, namespace: x }\nspec: { resources: { requests: { storage: 1Gi } } }\n`
   const named = (name: string) =>
-    `apiVersion: v1\n      kind: PersistentVolumeClaim\n      metadata: { name: ${name} }`
+    `apiVersion: v1\n      kind: PersistentVolumeClaim\n      metadata: { name: ${name}, namespace: x }`
   const repo = repository({
     'a/kustomization.yaml': `namePrefix: my-
 resources: [claims.yaml]
@@ -180,4 +180,35 @@ patches:
     kind: 'PersistentVolumeClaim',
     metadata: { name: 'my-one', namespace: 'x' },
   })
+})
+
+test('of two claims with one name a patch means the one in its namespace; what a component patches is not its own', () => {
+  const claim = (namespace: string) =>
+    `apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: data, namespace: ${namespace} }\nspec: { resources: { requests: { storage: 1Gi } } }\n`
+  const patch = (meant: string, size: string) => `  - patch: |-
+      apiVersion: v1
+      kind: PersistentVolumeClaim
+      metadata: { name: data, namespace: ${meant} }
+      spec: { resources: { requests: { storage: ${size} } } }
+`
+  const repo = repository({
+    // As kustomize builds it: a component's suffix is given to all, and what it took in has its old name for patches still.
+    'a/kustomization.yaml': `resources: [claims.yaml]\ncomponents: [../larger]\npatches:\n${patch('a', '5Gi')}${patch('c', '7Gi')}`,
+    'a/claims.yaml': [claim('a'), claim('b')].join('---\n'),
+    'larger/kustomization.yaml': `apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+nameSuffix: -s
+resources: [claim.yaml]
+patches:
+  - target: { kind: PersistentVolumeClaim, namespace: b }
+    patch: |-
+      - { op: replace, path: /spec/resources/requests/storage, value: 9Gi }
+`,
+    'larger/claim.yaml': claim('c'),
+  })
+  expect(readInventory(repo).claims.map(c => [c.id, c.sizeBytes / 2 ** 30])).toEqual([
+    ['a/data-s', 5],
+    ['b/data-s', 9],
+    ['c/data-s', 7],
+  ])
 })
