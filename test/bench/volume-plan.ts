@@ -5,13 +5,19 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Plan } from '../../src/runbook/plan.ts'
 
-/** Seconds that planning takes, process and all: once for each round. */
+/** What planning takes, process and all: once for each round. */
 export interface VolumePlanTimes {
   count: number
   /** Steps of recover's plan. */
   entries: number
-  ours: number[]
-  theirs: number[]
+  ours: Taken[]
+  theirs: Taken[]
+}
+
+/** Seconds by the clock, and of all cores together. */
+export interface Taken {
+  clock: number
+  processor: number
 }
 
 const openTofu = { module: 'github.com/opentofu/opentofu', version: 'v1.12.6' }
@@ -35,12 +41,12 @@ export function measureVolumePlan(count: number, rounds: number): VolumePlanTime
     const times: VolumePlanTimes = { count, entries: 0, ours: [], theirs: [] }
     for (let round = 0; round < rounds; round += 1) {
       const child = fileURLToPath(new URL('../../bundle/volume-plan-child.js', import.meta.url))
-      times.ours.push(must(process.execPath, [child, String(count), folder], folder).seconds)
+      times.ours.push(must(process.execPath, [child, String(count), folder], folder).taken)
       times.entries = checked(join(folder, 'plan.json'), count)
       const theirs = must(tofu.path, ['plan', '-input=false', '-no-color', '-out=plan'], folder)
       if (!theirs.stdout.includes(`Plan: ${count} to add`))
         throw new Error(`OpenTofu plans something else: ${theirs.stdout.slice(-300)}`)
-      times.theirs.push(theirs.seconds)
+      times.theirs.push(theirs.taken)
     }
     return times
   } finally {
@@ -93,9 +99,23 @@ function tofuAt(): { path: string } | string {
   }
 }
 
-function must(program: string, args: string[], cwd: string): { stdout: string; seconds: number } {
+function must(program: string, args: string[], cwd: string): { stdout: string; taken: Taken } {
   const began = performance.now()
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 28 })
+  // Node does not tell what another process has used. The shell does, of itself and then of its children.
+  const script = '"$@"; ended=$?; times >&2; exit $ended'
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', script, 'sh', program, ...args], {
+    cwd,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
   if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr}`)
-  return { stdout, seconds: (performance.now() - began) / 1000 }
+  return { stdout, taken: { clock: (performance.now() - began) / 1000, processor: processorIn(stderr) } }
+}
+
+/** Seconds in the last line of `times`: `0m1.850000s 0m0.300000s`, of the children themselves and of the kernel for them. */
+function processorIn(told: string): number {
+  const last = /(\d+)m([\d.]+)s (\d+)m([\d.]+)s\s*$/.exec(told)
+  if (!last) throw new Error(`the shell does not tell what was used: ${told}`)
+  const [minutes = 0, seconds = 0, kernelMinutes = 0, kernelSeconds = 0] = last.slice(1).map(Number)
+  return (minutes + kernelMinutes) * 60 + seconds + kernelSeconds
 }
