@@ -43,6 +43,6 @@ describeReal('from a machine that is off, with data on its disk, to its new syst
       expect(facts.disks.find(d => d.boot)?.serial).toBe(machine.disks[0]!.serial)
       expect(hashOf(machine.disks[1]!)).toBe(before)
     },
-    20 * minutes,
+    60 * minutes,
   )
 })

@@ -33,7 +33,7 @@ describeReal('a machine with UEFI', () => {
       // The image lies on the machine: what writes it goes on without us.
       const home = await makeHome(bare, { trust: 'hash', install: ['pxe'], by })
       const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
-      await during('the disk to be written', program, () => bare.written() > 40 << 20, 12 * minutes)
+      await during('the disk to be written', program, () => bare.written() > 40 << 20, 215 * minutes)
       await bare.cutLine()
       const facts = await installed(bare, home, program)
       expect(machine.orders()).toContain('set boot pxe')
@@ -44,7 +44,7 @@ describeReal('a machine with UEFI', () => {
       expect(disk.children.map(c => c.partLabel)).toEqual(['EFI-SYSTEM', 'OEM', 'ROOT'])
       expect(hashOf(machine.disks[1]!)).toBe(before)
     },
-    20 * minutes,
+    60 * minutes,
   )
 
   test(
@@ -64,6 +64,6 @@ describeReal('a machine with UEFI', () => {
         orders.filter(o => /power|reset|boot/.test(o)),
       )
     },
-    20 * minutes,
+    60 * minutes,
   )
 })

@@ -33,13 +33,13 @@ describeReal('a machine whose BMC has a virtual drive', () => {
       const home = await makeHome(bare, { trust: 'hash', install: ['virtual-media'], by })
       const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       const reads = () => machine.isOn() && machine.readFromCd() > 10 << 20
-      await during('the CD to be read', first, reads, 12 * minutes)
+      await during('the CD to be read', first, reads, 215 * minutes)
       first.kill()
       await first.ended
       expect(machine.chassis('get', 'cd')).toContain('cd:http://')
 
       const second = home.recover('resume')
-      await during('the disk to be written', second, () => bare.written() > 40 << 20, 12 * minutes)
+      await during('the disk to be written', second, () => bare.written() > 40 << 20, 215 * minutes)
       expect(machine.chassis('get', 'cd')).toBe('cd:\n')
       await bare.cutLine()
       const facts = await installed(bare, home, second)
@@ -51,7 +51,7 @@ describeReal('a machine whose BMC has a virtual drive', () => {
       expect(machine.orders()).toContain('set boot cdrom')
       expect(hashOf(machine.disks[1]!)).toBe(before)
     },
-    20 * minutes,
+    60 * minutes,
   )
 
   // What stands in for what: the image is Debian in Flatcar's shape, its flatcar-reset writes what Flatcar's writes (the
@@ -68,14 +68,14 @@ describeReal('a machine whose BMC has a virtual drive', () => {
       const home = await makeHome(bare, { trust: 'hash', install: ['flatcar-reset'] })
       const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       const begins = () => notes(home).includes('rebooting boron: it begins anew')
-      await during('the reset to be staged', first, begins, 12 * minutes)
+      await during('the reset to be staged', first, begins, 215 * minutes)
       first.kill()
       await first.ended
       machine.link('down')
       const second = home.recover('resume')
       // Nothing answers, and no way to install could be tried: it is waited for, since this run told it to reboot.
       const waits = () => /to answer again, which this run told/.test(second.said())
-      await during('the machine to be waited for', second, waits, 5 * minutes)
+      await during('the machine to be waited for', second, waits, 15 * minutes)
       machine.link('up')
       const facts = await installed(bare, home, second)
       expect(facts.run).toMatchObject({ host: machine.name })
@@ -88,6 +88,6 @@ describeReal('a machine whose BMC has a virtual drive', () => {
       expect(machine.orders()).toEqual(orders)
       expect(hashOf(machine.disks[1]!)).toBe(before)
     },
-    20 * minutes,
+    60 * minutes,
   )
 })

@@ -126,7 +126,7 @@ describe('lies', () => {
   const common = {
     title: 'Lie',
     danger: 'changes',
-    bounds: { expected: '1ms', limit: '200ms' },
+    bounds: { expected: '1ms', limit: '30s' },
     output: z.strictObject({}),
   } as const
   const alone = async (definition: Parameters<typeof step>[0]) => {
@@ -159,6 +159,7 @@ describe('lies', () => {
   test('an apply that never ends meets its limit', async () => {
     const result = await alone({
       ...common,
+      bounds: { expected: '1ms', limit: '200ms' },
       id: 'a/hang',
       observe: async () => due('hang'),
       apply: () => new Promise(() => {}),
@@ -225,7 +226,7 @@ describe('lies', () => {
       each: boat,
       after: name => after[name] ?? [],
       danger: 'reads',
-      bounds: { expected: '1ms', limit: '1s' },
+      bounds: { expected: '1ms', limit: '30s' },
       output: z.strictObject({}),
       observe: async ({ boat: name }) =>
         name === 'one'
@@ -257,7 +258,7 @@ describe('lies', () => {
       id: 'sea/launch',
       title: 'Launch',
       danger: 'reads',
-      bounds: { expected: '1ms', limit: '1s' },
+      bounds: { expected: '1ms', limit: '30s' },
       output: z.strictObject({}),
       observe: async () =>
         done({}, 'it floats', {
@@ -287,7 +288,7 @@ describe('lies', () => {
 
   test('a step that needs some subjects of another fan-out alone is held up by those alone', async () => {
     const { step, fanOut, fanOutFrom } = kit<object, object>()
-    const bounds = { expected: '1ms', limit: '1s' } as const
+    const bounds = { expected: '1ms', limit: '30s' } as const
     const nothing = z.strictObject({})
     const look = step({
       id: 'sea/look',

@@ -9,7 +9,7 @@ const closing: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
-const signal = AbortSignal.timeout(60_000)
+const signal = AbortSignal.timeout(600_000)
 
 async function lab(quirks: BmcQuirk[] = []) {
   const it = await labBmc(quirks)

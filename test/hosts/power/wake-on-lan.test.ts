@@ -10,7 +10,7 @@ import { scratch } from '../../runbook/harness.ts'
 
 const mac = '52:54:00:ab:cd:ef'
 const where = `Wake-on-LAN for lithium (${mac})`
-const signal = AbortSignal.timeout(60_000)
+const signal = AbortSignal.timeout(600_000)
 
 test('the packet is six times FF and sixteen times the address', () => {
   const packet = magicPacket(mac)

@@ -189,7 +189,7 @@ export async function connectedTo(
 
 /** The way into a cluster whose kubeconfig is at hand. */
 export function connectBy(kubeconfig: string): Connected {
-  const api = connectApi({ kubeconfig, timeoutMs: 5_000 })
+  const api = connectApi({ kubeconfig, timeoutMs: 30_000 })
   const { ca, cert, key, server } = credentials(readFileSync(kubeconfig, 'utf8'))
   const dispatcher = new Agent({ connect: { ca, cert, key } })
   const ask: Connected['ask'] = async (method, path, body, type = 'application/json') => {

@@ -27,7 +27,7 @@ export async function bootLiveMachine(
   const router = await startRouter(network, [machine])
   const there = answering(machine, login)
   machine.press('on')
-  await until('the installer', 600_000, there.look, {
+  await until('the installer', 1_500_000, there.look, {
     everyMs: 1000,
     dead: () => (machine.isOn() ? undefined : `the machine went off: ${machine.console().slice(-2000)}`),
   })
