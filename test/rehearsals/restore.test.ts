@@ -200,6 +200,8 @@ test('a claim on a share comes back with the control plane, bound to it all alon
 test('what comes back with the control plane does not wait for a share: it is stopped, and the share is measured as it left it', async context => {
   const home = homeOf(context)
   await restoreWithShareFrom(home)
+  // What may take half a day is waited for in vain for two minutes; what may take half an hour, for half a minute.
+  appendFileSync(home.file, 'timeouts: { volumes/measure: 30m }\n')
   const first = await rehearseAt(home, { faults: [{ name: 'workloads-return' }] })
   expect(failuresOf(first)).toMatchObject({ 'bootstrap/hold-application[photos]': 'hold-too-late' })
   const told = faultsOf(first).find(f => f.code === 'hold-too-late')
