@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../src/cluster/load.ts'
 import type { Detour } from '../src/gitops/argocd-repository.ts'
-import { type MirrorCertificate, mintMirrorCertificate } from '../src/gitops/mirror-certificate.ts'
+import type { MirrorCertificate } from '../src/gitops/mirror-certificate.ts'
 import { MirrorServer } from '../src/gitops/mirror-server.ts'
 import { mirrorCommit, mirrorIn } from '../src/gitops/repository.ts'
 import type { Mask } from '../src/secrets/mask.ts'
@@ -46,6 +46,8 @@ export function connectMirror(
         if (path === undefined || place === undefined || run.folder === undefined)
           throw new Error('no mirror to be served')
         if (!existsSync(file)) {
+          // Few runs serve a mirror, and what makes certificates takes long to load.
+          const { mintMirrorCertificate } = await import('../src/gitops/mirror-certificate.ts')
           const minted = await mintMirrorCertificate(new URL(remote).hostname)
           writeFileSync(file, JSON.stringify(minted), { mode: 0o600, flush: true })
         }

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { createReadStream, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { extract } from 'tar'
 import { parse } from 'yaml'
 import { goYaml } from '../../kubernetes/go-yaml.ts'
 import { damaged } from '../datastore/database-damaged.ts'
@@ -91,6 +90,8 @@ async function unpacked<T>(file: string, read: (archive: Unpacked) => T): Promis
   try {
     const paths: string[] = []
     const taken: string[] = []
+    // Few runs read an archive, and every start would load it.
+    const { extract } = await import('tar')
     await extract({
       file,
       cwd: folder,
