@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { done } from '../../src/runbook/step.ts'
 import { diskHolding } from '../../src/volumes/map.ts'
+import { heldSnapshot } from '../../src/volumes/old-disks.ts'
 import { withoutLogin } from '../bootstrap/each-mirror.ts'
 import { serveRepository } from '../bootstrap/serve-repository.ts'
 import { mapTheVolumes } from '../evidence/map-volumes.ts'
@@ -31,6 +32,11 @@ export const whatRemains = step({
       if (volume.lun && (await nas.snapshots(volume.lun.uuid)).some(s => s.name === `recover-${run.id}`))
         snapshots.push(volume.lun.name)
     const shares = volumes.filter(v => v.share)
+    const ofShares: string[] = []
+    for (const { uuid, name } of shares.map(v => v.share!))
+      for (const { description } of await nas.shareSnapshots(uuid))
+        if ([`recover-${run.id}`, heldSnapshot(run.id)].includes(description))
+          ofShares.push(`${description} of ${name}`)
     const replaced = volumes.filter(v => v.strategy !== 'adopt' && v.strategy !== 'new' && v.lun)
     const nodes = await kubernetes.list({ apiVersion: 'v1', kind: 'Node' })
     const strays = nodes.filter(n => !hostOfNode(cluster, n)).map(n => n.metadata.name ?? '')
@@ -50,10 +56,8 @@ export const whatRemains = step({
           v =>
             `The old share of ${v.claim}, ${v.share!.name}, is kept, and its NFS rules let nobody in: \`recover volumes finalize\` deletes it when you are sure of the new one`,
         ),
-      ...(shares.length > 0
-        ? [
-            `The snapshots recover-${run.id} of ${shares.map(v => v.share!.name).join(', ')} are kept as the way back: delete them when all is well`,
-          ]
+      ...(ofShares.length > 0
+        ? [`The snapshots ${ofShares.join(', ')} are kept as the way back: delete them when all is well`]
         : []),
       ...storedPasswords(
         cluster.inventory.claims,

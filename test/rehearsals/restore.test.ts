@@ -222,4 +222,11 @@ test('what comes back with the control plane does not wait for a share: it is st
     '-held',
   ])
   expect(readFileSync(join(after.folder, 'uploaded.txt'), 'utf8')).toBe('while nobody had stopped it')
+  const said = checkpoints().find(c => c.step === 'proof/what-remains')?.output
+  const { remains } = said as { remains: string[] }
+  expect(remains).toContainEqual(
+    expect.stringMatching(
+      /^The snapshots recover-\S+ of (\S+), recover-\S+-held of \1 are kept as the way back/,
+    ),
+  )
 })
