@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { kitOf } from '../src/cluster/kit-folder.ts'
 import { type Cluster, loadCluster } from '../src/cluster/load.ts'
 import { nearest } from '../src/cluster/nearest.ts'
@@ -105,6 +106,8 @@ async function overHosts<T>(
   const cluster = loadCluster(clusterFileIn(where))
   const names = cluster.k0sctl.hosts.map(h => h.name)
   if (host !== undefined && !names.includes(host)) throw unknown(host, names)
+  // The line to each host listens; Node would take more than ten for a leak and say so in the person's terminal.
+  setMaxListeners(0, now)
   const ask = async (whereabouts: Whereabouts) => {
     const connections = connect(cluster, { id: 'look', secret: randomBytes(32) }, whereabouts, now)
     try {

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { mintHostKey } from '../../src/hosts/keys.ts'
 import { recover, root, scratch } from './program.ts'
 
 const example = ['--file', join(root, 'examples/home'), '--lab']
@@ -29,6 +31,35 @@ test('hosts facts: one host, its named disk marked among the others', time, asyn
   expect(stderr).toMatch(/nvme0n1p9 .*ext4, ROOT, mounted at \//)
   expect(stderr).toMatch(/ {4}\/dev\/sda: .*NOT-NAMED/)
   expect(stderr).not.toMatch(/lithium/)
+})
+
+test('hosts facts: many hosts at once are no leak of listeners', time, async context => {
+  const folder = scratch(context)
+  const home = join(folder, 'home')
+  cpSync(join(root, 'examples/home'), home, { recursive: true })
+  const names = Array.from({ length: 12 }, (_, i) => `host-${i}`)
+  const replace = (file: string, old: RegExp, line: (name: string, i: number) => string) => {
+    const text = readFileSync(join(home, file), 'utf8')
+    writeFileSync(join(home, file), text.replace(old, names.map(line).join('\n')))
+  }
+  // Nobody listens at port 1 of this machine.
+  const ssh = `{ address: 127.0.0.1, port: 1, user: core, keyPath: ${join(home, 'id')} }`
+  const rest = 'ignition: ./ignition/hydrogen.ign, install: [by-hand]'
+  const role = (i: number) => (i === 0 ? 'controller' : 'worker')
+  replace(
+    'k0sctl.yaml',
+    /(?<= {2}hosts:\n)[\s\S]*?(?=\n {2}k0s:)/,
+    (name, i) => `    - { role: ${role(i)}, hostname: ${name}, ssh: ${ssh} }`,
+  )
+  replace(
+    'recover.yaml',
+    /(?<=\nhosts:\n)[\s\S]*?(?=\nnas:)/,
+    (name, i) => `  ${name}: { address: 127.0.0.1, ${rest}, disk: { serial: S${i} } }`,
+  )
+  writeFileSync(join(home, 'id'), mintHostKey(randomBytes(32), 'login').privateKey)
+  const { stderr } = await recover(['hosts', 'facts', '--file', home], folder)
+  expect(stderr.match(/refuses the connection/g)).toHaveLength(names.length)
+  expect(stderr).not.toMatch(/warning/i)
 })
 
 test(
