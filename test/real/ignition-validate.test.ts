@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { CompiledIgnition } from '../../src/hosts/ignition/compile.ts'
 import { hostIgnition } from '../../src/hosts/ignition/compile.ts'
+import { parseIgnition } from '../../src/hosts/ignition/config.ts'
 import { prepareIgnition } from '../../src/hosts/ignition/prepare.ts'
 import { accepts, experimentalSpec, ignitionOf } from '../../src/hosts/ignition/releases.ts'
+import { ruleFindings } from '../../src/hosts/ignition/rules.ts'
 import { mintHostKeys } from '../../src/hosts/keys.ts'
 import { root } from '../cli/program.ts'
 import { scratch } from '../runbook/harness.ts'
@@ -118,6 +120,58 @@ describe.skipIf(program === undefined)(`Ignition 2.24 itself${why}`, () => {
       accepted: true,
       said: '',
     })
+  })
+
+  test.each<[string, boolean, object]>([
+    ['a path that is not absolute', false, { storage: { files: [{ path: 'etc/a' }] } }],
+    ['a path that is not simplified', false, { storage: { disks: [{ device: '/dev/disk/../vda' }] } }],
+    [
+      'a path twice',
+      false,
+      {
+        storage: {
+          links: [
+            { path: '/a', target: '/b' },
+            { path: '/a', target: '/c' },
+          ],
+        },
+      },
+    ],
+    ['a user twice', false, { passwd: { users: [{ name: 'core' }, { name: 'core' }] } }],
+    [
+      'a file below a link',
+      false,
+      { storage: { links: [{ path: '/a', target: '/b' }], files: [{ path: '/a/c' }] } },
+    ],
+    [
+      'no hash',
+      false,
+      {
+        storage: {
+          files: [{ path: '/a', contents: { source: 'https://x/y', verification: { hash: 'sha512-0' } } }],
+        },
+      },
+    ],
+    [
+      'Tang without a thumbprint',
+      false,
+      { storage: { luks: [{ name: 'a', device: '/dev/vdb', clevis: { tang: [{ url: 'http://x' }] } }] } },
+    ],
+    ['a path that is a number', false, { storage: { files: [{ path: 5 }] } }],
+    ['a key that nobody knows', true, { storage: { file: [] } }],
+    ['an empty file that may stand there', true, { storage: { files: [{ path: '/a', overwrite: false }] } }],
+    ['a unit without contents', true, { systemd: { units: [{ name: 'a.service', enabled: true }] } }],
+  ])('of a config that was made elsewhere: %s', (_, taken, config) => {
+    const text = JSON.stringify({ ignition: { version: '3.4.0' }, ...config })
+    const refused = () => ruleFindings(parseIgnition(text, 'host.ign'), 'host.ign').length > 0
+    let ours: boolean
+    try {
+      ours = !refused()
+    } catch (thrown) {
+      expect(thrown).toMatchObject({ code: 'ignition-invalid' })
+      ours = false
+    }
+    expect({ ours, real: judged(text).accepted }).toEqual({ ours: taken, real: taken })
   })
 
   test('accepts exactly the specs that our table says', () => {
