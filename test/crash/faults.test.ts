@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { faults } from '../../runbooks/rehearsal/faults.ts'
 import type { NasState } from '../../src/lab/nas/state.ts'
@@ -36,8 +36,6 @@ const endings: Record<
     hostCopies?: string
     /** Workloads that a person has to scale to nothing before it goes on: path of each in the API. */
     scaled?: string[]
-    /** A step whose wait would otherwise be sat out for half a minute. */
-    hastens?: string
   }
 > = {
   'host-dies-during-install': {
@@ -135,12 +133,10 @@ const endings: Record<
   'application-never-healthy': {
     target: 'grafana',
     ends: { 'applications/release[grafana]': 'application-progressing' },
-    hastens: 'applications/release',
   },
   'application-degraded': {
     target: 'grafana',
     ends: { 'applications/release[grafana]': 'application-degraded' },
-    hastens: 'applications/release',
   },
   'application-hook-fails': {
     target: 'photos',
@@ -157,7 +153,6 @@ const endings: Record<
   'onepassword-rate-limited': {
     target: 'recover-probe',
     ends: { 'bootstrap/prove-onepassword': 'onepassword-rate-limited' },
-    hastens: 'bootstrap/prove-onepassword',
   },
   'onepassword-token-refused': { ends: { 'bootstrap/apply[argocd]': 'onepassword-token-refused' } },
 }
@@ -167,9 +162,8 @@ test('every fault of the lab is rehearsed here', () => {
 })
 
 test.for(faults.map(f => f.name))('%s', { timeout: 900_000 }, async (name, context) => {
-  const { target, ends, writes = 1, hastens, hostCopies, install, restores, scaled = [] } = endings[name]!
+  const { target, ends, writes = 1, hostCopies, install, restores, scaled = [] } = endings[name]!
   const home = homeOf(context)
-  const patient = readFileSync(home.file, 'utf8')
   if (install) {
     ladderAt(home.file, install, { power: redfish })
     // Switched off, it tells nothing of its volumes: the person does.
@@ -180,7 +174,6 @@ test.for(faults.map(f => f.name))('%s', { timeout: 900_000 }, async (name, conte
     const text = readFileSync(home.file, 'utf8')
     writeFileSync(home.file, text.replace('cache: new', `cache: new\n  ${hostCopies}: host-copy`))
   }
-  if (hastens) appendFileSync(home.file, `timeouts: { ${hastens}: 10s }\n`)
   const run = await rehearseAt(home, { faults: [{ name, ...(target ? { target } : {}) }] })
   if (ends !== 'by itself') {
     expect(run.result?.state).toBe('failed')
@@ -195,12 +188,7 @@ test.for(faults.map(f => f.name))('%s', { timeout: 900_000 }, async (name, conte
     if (name === 'wrong-disk' || name === 'zombie-host') expect(writesOn(home, target!)).toEqual([0, 0])
   }
   const atFirst = () => scaleToNothing(scaled)
-  // What is well has the time that it needs.
-  if (hastens) writeFileSync(home.file, patient)
-  const last: Part =
-    ends === 'by itself'
-      ? run
-      : await resumeAt(home, { atFirst, ...(hastens ? { accept: ['cluster-file'] } : {}) })
+  const last: Part = ends === 'by itself' ? run : await resumeAt(home, { atFirst })
   expect(failuresOf(last)).toEqual({})
   expect(last.result?.state).toBe('finished')
   expect(damageOf(home, restores ? [] : hostCopies ? ['grafana/data', hostCopies] : undefined)).toEqual([])
