@@ -71,7 +71,7 @@ describeReal('disks of a real kernel', () => {
         signal: never,
         note: () => {},
         askHand: () => {},
-        wait: (what, probe) => until(what, 120_000, probe),
+        wait: (what, probe) => until(what, 900_000, probe),
       }
       const found = () =>
         findInstaller(

@@ -135,7 +135,7 @@ ${there(clone, fresh)}
 mkdir /src /dst; mkfs.btrfs -q ${disk(fresh)}
 mount -o ro ${disk(clone)} /src; mount ${disk(fresh)} /dst
 ls /src`,
-      120_000,
+      600_000,
     )
     expect(await initiators(clone)).toEqual([installed])
     expect(entries.split('\n')).toContain('written last')
@@ -148,7 +148,7 @@ ${program}
 PROGRAM
 sh /tmp/program </dev/null >/tmp/said 2>&1 || echo "exit $?: $(tail -3 /tmp/said)"
 cat /dev/termination-log`,
-        300_000,
+        600_000,
       )
     const measure = async (of: string) => {
       await live.shell(`rm -rf /data; ln -s ${of} /data`)
@@ -191,7 +191,7 @@ ${await logout(fresh)}`)
   test('the old machine is back as soon as its target is on, and trips the fence', async () => {
     const { id } = await leading(original)
     await nas.writer.setTargetEnabled(id, true)
-    await until('the old machine', 60_000, async () => (await initiators(original)).length > 0 || undefined)
+    await until('the old machine', 180_000, async () => (await initiators(original)).length > 0 || undefined)
     const targets = await nas.reader.targets()
     const hosts = [{ host: 'helium', is: 'reinstalled' as const, initiator: installed }]
     expect(() => proveFence({ claim: 'photos/library', lun: original, targets, hosts })).toThrow(
@@ -267,11 +267,11 @@ describeReal('the lab’s Synology with real disks', () => {
     expect((await target()).sessions.map(s => s.initiator)).toContain(installed)
 
     process.kill(pid, 'SIGKILL')
-    await until('its tgtd to be gone', 20_000, async () => !(await listens(portal)) || undefined)
+    await until('its tgtd to be gone', 180_000, async () => !(await listens(portal)) || undefined)
     expect((await up()).nas.portal).toBe(portal)
     expect(await iscsiLogin(portal, iqn, installed)).toBeDefined()
     await labDown(folder, true)
-    await until('its tgtd to be gone', 20_000, async () => !(await listens(portal)) || undefined)
+    await until('its tgtd to be gone', 180_000, async () => !(await listens(portal)) || undefined)
   })
 })
 

@@ -125,7 +125,7 @@ describeReal('the phase kubernetes with a real k0sctl', () => {
   })
   const look = () => lookAtK0s(act(), hostsIn(connections.writers.cluster, 'all'))
   const isUp = async () => {
-    await until('both to do what they are there for', 60_000, async () =>
+    await until('both to do what they are there for', 180_000, async () =>
       (await look()).every(({ k0s }) => k0s.answersAs !== undefined) ? true : undefined,
     )
     return (await look()).map(({ host, k0s }) => [

@@ -32,7 +32,7 @@ describeReal('Wake-on-LAN in a network', () => {
     const ears = [startEar(network, sleeps, 200), startEar(network, wakes, 201)]
     try {
       // An ear that is not there yet hears nothing; a person would press again, too.
-      await until('the machine to wake', 30_000, async () => {
+      await until('the machine to wake', 180_000, async () => {
         await connectWakeOnLan({ where: 'here', mac: wakes.mac, pace: 0.01 }).writer.turnOn(signal())
         return wakes.isOn() || undefined
       })

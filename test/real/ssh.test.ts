@@ -151,11 +151,11 @@ describeReal('with a real sshd', () => {
       const server = await sshd([key.public], ['MaxStartups 1:100:1', 'LoginGraceTime 30'])
       const access = accessTo(transport, server, key)
       // Whoever looked whether it listens may hold the only place for a moment.
-      const holder = await until('the only place', 10_000, () => greeted(server.port))
+      const holder = await until('the only place', 180_000, () => greeted(server.port))
       await expect(connectSsh(access)).rejects.toMatchObject({ code: 'ssh-throttled', transient: true })
       expect(await probeSsh(access)).toEqual({ state: 'throttled' })
       holder.destroy()
-      await until('the place to be free', 10_000, async () => (await says(access)) === 'hello' || undefined)
+      await until('the place to be free', 180_000, async () => (await says(access)) === 'hello' || undefined)
     })
 
     test('an agent logs in; a key behind a passphrase alone does not, and nobody is asked for it', async () => {
@@ -171,7 +171,7 @@ describeReal('with a real sshd', () => {
       const socket = join(folder, 'agent')
       const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' })
       closing.push(() => void agent.kill())
-      await until('the agent', 5_000, () => existsSync(socket) || undefined)
+      await until('the agent', 180_000, () => existsSync(socket) || undefined)
       run('env', `SSH_AUTH_SOCK=${socket}`, 'ssh-add', '-q', key.file)
       const by: Partial<SshAccess> =
         transport === 'OpenSSH'

@@ -99,7 +99,7 @@ describeReal('all volumes of the example, on real disks', () => {
       const snapshots = strategy === 'restore' ? 0 : 1
       try {
         expect(await dieAtEveryStage(at)).toEqual(stages)
-        await until('the lab to be gone', 120_000, () => isDown(at) || undefined)
+        await until('the lab to be gone', 600_000, () => isDown(at) || undefined)
         expect(judgeJournal(at.records, at.events)).toEqual([])
 
         const world = World.open(at.labFolder)

@@ -279,7 +279,7 @@ cat /dev/termination-log`,
     // tgtd does not even tell of a target that is closed; DSM tells of it and refuses the login (19).
     expect(await refusal(node.stage(volume))).toMatch(/No records found|exit status 19/)
     other!.destroy()
-    await until('the other machine to be gone', 20_000, async () =>
+    await until('the other machine to be gone', 180_000, async () =>
       (await target(uuid)).sessions.length === 0 ? true : undefined,
     )
     await node.stage(volume)

@@ -31,7 +31,7 @@ describe.skipIf(missing.length > 0)(`a real Tang server${why}`, () => {
     socat = spawn('socat', [`TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr`, `EXEC:${tangd} ${keys}`], {
       stdio: 'ignore',
     })
-    await until('socat', 30_000, async () => (await listens(port)) || undefined)
+    await until('socat', 180_000, async () => (await listens(port)) || undefined)
   })
   afterAll(async () => {
     socat?.kill()

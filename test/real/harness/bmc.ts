@@ -72,7 +72,7 @@ export async function startIpmiBmc(network: Network, machine: VirtualMachine): P
   const ended = new Promise<void>(resolve => simulator.once('exit', () => resolve()))
   await until(
     'the BMC to answer',
-    20_000,
+    180_000,
     () => run('ipmitool', ...how(address, username, password), 'chassis', 'power', 'status') || undefined,
     { dead: () => (simulator.exitCode === null ? undefined : `ipmi_sim ended; see ${state}/log`) },
   )

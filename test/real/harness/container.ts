@@ -127,7 +127,7 @@ export async function startContainer(
     if (nspawn) return
     wanted = 'on'
     start()
-    await until(`sshd on ${name}`, 60_000, () => listens(address), {
+    await until(`sshd on ${name}`, 180_000, () => listens(address), {
       dead: () => (wanted === 'off' ? `it went down; see ${place().folder}/${machine}.console` : undefined),
     })
   }

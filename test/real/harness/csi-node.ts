@@ -49,7 +49,7 @@ rm -f /run/csi.log
 systemd-run --quiet --unit=csi -E KUBERNETES_SERVICE_HOST=${host} -E KUBERNETES_SERVICE_PORT=6443 \\
   -p StandardOutput=append:/run/csi.log -p StandardError=append:/run/csi.log \\
   /usr/local/bin/synology-csi-driver --nodeid=${live.machine.name} --endpoint=tcp://0.0.0.0:${port} --client-info=/run/client-info.yml`)
-      await until('the CSI driver', 60_000, () => driver.call('Identity/GetPluginInfo', {}))
+      await until('the CSI driver', 180_000, () => driver.call('Identity/GetPluginInfo', {}))
     },
     stop: async () => void (await shell('systemctl stop csi')),
     async stage(volume) {

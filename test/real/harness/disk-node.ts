@@ -40,7 +40,7 @@ export async function bootDiskNode(name: string, number: number, nas: string): P
   const command = ['ssh', '-S', control, ...options, '-o', 'ControlMaster=no', person, 'sudo sh']
   await until(
     'the line to the machine',
-    60_000,
+    300_000,
     () => run('ssh', '-S', control, '-O', 'check', person) || true,
   )
   return {

@@ -76,7 +76,7 @@ mc_enable 0x20
       said += chunk
     })
   const gone = new Promise<void>(resolve => child.once('close', () => resolve()))
-  await until(`ipmi_sim at ${address}`, 10_000, () => (listens(address) ? true : undefined), {
+  await until(`ipmi_sim at ${address}`, 180_000, () => (listens(address) ? true : undefined), {
     dead: () => (child.exitCode === null ? undefined : `it ended: ${said}`),
   })
   return {

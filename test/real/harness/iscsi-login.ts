@@ -54,7 +54,7 @@ export function initiatorsOf(nas: Pick<NasReader, 'targets'>, portal: string) {
     /** Resolves when the NAS, too, knows that it is gone. */
     async logout(lun: string, initiator: string): Promise<void> {
       sockets.get(`${lun} ${initiator}`)?.destroy()
-      await until(`${initiator} to be gone`, 10_000, async () =>
+      await until(`${initiator} to be gone`, 180_000, async () =>
         (await leading(lun)).sessions.every(s => s.initiator !== initiator) ? true : undefined,
       )
     },

@@ -91,7 +91,7 @@ async function startTgtd(control: string, portal: string, probe: () => string) {
       resolve()
     }),
   )
-  await until('tgtd', 20_000, probe, { dead: () => (over ? readFileSync(log, 'utf8') : undefined) })
+  await until('tgtd', 180_000, probe, { dead: () => (over ? readFileSync(log, 'utf8') : undefined) })
   return {
     signal: (name: NodeJS.Signals) => void daemon.kill(name),
     async stop() {

@@ -61,7 +61,7 @@ export async function startSshd(authorizedKeys: string[], options: string[] = []
   let server: ChildProcess | undefined
   const start = async () => {
     server = spawn('/usr/sbin/sshd', ['-D', '-f', config, '-E', join(folder, 'log')], { stdio: 'ignore' })
-    await until('sshd', 10_000, () => listens(port), {
+    await until('sshd', 180_000, () => listens(port), {
       dead: () =>
         server?.exitCode === null ? undefined : `it ended: ${readFileSync(join(folder, 'log'), 'utf8')}`,
     })

@@ -88,7 +88,7 @@ SUSHY_EMULATOR_FAKE_SYSTEMS = json.loads(${JSON.stringify(JSON.stringify(machine
     const { body } = await request(`${url}${path}`, { dispatcher: agent, headers: { authorization } })
     return (await body.json()) as Record<string, unknown>
   }
-  await until(`sushy-emulator at ${url}`, 30_000, () => look('/redfish/v1/'), {
+  await until(`sushy-emulator at ${url}`, 180_000, () => look('/redfish/v1/'), {
     dead: () => (child.exitCode === null ? undefined : `it ended: ${said}`),
   })
   return {
