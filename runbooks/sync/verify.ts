@@ -20,5 +20,5 @@ export const verifyMove = step({
   uses: () => ['nas'],
   output: comparison,
   observe: look => lookAtContent(look.volume, look.output(measureMove), look),
-  apply: act => measureAgain(act.volume, standInOf(act.volume, act.run), act),
+  apply: act => measureAgain(act.volume, standInOf(act.volume, act.run), undefined, act),
 })

@@ -12,6 +12,7 @@ import { isAdopted, markAdopted } from './adopted.ts'
 import { bindTo, boundToAnother } from './bind.ts'
 import { bindingOf } from './binding.ts'
 import { diskOf, modesOf } from './disk.ts'
+import { mustBeStatedRightly } from './file-system.ts'
 import { measureVolume } from './measure.ts'
 import { noStrangers } from './no-strangers.ts'
 import { adoptShare, lookAtAdoptedShare } from './shares.ts'
@@ -49,13 +50,15 @@ export const adoptVolume = step({
     )
   },
   async apply(act) {
-    const { volume, cluster, nas, note } = act
+    const { volume, cluster, nas, note, output } = act
     if (volume.share) {
       await noStrangers(act)
       await adoptShare(volume, act)
       return noteAdopted(act)
     }
     const { uuid } = volume.lun!
+    const { fsType } = output(measureVolume)
+    mustBeStatedRightly(cluster, volume, fsType)
     const targets = await nas.targets()
     const { driver } = diskOf(cluster, volume, volume.lun!)
     const accessModes = modesOf(cluster, volume.claim)
@@ -67,7 +70,7 @@ export const adoptVolume = step({
     try {
       // A machine that was only waiting for the target comes back within seconds: seen before anything is written.
       await fenced(volume, act)
-      await bindTo(volume, volume.lun!, act)
+      await bindTo(volume, volume.lun!, act, fsType)
       await fenced(volume, act)
       await noteAdopted(act)
     } catch (thrown) {

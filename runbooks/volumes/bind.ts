@@ -22,7 +22,13 @@ interface VolumeSpec {
  * incarnation of the claim is freed of it. What this run made and what came out wrong is taken away again, by uid.
  * Throws Fault `disk-in-use`, `volume-name-taken`, `claim-bound-to-another`.
  */
-export async function bindTo(volume: MappedVolume, lun: NasDisk, act: Act): Promise<void> {
+export async function bindTo(
+  volume: MappedVolume,
+  lun: NasDisk,
+  act: Act,
+  /** The file system that was found on it. */
+  seen?: string,
+): Promise<void> {
   const { cluster, kubernetes, run, wait } = act
   const [namespace = '', claimName = ''] = volume.claim.split('/')
   const claim = statedClaim(cluster.inventory, volume.claim)
@@ -33,7 +39,7 @@ export async function bindTo(volume: MappedVolume, lun: NasDisk, act: Act): Prom
   await kubernetes.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } })
   await freeOfFormerClaim(name, { namespace, name: claimName }, kubernetes)
   const ref = { apiVersion: 'v1', kind: 'PersistentVolume', name }
-  const wanted = persistentVolume(name, { namespace, name: claimName }, diskOf(cluster, volume, lun), {
+  const wanted = persistentVolume(name, { namespace, name: claimName }, diskOf(cluster, volume, lun, seen), {
     storageClass: volume.storageClass,
     accessModes,
     labels,

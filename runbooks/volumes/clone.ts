@@ -11,6 +11,7 @@ import { snapshotVolume } from '../protect/snapshot.ts'
 import { bindTo, boundToAnother } from './bind.ts'
 import { bindingOf } from './binding.ts'
 import { diskOf, modesOf } from './disk.ts'
+import { mustBeStatedRightly } from './file-system.ts'
 import { measureVolume } from './measure.ts'
 import { noStrangers } from './no-strangers.ts'
 import { cloneShare, lookAtClonedShare } from './shares.ts'
@@ -55,6 +56,8 @@ export const cloneVolume = step({
     const { volume, cluster, nas, run, output, note } = act
     await noStrangers(act)
     if (volume.share) return cloneShare(volume, output(snapshotVolume).snapshot, act)
+    const { fsType } = output(measureVolume)
+    mustBeStatedRightly(cluster, volume, fsType)
     note(`fence of ${volume.claim}: ${await fenced(volume, act)}`)
     const clone = await nas.clone(
       { lun: volume.lun!.uuid, snapshot: output(snapshotVolume).snapshot },
@@ -65,6 +68,6 @@ export const cloneVolume = step({
     const accessModes = modesOf(cluster, volume.claim)
     const wanted = { claim: volume.claim, lun: clone.uuid, driver, accessModes }
     mustFit(wanted, await nas.luns(), await nas.targets())
-    await bindTo(volume, clone, act)
+    await bindTo(volume, clone, act, fsType)
   },
 })

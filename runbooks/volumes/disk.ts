@@ -15,15 +15,24 @@ export interface NasDisk {
 }
 
 /** The LUN or share by which a volume comes back, as the CSI driver wants it in a static volume. */
-export function diskOf(cluster: Readers['cluster'], volume: MappedVolume, disk: NasDisk): CsiDisk {
-  return volume.share ? shareDisk(cluster, volume, disk) : lunDisk(cluster, volume, disk)
+export function diskOf(
+  cluster: Readers['cluster'],
+  volume: MappedVolume,
+  disk: NasDisk,
+  seen?: string,
+): CsiDisk {
+  return volume.share ? shareDisk(cluster, volume, disk) : lunDisk(cluster, volume, disk, seen)
 }
 
-/** Driver, file system and attributes of a claim's class, as the CSI driver wants them in a static volume. */
+/**
+ * Driver, file system and attributes of a claim's class, as the CSI driver wants them in a static volume.
+ * @param seen the file system that was found on it, which is right whatever anybody says
+ */
 export function lunDisk(
   { inventory }: Readers['cluster'],
   volume: MappedVolume,
   lun: { uuid: string; sizeBytes: number },
+  seen?: string,
 ): CsiDisk & { fsType: string } {
   const { driver, stated, parameters } = saidOf(inventory, volume)
   // A machine that copies makes a new one, with the options of today's class.
@@ -31,7 +40,7 @@ export function lunDisk(
   return {
     driver,
     handle: lun.uuid,
-    fsType: stated?.fsType ?? onDisk ?? fsTypeBy(inventory, parameters),
+    fsType: seen ?? stated?.fsType ?? onDisk ?? fsTypeBy(inventory, parameters),
     sizeBytes: lun.sizeBytes,
     attributes: stated?.attributes ?? {
       dsm: parameters.dsm ?? '',
@@ -73,7 +82,7 @@ function shareDisk(
 /**
  * The file system that a LUN probably has of which nobody says it: as its class makes them or, where that makes shares now,
  * as all other classes do that make LUNs. A wrong one destroys nothing: kubelet makes none where it finds any, and does not
- * mount.
+ * mount. Before a disk comes back, its clone has shown which it is.
  */
 function fsTypeBy(
   { storageClasses }: Readers['cluster']['inventory'],

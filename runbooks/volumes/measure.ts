@@ -19,7 +19,13 @@ import { letThrough } from './let-through.ts'
 import { baselineOf } from './shares.ts'
 import { sourceOf } from './source.ts'
 
-export const measurement = z.strictObject({ files: z.number(), bytes: z.number(), sha256: z.string() })
+export const measurement = z.strictObject({
+  files: z.number(),
+  bytes: z.number(),
+  sha256: z.string(),
+  /** The file system that they were read from, as the kernel names it. */
+  fsType: z.string().optional(),
+})
 
 /** A measurement, and the clone that it was taken from. */
 export const measuredClone = measurement.extend({ clone: z.string() })
@@ -60,7 +66,7 @@ export async function lookAtMeasurement(
   if (found && lun)
     return done(
       { ...found, clone: lun.uuid },
-      `${volume.claim} held ${found.files} files of ${found.bytes} bytes, sha256 ${found.sha256.slice(0, 12)}…`,
+      `${volume.claim} held ${found.files} files of ${found.bytes} bytes${volume.lun && found.fsType ? ` on ${found.fsType}` : ''}, sha256 ${found.sha256.slice(0, 12)}…`,
     )
   return due(
     ...(lun ? [] : [`clone the snapshot of ${diskHolding(volume)!.name} as ${clone}`]),

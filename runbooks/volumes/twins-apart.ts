@@ -13,13 +13,15 @@ import { sourceOf } from './source.ts'
  */
 export async function twinsApart(
   volume: MappedVolume,
+  /** As the clone showed it. */
+  seen: string | undefined,
   act: Pick<Readers, 'cluster' | 'kubernetes' | 'nas' | 'run'> & Pick<Acting, 'note' | 'wait'>,
 ): Promise<string | undefined> {
   // What is copied has a file system of its own, and those of shares are the NAS's.
   if (volume.lun === undefined || (volume.strategy !== 'adopt' && volume.strategy !== 'clone'))
     return undefined
   const { cluster, kubernetes, nas, note, run, wait } = act
-  const { fsType } = lunDisk(cluster, volume, volume.lun)
+  const { fsType } = lunDisk(cluster, volume, volume.lun, seen)
   const rule = twinRule(fsType, await kernelsOf(kubernetes))
   if (rule.together) return undefined
   const { clone, namespace, jobs } = sourceOf(volume, run)

@@ -35,7 +35,7 @@ export const verifyVolume = step({
   async apply(act) {
     const { volume } = act
     await fenced(volume, act)
-    await measureAgain(volume, volume.claim, act)
+    await measureAgain(volume, volume.claim, act.output(measureVolume).fsType, act)
   },
 })
 
@@ -66,11 +66,13 @@ export async function lookAtContent(
 export async function measureAgain(
   volume: MappedVolume,
   mounted: string,
+  /** File system of the old disk, as far as it is known. */
+  fsType: string | undefined,
   act: Writers & Pick<Acting, 'note' | 'wait'>,
 ): Promise<void> {
   const { cluster, kubernetes, run, wait } = act
   const { namespace, jobs, labels } = sourceOf(volume, run)
-  const awayFrom = await twinsApart(volume, act)
+  const awayFrom = await twinsApart(volume, fsType, act)
   await runJob(
     kubernetes,
     measureJob(

@@ -1,10 +1,12 @@
 import type { KubernetesObject, KubernetesReader, KubernetesWriter } from '../kubernetes/kubernetes.ts'
+import { warningAbout } from '../kubernetes/pods.ts'
 import { Fault } from '../runbook/fault.ts'
 
 /** How one of our Jobs stands. */
 export type JobState =
   | { state: 'absent' }
-  | { state: 'running'; why: string }
+  /** `pending`: its pod, while that has not begun. */
+  | { state: 'running'; why: string; pending?: KubernetesObject }
   | { state: 'complete'; message: string }
   | { state: 'failed'; message: string; exitCode: number }
 
@@ -33,7 +35,8 @@ export async function jobState(
   const last = ends.at(-1)
   if (is('Failed'))
     return { state: 'failed', message: last?.message ?? 'it left no message', exitCode: last?.exitCode ?? -1 }
-  return { state: 'running', why: whyWaiting(pods) }
+  const pending = pods.find(p => (p.status as { phase?: string } | undefined)?.phase === 'Pending')
+  return { state: 'running', why: whyWaiting(pods), ...(pending ? { pending } : {}) }
 }
 
 function endOf(pod: KubernetesObject): { exitCode: number; message: string } | undefined {
@@ -68,6 +71,16 @@ function whyWaiting(pods: KubernetesObject[]): string {
   )
 }
 
+/**
+ * What mount(8) says of a disk that no later attempt mounts: another file system than it was told, none, one that the kernel
+ * does not know, a broken one.
+ */
+const unmountable =
+  /wrong fs type|bad superblock|unknown filesystem type|can't read superblock|Structure needs cleaning/
+
+/** So many looks in a row must find it: a disk that is only just there is tried again by the kubelet. */
+const patience = 5
+
 /** Who wants to know more of a Job than its end. */
 export interface JobListener {
   /** Is told what a Job that is at work says, over and over: the last lines of its log. */
@@ -78,7 +91,8 @@ export interface JobListener {
 
 /**
  * Runs a Job to its end and gives its message. One that is there already is waited for, not started twice; one that
- * failed is removed and started anew. Fault `job-failed` with what it said.
+ * failed is removed and started anew. Fault `job-failed` with what it said, and `disk-not-mounted` where no node can mount one
+ * of its volumes; such a Job is removed, so that its next pod is judged by what is said of that one.
  */
 export async function runJob(
   kubernetes: KubernetesWriter,
@@ -97,8 +111,17 @@ export async function runJob(
     )
   }
   if (state.state !== 'complete' && state.state !== 'running') await kubernetes.apply(job)
+  let refused = 0
   const end = await wait(what, async () => {
     const now = await jobState(kubernetes, namespace, name)
+    const pending = now.state === 'running' ? now.pending : undefined
+    const warning = pending && (await warningAbout(kubernetes, pending))
+    refused = warning?.startsWith('FailedMount: ') && unmountable.test(warning) ? refused + 1 : 0
+    if (refused === patience) {
+      const live = await kubernetes.get({ ...kind, namespace, name })
+      if (live) await kubernetes.remove({ ...kind, namespace, name }, live.metadata.uid ?? '')
+      throw notMounted(`${namespace}/${name}`, warning!.slice('FailedMount: '.length))
+    }
     if (hear && now.state === 'running') hear(await logOf(kubernetes, namespace, name))
     return now.state === 'complete' || now.state === 'failed' ? now : undefined
   })
@@ -110,5 +133,15 @@ export async function runJob(
     blame: 'host',
     message: `the Job ${namespace}/${name} failed: ${end.state === 'failed' ? `${end.message} (exit ${end.exitCode})` : end.state}`,
     remedy: `Look at its pod (kubectl -n ${namespace} describe pod -l recover.dev/job=${name}); then run \`recover resume\``,
+  })
+}
+
+function notMounted(job: string, said: string): Fault {
+  return new Fault({
+    code: 'disk-not-mounted',
+    blame: 'host',
+    message: `no node can mount a volume of the Job ${job}: ${said}`,
+    remedy:
+      'Look at that disk on a node with `blkid`: it may be encrypted, have partitions, be damaged, or have a file system that the node’s kernel does not know. Where its PersistentVolume says another one (spec.csi.fsType), which cannot be changed, delete claim and PersistentVolume (its policy must be Retain). Then run `recover resume`',
   })
 }

@@ -24,6 +24,8 @@ export interface Measurement {
   bytes: number
   /** SHA-256 over the sorted lines `hash  ./path` of every file, as `sha256sum` prints them. */
   sha256: string
+  /** The file system that the kernel found there: `btrfs`. */
+  fsType?: string
 }
 
 /**
@@ -37,7 +39,7 @@ export const isShareFolder = `is_share() { case $(stat -f -c %T "$1" 2>/dev/null
 
 /**
  * Hashes every regular file under /data. lost+found is the file system's own, what is the NAS's own on a share its, and the
- * marker is ours. Sorted by bytes, so that no locale changes the result.
+ * marker is ours. Sorted by bytes, so that no locale changes the result. Says which file system the kernel has mounted there.
  */
 export const measureProgram = `set -euf
 cd /data
@@ -52,7 +54,9 @@ sum=$(sha256sum < "$sums" | cut -d' ' -f1)
 files=$(list | tr -dc '\\0' | wc -c)
 bytes=$(list | xargs -0 -r stat -c %s | awk '{ sum += $1 } END { printf "%.0f", sum }')
 rm "$sums"
-printf '{"files":%d,"bytes":%d,"sha256":"%s"}' "$files" "$bytes" "$sum" > /dev/termination-log`
+kind=$(awk '$2 == "/data" { kind = $3 } END { print kind }' /proc/self/mounts)
+[ -z "$kind" ] || kind=$(printf ',"fsType":"%s"' "$kind")
+printf '{"files":%d,"bytes":%d,"sha256":"%s"%s}' "$files" "$bytes" "$sum" "$kind" > /dev/termination-log`
 
 /** What of a file a person may give up where its destination does not carry it: words of WITHOUT in the environment. */
 export const givable = ['acls', 'attributes'] as const
@@ -199,10 +203,10 @@ export function parseCopyProgress(
 /** Reads what {@link measureProgram} left behind; undefined when it is not that. */
 export function parseMeasurement(text: string): Measurement | undefined {
   try {
-    const { files, bytes, sha256 } = JSON.parse(text) as Record<string, unknown>
+    const { files, bytes, sha256, fsType } = JSON.parse(text) as Record<string, unknown>
     if (typeof files !== 'number' || typeof bytes !== 'number' || !/^[0-9a-f]{64}$/.test(String(sha256)))
       return undefined
-    return { files, bytes, sha256: String(sha256) }
+    return { files, bytes, sha256: String(sha256), ...(typeof fsType === 'string' ? { fsType } : {}) }
   } catch {
     return undefined
   }

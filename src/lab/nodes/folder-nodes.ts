@@ -6,6 +6,9 @@ import { copyUnit } from './copy-unit.ts'
 import { isEmpty, runProgram } from './job-programs.ts'
 import type { DiskUser, MountedDisk, Nodes, PodProgram, PodProgramEnd } from './nodes.ts'
 
+/** What the kernels of nodes know. */
+const mountable = /^(ext[234]|xfs|btrfs)$/
+
 /** The lab's own machines, which have no kernel: every disk is a folder, and what programs do there is imitated at once. */
 export class FolderNodes implements Nodes {
   private readonly world: World
@@ -27,7 +30,9 @@ export class FolderNodes implements Nodes {
     if (lun?.fsType === null) {
       if (readOnly) throw new Error(`wrong fs type, bad superblock on ${lun.name}`)
       this.nas.format(handle, fsType || 'ext4')
-    } else if (fsType !== '' && lun !== undefined && lun.fsType !== fsType)
+    } else if (lun !== undefined && !mountable.test(lun.fsType))
+      throw new Error(`mount failed: exit status 32: unknown filesystem type '${lun.fsType}'`)
+    else if (fsType !== '' && lun !== undefined && lun.fsType !== fsType)
       throw new Error(`wrong fs type, bad superblock on ${lun.name}, which holds ${lun.fsType}`)
     return true
   }
@@ -46,7 +51,11 @@ export class FolderNodes implements Nodes {
   run(_pod: string, { script, environment, mounts, dnsIsUp, halfWay }: PodProgram) {
     const folders = Object.entries(mounts).map(([path, { handle }]) => [path, this.nas.filesOf(handle)])
     const backups = this.world.blueprint.backups ?? {}
-    return runProgram(script, environment, Object.fromEntries(folders), { dnsIsUp, backups, halfWay })
+    // A share is no LUN, and its file system the kernel's own for it.
+    const measured = mounts['/data']
+    const fsType = measured && (this.nas.lun(measured.handle)?.fsType ?? 'nfs4')
+    const around = { dnsIsUp, backups, fsType, halfWay }
+    return runProgram(script, environment, Object.fromEntries(folders), around)
   }
 
   begin(_pod: string, handle: string, text: string): boolean {

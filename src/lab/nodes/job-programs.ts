@@ -35,6 +35,8 @@ export interface Surroundings {
   dnsIsUp?: boolean
   /** Snapshots of a backup repository, by id: path to text of every file. */
   backups?: Record<string, Record<string, string>>
+  /** The file system of the disk that is mounted at /data. */
+  fsType?: string | undefined
   /** What breaks a copy off when half of it is there; asked once in each. */
   halfWay?: () => ProgramEnd | undefined
 }
@@ -52,13 +54,13 @@ export function runProgram(
   script: string,
   environment: Record<string, string>,
   mounts: Record<string, string>,
-  { dnsIsUp = true, backups = {}, halfWay = () => undefined }: Surroundings = {},
+  { dnsIsUp = true, backups = {}, fsType, halfWay = () => undefined }: Surroundings = {},
 ): ProgramEnd {
   if (script === measureProgram) {
     const data = mounts['/data']
     return data === undefined
       ? { code: 2, message: "cd: can't cd to /data" }
-      : { code: 0, message: JSON.stringify(measureFolder(data)) }
+      : { code: 0, message: JSON.stringify({ ...measureFolder(data), fsType }) }
   }
   if (script === networkProbe)
     return dnsIsUp
