@@ -75,7 +75,7 @@ const patchFile = z.union([
   ),
   z.looseObject({
     kind: z.string().optional(),
-    metadata: z.looseObject({ name: z.string().optional(), namespace: z.string().optional() }).optional(),
+    metadata: z.looseObject({ name: z.string().optional(), namespace: z.string().nullish() }).optional(),
   }),
 ])
 type ObjectPatch = Exclude<z.infer<typeof patchFile>, unknown[]>
@@ -92,10 +92,10 @@ function namesOf({ name, namespace, origin }: FoundObject) {
 }
 
 function isNamedBy(object: FoundObject, { kind, metadata }: ObjectPatch): boolean {
-  const { name: meant, namespace: home = 'default' } = metadata ?? {}
+  const home = metadata?.namespace ?? 'default'
   return (
     object.kind === kind &&
-    namesOf(object).some(({ name, namespace = 'default' }) => name === meant && namespace === home)
+    namesOf(object).some(({ name, namespace = 'default' }) => name === metadata?.name && namespace === home)
   )
 }
 

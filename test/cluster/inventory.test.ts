@@ -131,7 +131,7 @@ patches:
   - patch: |-
       apiVersion: v1
       kind: PersistentVolumeClaim
-      metadata: { name: three }
+      metadata: { name: three, namespace: null }
       spec: { accessModes: [ReadWriteOnce] }
 `,
       'a/claims.yaml': ['one', 'two', 'three'].map(claim).join('---\n'),
