@@ -22,6 +22,8 @@ export const serveRepository = step({
   serves: ['volumes', 'applications'],
   bounds: { expected: '2s', limit: '5m' },
   retry: { times: 4, delay: '3s' },
+  // From there on nobody is to be led here again, by whatever process.
+  holdsUntil: 'proof/stop-serving',
   uses: () => ['api'],
   output: z.strictObject({ served: z.boolean() }),
   async observe({ mirror: { url }, cluster, kubernetes, mirrors, output, signal }) {

@@ -116,7 +116,7 @@ function changeByProgram(args: string[]): string | undefined {
   const order = args.slice(program + 1)
   if (/k0sctl/.test(args[program] ?? '')) return order.includes('apply') ? 'k0sctl apply' : undefined
   const said = order.slice(order.indexOf('-v') + 1).join(' ')
-  return /\b(?:status|print|get|info)\b/.test(said) ? undefined : `ipmitool ${said}`
+  return /\b(?:status|print|get|info|dump)\b/.test(said) ? undefined : `ipmitool ${said}`
 }
 
 function byPackets(requestOf: RequestOf): void {

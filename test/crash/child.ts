@@ -132,10 +132,25 @@ async function onLivingCluster(what: 'sync' | 'finalize', chosen: string[]): Pro
 async function keepChanged(dir: string): Promise<KeptLab> {
   const wanted = join(folder, 'world.json')
   if (existsSync(wanted) && !existsSync(join(dir, 'lab.json'))) {
-    const { node, portal, luns } = JSON.parse(readFileSync(wanted, 'utf8')) as WorldChange
+    const {
+      node,
+      portal,
+      luns = {},
+      hosts = {},
+      suffers = {},
+    } = JSON.parse(readFileSync(wanted, 'utf8')) as WorldChange
     const { blueprint } = World.open(dir)
-    const nas = { ...blueprint.nas, portal, luns: blueprint.nas.luns.map(l => ({ ...l, ...luns[l.claim] })) }
-    World.create(dir, { ...blueprint, node, nas })
+    const world = World.create(dir, {
+      ...blueprint,
+      ...(node ? { node } : {}),
+      hosts: blueprint.hosts.map(h => ({ ...h, ...hosts[h.name] })),
+      nas: {
+        ...blueprint.nas,
+        ...(portal === undefined ? {} : { portal }),
+        luns: blueprint.nas.luns.map(l => ({ ...l, ...luns[l.claim] })),
+      },
+    })
+    for (const [fault, host] of Object.entries(suffers)) world.arm(fault, host, 1_000)
   }
   return keepLab(dir)
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Blueprint, LunBlueprint } from '../../src/lab/blueprint.ts'
+import type { Blueprint, HostBlueprint, LunBlueprint } from '../../src/lab/blueprint.ts'
 import type { LabEndpoints } from '../../src/lab/lab.ts'
 import type { RunEvent } from '../../src/runbook/events.ts'
 import type { Plan } from '../../src/runbook/plan.ts'
@@ -25,12 +25,17 @@ const fast = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 /** How a process ended: its exit code, or the signal that ended it. */
 export type End = number | NodeJS.Signals | null
 
-/** How a world begins, where it is not as the blueprint of its home says: with real parts. */
+/** How a world begins, where it is not as the blueprint of its home says. */
 export interface WorldChange {
-  node: NonNullable<Blueprint['node']>
-  portal: string
+  /** With real parts. */
+  node?: NonNullable<Blueprint['node']>
+  portal?: string
   /** Of LUNs, by their claim. */
-  luns: Record<string, Partial<LunBlueprint>>
+  luns?: Record<string, Partial<LunBlueprint>>
+  /** Of machines, by their name. */
+  hosts?: Record<string, Partial<HostBlueprint>>
+  /** Lasting faults, each with the machine that suffers it. */
+  suffers?: Record<string, string>
 }
 
 /** What is rehearsed. */

@@ -1,19 +1,11 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { checkBootstrap } from '../../runbooks/preflight/check-bootstrap.ts'
 import { loadCluster } from '../../src/cluster/load.ts'
 import type { KubernetesObject } from '../../src/kubernetes/kubernetes.ts'
-import { root } from '../cli/program.ts'
-import { applied, failuresOf, faultsOf, type Home, homeOf, rehearseAt, resumeAt } from '../recovery/home.ts'
-
-/** A home that is rebuilt without Cilium, 1Password and Argo CD. */
-function fluxHome(context: Parameters<typeof homeOf>[0]): Home {
-  const home = homeOf(context)
-  const folder = join(home.file, '../../flux-home')
-  cpSync(join(root, 'examples/flux-home'), folder, { recursive: true })
-  return { ...home, file: join(folder, 'recover.yaml') }
-}
+import { fluxHome } from '../recovery/delivered-homes.ts'
+import { applied, failuresOf, faultsOf, rehearseAt, resumeAt } from '../recovery/home.ts'
 
 test('a home with Flux and SOPS comes back; its root Kustomization last, nothing before its data', async context => {
   const home = fluxHome(context)

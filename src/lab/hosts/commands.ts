@@ -4,6 +4,7 @@ import { k0sScript } from '../../hosts/k0s-script.ts'
 import { lockShell } from '../../hosts/lock-script.ts'
 import { putShell } from '../../hosts/put-script.ts'
 import { killsItsCaller } from '../seams.ts'
+import { efibootmgr } from './efibootmgr.ts'
 import { machineFacts } from './facts.ts'
 import type { Input } from './input.ts'
 import { k0s } from './k0s.ts'
@@ -143,6 +144,8 @@ export function runCommand(machine: Surroundings, argv: string[], input: Input, 
       file.mode = mode
       return said('')
     }
+    case 'efibootmgr':
+      return efibootmgr(machine, args)
     case 'systemctl':
       return systemctl(machine, args)
     case 'systemd-run':
