@@ -1,4 +1,4 @@
-import { WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { Fault } from '../runbook/fault.ts'
 import { type ApiAccess, ApiLine } from './api-line.ts'
 import { refusal } from './refusal.ts'
@@ -54,6 +54,8 @@ export function connectExec(access: ApiAccess): PodCommands & { close(): Promise
   return {
     async run(command, signal) {
       const { server, tls, headers } = await line.whereabouts()
+      // Few runs ask anything in a pod, and every start would load it.
+      const { WebSocket } = await import('ws')
       const url = `${server.replace(/^http/, 'ws')}${pathOf(command)}`
       // WebSockets do not go over the line's own agent, which speaks for undici alone.
       const socket = new WebSocket(url, protocol, { ...tls, headers, handshakeTimeout: 10_000 })
