@@ -423,6 +423,8 @@ describe('what an Application brings', () => {
     const parameters = [
       ['colour', 'red'],
       ['colour.rim', '0755'],
+      ['mode', 'null'],
+      ['mode.of', 'x'],
       ['mode', '-7'],
       ['big', '123456789012345678'],
       ['on', 'true'],
@@ -451,6 +453,10 @@ describe('what an Application brings', () => {
     expect(sourceOf({ path: 'charts-of-ours/web', helm: null })).toEqual(
       sourceOf({ path: 'charts-of-ours/web' }),
     )
+    const helm = { values: null, valuesObject: { affinity: null, tree: { leaf: null } } }
+    expect(sourceOf({ path: 'charts-of-ours/web', helm })).toMatchObject([
+      { files: { 'values-0.yaml': 'affinity: null\ntree:\n  leaf: null\n' } },
+    ])
     expect(sourceOf({ path: 'app', chart: null, directory: null })).toMatchObject([{ kind: 'plain' }])
     expect(() => sourceOf({ path: 'app/one.yaml' })).toThrow(
       expect.objectContaining({

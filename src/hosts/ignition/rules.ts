@@ -11,8 +11,8 @@ const toldElsewhere = 'path conflicts with systemd unit or dropin'
 
 /**
  * What Ignition itself would refuse a config for at the first boot, when the disk is written and nothing answers any more:
- * paths that are not absolute, hashes that are none, a LUKS volume without a way to open it. Butane has looked at what it
- * compiled; at a config that was made elsewhere nobody has.
+ * paths that are not absolute, hashes that are none, an entry that is there twice. Butane has looked at what it compiled;
+ * at a config that was made elsewhere nobody has.
  */
 export function ruleFindings(config: IgnitionConfig, shown: string): Finding[] {
   const minor = Number(config.ignition.version.split('.')[1])

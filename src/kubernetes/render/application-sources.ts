@@ -67,12 +67,9 @@ export function renderSourcesOf(application: KubernetesObject, root: string): Re
     .map(s => sourceFor(s, name, destination?.namespace ?? 'default', root, all))
 }
 
-/** A field of which nothing is said (`helm:`) is one that is not there. */
+/** A field of which nothing is said (`helm:`) is one that is not there. In a chart's values null means something. */
 function withoutNull<T extends object>(value: T): T {
-  const given = Object.entries(value).filter(([, v]) => v !== null)
-  return Object.fromEntries(
-    given.map(([key, v]) => [key, typeof v === 'object' && !Array.isArray(v) ? withoutNull(v) : v]),
-  ) as T
+  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== null)) as T
 }
 
 function sourceFor(
@@ -82,7 +79,7 @@ function sourceFor(
   root: string,
   all: Source[],
 ): RenderSource {
-  if (source.plugin !== undefined || source.directory?.jsonnet !== undefined)
+  if (source.plugin !== undefined || source.directory?.jsonnet)
     throw new Fault({
       code: 'render-unsupported',
       blame: 'operator',
@@ -144,13 +141,14 @@ function chartSource(
 
 /** What an entry of helmCharts says of a release, and the values files that it names. */
 function chartOf(
-  { helm = {} }: Source,
+  { helm: given = {} }: Source,
   name: string,
   namespace: string,
   root: string,
   all: Source[],
   folder: string | undefined,
 ): { entry: Record<string, unknown>; files: Record<string, string> } {
+  const helm = withoutNull(given)
   const files: Record<string, string> = {}
   const add = (text: string) => {
     files[`values-${Object.keys(files).length}.yaml`] = text
@@ -189,7 +187,7 @@ function valuesPath(
   return folder === undefined ? undefined : join(folder, file)
 }
 
-/** Parameters as a tree of values, as helm reads them of `--set`: `a.b=c`, `a\\.b=c`, `a[0].b=c`. */
+/** Parameters as a tree of values, as helm reads them of `--set`: `a.b=c`, `a\.b=c`, `a[0].b=c`. */
 function nested(parameters: Parameter[]): object {
   const tree = noFields()
   for (const parameter of parameters) {
@@ -202,7 +200,8 @@ function nested(parameters: Parameter[]): object {
       if (next === undefined) here[step] = typed(parameter)
       else {
         const there = here[step]
-        const fits = typeof there === 'object' && Array.isArray(there) === (typeof next === 'number')
+        const fits =
+          typeof there === 'object' && there !== null && Array.isArray(there) === (typeof next === 'number')
         here[step] = fits ? there : typeof next === 'number' ? [] : noFields()
         here = here[step] as typeof tree
       }
