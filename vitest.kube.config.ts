@@ -9,8 +9,8 @@ export default defineConfig({
     isolate: false,
     maxWorkers: 2,
     // A bound against what hangs: a control plane shares its cores with anything.
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
     reporters: ['default', './test/closing-line.ts'],
   },
 })

@@ -55,5 +55,5 @@ describeKube('a definition that a killed API server has accepted and not establi
     expect(body.metadata.annotations ?? {}).toEqual({})
     await close()
     await controlPlane.close()
-  }, 180_000)
+  })
 })

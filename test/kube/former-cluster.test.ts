@@ -68,5 +68,5 @@ describeKube('a real cluster that is dead', {}, () => {
       claims.map((claim, i) => [claim, `00000000-0000-4000-8000-00000000000${i}`]),
     )
     await controlPlane.close()
-  }, 180_000)
+  })
 })

@@ -32,6 +32,8 @@ describeKube(
       let kills = 0
       // So that it meets the server in many states: as often as a rehearsal looks.
       const pace = 0.02
+      // What waits in vain is told, and resumed.
+      const limitMs = 120_000
       const restart = async () => {
         kills += 1
         await processes.end('kube-apiserver', 'SIGKILL')
@@ -49,11 +51,11 @@ describeKube(
             restarting = undefined
           })
         }
-        let lived = await live(home, 'begin', { onEvent, pace })
+        let lived = await live(home, 'begin', { onEvent, pace, limitMs })
         for (let i = 0; i < 6 && lived.end === 4; i += 1) {
           failures(lived)
           await restarting
-          lived = await live(home, 'resume', { onEvent, pace })
+          lived = await live(home, 'resume', { onEvent, pace, limitMs })
         }
         expect(failures(lived)).toEqual({})
         expect(lived.end).toBe(0)
@@ -126,7 +128,7 @@ describeKube(
         spec: { policyName: 'no-argocd', validationActions: ['Deny'] },
       })
 
-      const first = await live(home, 'begin')
+      const first = await live(home, 'begin', { limitMs: 120_000 })
       expect(first.end).toBe(4)
       expect(failures(first)).toMatchObject({ 'bootstrap/unlock-onepassword': 'namespace-terminating' })
 

@@ -78,7 +78,7 @@ export class Processes {
     what: string,
     probe: () => Promise<T | undefined> | T | undefined,
     // A control plane starts in seconds, and in minutes where ten programs want each core.
-    limitMs = 180_000,
+    limitMs = 600_000,
   ): Promise<T> {
     const end = performance.now() + limitMs
     for (;;) {

@@ -98,7 +98,7 @@ interface Living {
   death?: 'first' | `after-effect ${string}`
   /** Phases, all when empty. */
   only?: string
-  /** What no step may take longer than; 2 minutes by default. */
+  /** What no step may take longer than; 10 minutes by default, which only what hangs takes. */
   limitMs?: number
   /** What the times between two looks are multiplied with: 1 in earnest. */
   pace?: number
@@ -114,7 +114,7 @@ export async function live(
   const folder = mkdtempSync(join(tmpdir(), 'lived-'))
   const args = [part, home.file, home.lab, folder, options.only ?? phases, options.death ?? '']
   // Slower than a rehearsal looks: the server is real, and shares its cores with its controllers.
-  args.push(String(options.limitMs ?? 120_000), String(options.pace ?? 0.1))
+  args.push(String(options.limitMs ?? 600_000), String(options.pace ?? 0.1))
   const child = spawn(process.execPath, [join('dist', 'bundle', 'kube-child.js'), ...args], {
     env: { ...process.env, XDG_STATE_HOME: home.state },
     stdio: 'inherit',
