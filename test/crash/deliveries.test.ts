@@ -32,8 +32,7 @@ test.for([
     process.stdout.write(
       `what ${by} brings: killed with SIGKILL at ${points.length - unmet.length} points and resumed, in ${runs} runs\n`,
     )
-    expect(wrong).toEqual({})
-    // Holds are side by side: a step may find that another has done its part.
-    expect(unmet.length).toBeLessThan(2)
+    // Steps are side by side, so that a run which dies at one may be past another; alone each of them is met.
+    expect({ wrong, unmet }).toEqual({ wrong: {}, unmet: [] })
   },
 )
