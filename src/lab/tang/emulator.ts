@@ -72,8 +72,17 @@ export class TangEmulator {
   }
 }
 
+/**
+ * Read from PEM: exported as a JWK, a key that was only just generated can stop its thread for ever in Node 20.20, where the
+ * garbage collector comes in between and what generated it wants the lock that the export has.
+ */
 function newKey(): JsonWebKey {
-  return generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey.export({ format: 'jwk' })
+  const { privateKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-521',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+  return createPrivateKey(privateKey).export({ format: 'jwk' })
 }
 
 function publicPart({ crv, kty, x, y }: JsonWebKey): JsonWebKey {

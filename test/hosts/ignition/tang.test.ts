@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -32,9 +32,13 @@ async function answering(listener: RequestListener): Promise<string> {
 }
 
 function made(): { key: KeyObject; jwk: Jwk } {
-  const pair = generateKeyPairSync('ec', { namedCurve: 'P-521' })
-  const jwk = pair.publicKey.export({ format: 'jwk' }) as unknown as Jwk
-  return { key: pair.privateKey, jwk: { ...jwk, alg: 'ES512', key_ops: ['verify'] } }
+  const { privateKey, publicKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-521',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+  const jwk = createPublicKey(publicKey).export({ format: 'jwk' }) as unknown as Jwk
+  return { key: createPrivateKey(privateKey), jwk: { ...jwk, alg: 'ES512', key_ops: ['verify'] } }
 }
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
