@@ -35,7 +35,7 @@ describeReal('from a machine that is off to its new system', () => {
       const before = hashOf(machine.disks[1]!)
       const home = await makeHome(bare, { trust: 'signature', install: ['pxe'], by: bmc })
       const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
-      await during('the disk to be written', first, () => bare.written() > 40 << 20, 215 * minutes)
+      await during('the disk to be written', first, () => bare.written() > 40 << 20, 25 * minutes)
       first.kill()
       await first.ended
       expect(proven(home)).toBeUndefined()
@@ -79,7 +79,7 @@ describeReal('from a machine that is off to its new system', () => {
       const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       const printed = machine.console().length
       const goesOver = () => machine.console().length > printed
-      await during('the machine to go over to another kernel', first, goesOver, 215 * minutes)
+      await during('the machine to go over to another kernel', first, goesOver, 25 * minutes)
       first.kill()
       await first.ended
       expect(proven(home)).toBeUndefined()

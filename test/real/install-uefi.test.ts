@@ -33,7 +33,7 @@ describeReal('a machine with UEFI', () => {
       // The image lies on the machine: what writes it goes on without us.
       const home = await makeHome(bare, { trust: 'hash', install: ['pxe'], by })
       const program = home.recover('cluster', '--from-scratch', '--only', 'hosts')
-      await during('the disk to be written', program, () => bare.written() > 40 << 20, 215 * minutes)
+      await during('the disk to be written', program, () => bare.written() > 40 << 20, 25 * minutes)
       await bare.cutLine()
       const facts = await installed(bare, home, program)
       expect(machine.orders()).toContain('set boot pxe')

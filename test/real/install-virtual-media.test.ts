@@ -33,13 +33,13 @@ describeReal('a machine whose BMC has a virtual drive', () => {
       const home = await makeHome(bare, { trust: 'hash', install: ['virtual-media'], by })
       const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       const reads = () => machine.isOn() && machine.readFromCd() > 10 << 20
-      await during('the CD to be read', first, reads, 215 * minutes)
+      await during('the CD to be read', first, reads, 25 * minutes)
       first.kill()
       await first.ended
       expect(machine.chassis('get', 'cd')).toContain('cd:http://')
 
       const second = home.recover('resume')
-      await during('the disk to be written', second, () => bare.written() > 40 << 20, 215 * minutes)
+      await during('the disk to be written', second, () => bare.written() > 40 << 20, 25 * minutes)
       expect(machine.chassis('get', 'cd')).toBe('cd:\n')
       await bare.cutLine()
       const facts = await installed(bare, home, second)
@@ -68,7 +68,7 @@ describeReal('a machine whose BMC has a virtual drive', () => {
       const home = await makeHome(bare, { trust: 'hash', install: ['flatcar-reset'] })
       const first = home.recover('cluster', '--from-scratch', '--only', 'hosts')
       const begins = () => notes(home).includes('rebooting boron: it begins anew')
-      await during('the reset to be staged', first, begins, 215 * minutes)
+      await during('the reset to be staged', first, begins, 25 * minutes)
       first.kill()
       await first.ended
       machine.link('down')

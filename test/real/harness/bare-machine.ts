@@ -98,7 +98,7 @@ export function notes(home: Home): string[] {
 
 /** Waits until the new system is proven and the run has ended well; gives the facts of the system. */
 export async function installed(bare: BareMachine, home: Home, program: Started): Promise<HostFacts> {
-  await during('the system to be proven', program, () => proven(home), 215 * minutes)
+  await during('the system to be proven', program, () => proven(home), 25 * minutes)
   const code = await program.ended
   if (code !== 0) throw new Error(`recover ended with ${code}:\n${program.said().slice(-6000)}`)
   return bare.look()
